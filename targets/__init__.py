@@ -1,0 +1,1 @@
+"""The machines that ossc compiles for: one file for each family of machines."""
