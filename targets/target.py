@@ -1,0 +1,46 @@
+"""What the compiler has to know of a machine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One machine to compile for; everything that differs between machines is a field here."""
+
+    name: str
+    """``family[:device]``, such as ``cpu:x86-64-v3``."""
+
+    summary: str
+    """One line for ``ossc targets``."""
+
+    kind: Literal["cpu"]
+    """What executes the plan."""
+
+    arch: str
+    """As in ``platform.machine()``."""
+
+    tvm_target: Mapping[str, Any]
+    """The dict form of ``tvm.target.Target``."""
+
+    zig_cpu: str
+    """Argument of zig's ``-mcpu``, for the C runtime."""
+
+    zig_static: str
+    """zig's triple for the static executable."""
+
+    zig_shared: str
+    """zig's triple for the shared library, with the oldest glibc that can load it."""
+
+    kernel_isa: str
+    """Which kernel bodies the lowering picks: ``avx2`` or ``portable``."""
+
+    cpu_features: tuple[str, ...]
+    """Flags of /proc/cpuinfo that the machine must have."""
+
+    prefill_chunk: int
+    """Most tokens of a prompt that are computed at once."""
+
+    verified: Literal["device", "emulated", "compiled"]
+    """How far bundles for this target were ever run: never claim more."""

@@ -1,0 +1,85 @@
+"""Finding targets, and choosing one for a machine."""
+
+import dataclasses
+
+import pytest
+
+from ossc.targets import all_targets, find_target, resolve_target
+from ossc.targets.errors import TargetError, UnknownNameError
+from ossc.targets.machine import Machine, this_machine
+
+X86_64_V3 = Machine(
+    arch="x86_64", cpu_features=frozenset(find_target("cpu:x86-64-v3").cpu_features)
+)
+
+
+def test_every_target_has_a_name_of_its_own():
+    names = [target.name for target in all_targets()]
+    assert len(names) == len(set(names))
+
+
+def test_the_targets_of_the_first_release_are_there():
+    names = {target.name for target in all_targets()}
+    assert names >= {"cpu:x86-64-v3", "cpu:x86-64-v2", "cpu:aarch64"}
+
+
+@pytest.mark.parametrize("target", all_targets(), ids=lambda target: target.name)
+def test_a_target_says_the_same_thing_in_all_its_fields(target):
+    assert target.name.split(":")[0] == target.kind
+    for triple in (target.tvm_target["mtriple"], target.zig_static, target.zig_shared):
+        assert triple.split("-")[:2] == [target.arch, "linux"]
+    assert "musl" in target.zig_static
+    assert "gnu.2.17" in target.zig_shared
+    assert len(target.summary) <= 90
+    assert target.prefill_chunk % 8 == 0
+
+
+def test_a_target_is_found_by_its_name():
+    assert find_target("cpu:aarch64").arch == "aarch64"
+
+
+def test_a_misspelt_target_is_answered_with_near_misses():
+    with pytest.raises(UnknownNameError, match="did you mean 'cpu:x86-64-v3'"):
+        find_target("cpu:x86_64_v3")
+
+
+def test_cpu_is_the_best_target_that_the_machine_can_run():
+    assert resolve_target("cpu", X86_64_V3).name == "cpu:x86-64-v3"
+
+
+@pytest.mark.parametrize("missing", ["avx2", "fma", "f16c", "abm"])
+def test_cpu_is_a_lower_level_where_a_feature_is_missing(missing):
+    machine = dataclasses.replace(X86_64_V3, cpu_features=X86_64_V3.cpu_features - {missing})
+    assert resolve_target("cpu", machine).name == "cpu:x86-64-v2"
+
+
+def test_cpu_is_not_a_target_of_another_architecture():
+    arm = Machine(arch="aarch64", cpu_features=X86_64_V3.cpu_features | {"fp", "asimd"})
+    assert resolve_target("cpu", arm).name == "cpu:aarch64"
+
+
+def test_a_machine_that_no_target_fits_is_told_the_targets():
+    with pytest.raises(TargetError, match=r"riscv64.*cpu:aarch64"):
+        resolve_target("cpu", Machine(arch="riscv64", cpu_features=frozenset()))
+
+
+def test_any_target_can_be_named_on_any_machine():
+    assert resolve_target("cpu:aarch64", X86_64_V3).name == "cpu:aarch64"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "features"),
+    [
+        pytest.param("processor\t: 0\nflags\t\t: fpu avx2\nbugs\t: x\n", {"fpu", "avx2"}, id="x86"),
+        pytest.param("processor\t: 0\nFeatures\t: fp asimd\n", {"fp", "asimd"}, id="arm"),
+        pytest.param("nothing\n", set(), id="neither"),
+    ],
+)
+def test_the_features_are_read_from_cpuinfo(tmp_path, cpuinfo, features):
+    path = tmp_path / "cpuinfo"
+    path.write_text(cpuinfo)
+    assert this_machine(path).cpu_features == features
+
+
+def test_a_machine_without_cpuinfo_has_no_features(tmp_path):
+    assert this_machine(tmp_path / "absent").cpu_features == frozenset()
