@@ -1,0 +1,75 @@
+"""A bundle on disk, checked and ready to be inspected or run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from ossc.runtimes.manifest import PLAN_NAME, WEIGHTS_NAME, Manifest, check_files
+from ossc.runtimes.plan import Plan
+from ossc.targets.errors import BundleError
+
+LIBRARY_NAME = "libossc_model.so"
+"""Runtime and kernels as a shared library, which Python loads."""
+
+EXECUTABLE_NAME = "ossc-run"
+"""Runtime and kernels as a static executable, which needs nothing else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """The checked parts of a bundle."""
+
+    path: Path
+    manifest: Manifest
+    plan: Plan
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        hash_weights: bool = False,
+        only_listed: bool = False,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Self:
+        """Check and read a bundle.
+
+        Args:
+            path: Its directory.
+            hash_weights: Whether to hash ``weights.bin`` too, which takes long.
+            only_listed: Whether another file in the directory is an error.
+            progress: Called with the number of bytes each time some were hashed.
+
+        Raises:
+            BundleError: A file is missing, damaged or contradicts another.
+        """
+        manifest = check_files(
+            path, hash_weights=hash_weights, only_listed=only_listed, progress=progress
+        )
+        plan = Plan.from_bytes((path / PLAN_NAME).read_bytes())
+        check_agreement(manifest, plan)
+        return cls(path=path, manifest=manifest, plan=plan)
+
+
+def check_agreement(manifest: Manifest, plan: Plan) -> None:
+    """Refuse a manifest and a plan that are not of one bundle.
+
+    Raises:
+        BundleError: They contradict each other.
+    """
+    pairs = {
+        "plan_abi_version": (manifest.plan_abi_version, plan.abi_version),
+        "context": (manifest.context, plan.context),
+        "prefill_chunk": (manifest.prefill_chunk, plan.segment("prefill").max_tokens),
+        "weights_bytes": (manifest.memory.weights_bytes, plan.weights_bytes),
+        "state_bytes": (manifest.memory.state_bytes, plan.state_bytes),
+        "arena_bytes": (manifest.memory.arena_bytes, plan.arena_bytes),
+        f"size of {WEIGHTS_NAME}": (manifest.files[WEIGHTS_NAME].size_bytes, plan.weights_bytes),
+    }
+    for what, (ours, theirs) in pairs.items():
+        if ours != theirs:
+            raise BundleError(
+                f"The manifest says {ours} for {what} and the plan {theirs}; compile the model "
+                "again."
+            )
