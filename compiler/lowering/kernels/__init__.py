@@ -1,0 +1,7 @@
+"""The hot operations as TIR functions, one file a kernel.
+
+A kernel is a function of plain numbers (shapes, scheme, activation type, instruction set) that
+returns a `Kernel`. Matrix products are composed: `weights/<scheme>.py` says how eight rows are
+packed and decoded, `activations.py` how the other operand is read, `row_group.py` multiplies the
+two, and `linear`, `expert_swiglu` and `expert_linear` say which rows meet which tokens.
+"""

@@ -1,0 +1,111 @@
+"""What every kernel is: a TIR function that works on a range of independent tasks.
+
+The parameters of a kernel's function are its buffers, inputs before outputs, and then two int32
+scalars ``begin`` and ``end``: it does the tasks ``begin <= t < end`` and nothing else, so a runtime
+splits the range over threads as it likes. Buffers are compact, 64-byte aligned and distinct.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import tvm
+from tvm.script.ir_builder import IRBuilder
+from tvm.tirx.script import builder as T
+
+Expr = Any
+"""A TIR expression or a Python number that becomes one."""
+
+Buffer = Any
+"""A TIR buffer."""
+
+Isa = Literal["avx2", "portable"]
+"""Which kernel bodies to take; ``portable`` holds no instruction of a particular machine."""
+
+Activation = Literal["f32", "int8"]
+"""The type in which activations meet weights; int8 has a scale for every 32 columns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """A TIR function and the number of its tasks for ``n`` tokens."""
+
+    name: str
+    """The C symbol, made from all parameters: kernels of one name are the same."""
+
+    func: tvm.tirx.PrimFunc
+
+    tasks_fixed: int
+    """There are ``tasks_fixed + tasks_per_token * n`` tasks."""
+
+    tasks_per_token: int
+
+
+def symbol(operation: str, *parameters: str | float, n: int | None) -> str:
+    """Make a C symbol of an operation, its parameters, and the number of tokens if it is fixed."""
+    tokens = "n" if n is None else f"n{n}"
+    name = "_".join([operation, *map(str, parameters), tokens])
+    return name.replace(".", "p").replace("-", "m").replace("+", "")
+
+
+class KernelBuilder:
+    """Declares the parameters of the function that is being built, and opens its task loop."""
+
+    def __init__(self, name: str, n: int | None) -> None:
+        self._name = name
+        self._ir_builder = IRBuilder()
+        self._rows = tvm.tirx.Var("n", "int64") if n is None else n
+        self._tasks = (0, 0)
+        self._function: tvm.tirx.PrimFunc | None = None
+
+    @property
+    def tokens(self) -> Expr:
+        """The number of tokens in this call, as int32."""
+        return self._rows if isinstance(self._rows, int) else tvm.tirx.Cast("int32", self._rows)
+
+    def buffer(self, name: str, dtype: str, *shape: int, per_token: bool = False) -> Buffer:
+        """Add a buffer parameter ``shape``, or ``[n, *shape]``."""
+        dims = (self._rows, *shape) if per_token else shape
+        return T.arg(name, T.Buffer(dims, dtype))
+
+    def per_token(self, name: str, dtype: str, *shape: int) -> Buffer:
+        """Add a buffer parameter ``[n, *shape]``."""
+        return self.buffer(name, dtype, *shape, per_token=True)
+
+    @contextmanager
+    def tasks(self, fixed: int = 0, per_token: int = 0) -> Iterator[Expr]:
+        """Add ``begin`` and ``end``, open the loop over the range, and give the task's number."""
+        self._tasks = (fixed, per_token)
+        begin = T.arg("begin", tvm.tirx.Var("begin", "int32"))
+        end = T.arg("end", tvm.tirx.Var("end", "int32"))
+        T.func_attr({"tirx.noalias": True})
+        with T.serial(begin, end) as task:
+            yield task
+
+    @contextmanager
+    def _open(self) -> Iterator["KernelBuilder"]:
+        with self._ir_builder, T.prim_func(s_tir=True):
+            T.func_name(self._name)
+            yield self
+        self._function = self._ir_builder.get()
+
+    def kernel(self) -> Kernel:
+        """Return the finished kernel; call it after the ``with`` block."""
+        assert self._function is not None, "the function is still open"
+        fixed, per_token = self._tasks
+        return Kernel(
+            name=self._name, func=self._function, tasks_fixed=fixed, tasks_per_token=per_token
+        )
+
+
+@contextmanager
+def building(name: str, n: int | None) -> Iterator[KernelBuilder]:
+    """Open a new kernel's function.
+
+    Args:
+        name: The C symbol.
+        n: The number of tokens, or None where each call says it.
+    """
+    with KernelBuilder(name, n)._open() as builder:
+        yield builder

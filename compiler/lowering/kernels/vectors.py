@@ -1,0 +1,128 @@
+"""Vectors of 8 lanes, and the few operations on them that kernels are written in.
+
+A product that is added to something is always `multiply_add`, and only there: LLVM would otherwise
+contract a multiplication and an addition into one instruction in some places and not in others,
+and the same token would get different bits in two forms of a kernel. CPUs with a fused instruction
+all use it here, so they agree; the others round twice.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import tvm
+from tvm.tirx.script import builder as T
+
+from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
+
+LANES = 8
+"""Rows, columns or keys that are worked on together: a 256-bit register of float32."""
+
+
+def dtype_of(value: Expr) -> str:
+    """Return an expression's type, for example ``float32x8``."""
+    return str(value.ty.dtype)
+
+
+def constant(value: float, dtype: str) -> Expr:
+    """Return a number as a constant; a vector type has it in every lane."""
+    return tvm.tirx.const(value, dtype)
+
+
+def splat(value: Expr, lanes: int = LANES) -> Expr:
+    """Return a vector with the scalar in every lane."""
+    return tvm.tirx.Broadcast(value, lanes) if lanes > 1 else value
+
+
+def load(buffer: Buffer, *indices: Expr, lanes: int = LANES) -> Expr:
+    """Read ``lanes`` neighbours along the last axis."""
+    vector = f"{buffer.ty.dtype}x{lanes}" if lanes > 1 else buffer.ty.dtype
+    return T.Bind(buffer.vload(list(indices), vector))
+
+
+def store(buffer: Buffer, *indices: Expr, value: Expr, lanes: int = LANES) -> None:
+    """Write ``lanes`` neighbours along the last axis."""
+    *outer, last = indices
+    T.buffer_store(buffer, value, [*outer, tvm.tirx.Ramp(last, 1, lanes) if lanes > 1 else last])
+
+
+def store_some(buffer: Buffer, *indices: Expr, value: Expr, count: int) -> None:
+    """Write the first ``count`` lanes of a vector of 8."""
+    if count == LANES:
+        store(buffer, *indices, value=value)
+        return
+    *outer, last = indices
+    vector = T.Bind(value)
+    for lane in range(count):
+        T.buffer_store(buffer, lane_of(vector, lane), [*outer, last + lane])
+
+
+def lane_of(vector: Expr, lane: int) -> Expr:
+    """Return one lane of a vector."""
+    return tvm.tirx.Shuffle([vector], [constant(lane, "int32")])
+
+
+def convert(value: Expr, dtype: str) -> Expr:
+    """Convert each lane to an element type."""
+    lanes = dtype_of(value).partition("x")[2]
+    return tvm.tirx.Cast(f"{dtype}x{lanes}" if lanes else dtype, value)
+
+
+def bits(value: Expr, dtype: str) -> Expr:
+    """See the same bits as another type."""
+    return tvm.tirx.reinterpret(dtype, value)
+
+
+def multiply_add(a: Expr, b: Expr, c: Expr) -> Expr:
+    """Return a·b + c, rounded once on CPUs that can."""
+    return tvm.tirx.call_llvm_pure_intrin(dtype_of(a), "llvm.fmuladd", a, b, c)
+
+
+def select(condition: Expr, if_true: Expr, if_false: Expr) -> Expr:
+    """Choose in each lane; both sides are computed."""
+    return tvm.tirx.Select(condition, if_true, if_false)
+
+
+def horizontal_sum(vector: Expr) -> Expr:
+    """Add the 8 lanes, in the fixed order ((0+4)+(2+6)) + ((1+5)+(3+7))."""
+    for width in (4, 2, 1):
+        vector = T.Bind(_part(vector, 0, width) + _part(vector, width, width))
+    return vector
+
+
+def _part(vector: Expr, begin: int, count: int) -> Expr:
+    lanes = [constant(begin + lane, "int32") for lane in range(count)]
+    return T.Bind(tvm.tirx.Shuffle([vector], lanes))
+
+
+def spans(count: int) -> Iterator[tuple[Expr, int]]:
+    """Emit loops over ``count`` elements and yield (begin, lanes) inside each.
+
+    The first loop takes 8 at a time, the second what remains one by one: the body of the caller's
+    ``for`` is emitted once in each, so that any length works and nothing beyond it is touched.
+    """
+    whole = count - count % LANES
+    if whole:
+        with T.serial(count // LANES) as index:
+            yield index * LANES, LANES
+    if whole < count:
+        with T.serial(count - whole) as index:
+            yield index + whole, 1
+
+
+class Registers:
+    """Variables of the generated code: a local buffer that LLVM keeps in registers."""
+
+    def __init__(self, count: int, dtype: str = "float32", lanes: int = LANES) -> None:
+        self._buffer = T.alloc_buffer((count, lanes), dtype, scope="local")
+        self._lanes = lanes
+        self._vector = f"{dtype}x{lanes}" if lanes > 1 else dtype
+
+    def __getitem__(self, index: int) -> Expr:
+        return self._buffer.vload([index, 0], self._vector)
+
+    def __setitem__(self, index: int, value: Expr) -> None:
+        store(self._buffer, index, 0, value=value, lanes=self._lanes)
+
+    def fill(self, indices: Sequence[int], value: float) -> None:
+        """Set some of the variables to one number."""
+        for index in indices:
+            self[index] = constant(value, self._vector)
