@@ -1,0 +1,125 @@
+"""Which scheme each class of tensors gets, and whether activations are quantized too.
+
+A plan is a preset by name, or a TOML file; what the file leaves out is as in ``default``::
+
+    activations = "f32"
+
+    [schemes]
+    dense = "bf16"
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ossc.compiler.quantization import all_schemes, find_scheme
+from ossc.targets.errors import QuantizationError, UnknownNameError
+
+Activations = Literal["f32", "int8"]
+"""Type of a matrix product's activations: float32, or int8 with one scale per 32 elements."""
+
+TensorClass = Literal["experts", "dense", "embedding", "head"]
+"""``dense`` is every matrix outside the experts but the embedding, the head and the router."""
+
+TENSOR_CLASSES: tuple[TensorClass, ...] = get_args(TensorClass)
+
+AS_STORED = "as-stored"
+"""In place of a scheme's name: the form in which the checkpoint holds the tensor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizationPlan:
+    """The scheme of each tensor class, by name. Routers, norms, sinks and biases stay float."""
+
+    name: str
+    """The preset, or the TOML file's name without its ending."""
+    experts: str
+    dense: str
+    embedding: str
+    head: str
+    activations: Activations
+
+    def schemes(self) -> dict[TensorClass, str]:
+        """Return the scheme's name, or ``as-stored``, by tensor class."""
+        fields = asdict(self)
+        return {tensor_class: fields[tensor_class] for tensor_class in TENSOR_CLASSES}
+
+
+_DEFAULT = QuantizationPlan(
+    name="default",
+    experts="mxfp4",
+    dense="int8-g32",
+    embedding="int8-g32",
+    head="int8-g32",
+    activations="int8",
+)
+_NONE = QuantizationPlan(
+    name="none", experts=AS_STORED, dense="bf16", embedding="bf16", head="bf16", activations="f32"
+)
+
+
+def presets() -> dict[str, QuantizationPlan]:
+    """Return every preset by name; a scheme's name means experts in it, the rest as in default."""
+    by_scheme = [
+        replace(_DEFAULT, name=scheme.name, experts=scheme.name) for scheme in all_schemes()
+    ]
+    return {plan.name: plan for plan in (_NONE, _DEFAULT, *by_scheme)}
+
+
+def load_plan(preset_or_path: str) -> QuantizationPlan:
+    """Return a preset by its name, or read a plan from a TOML file.
+
+    Args:
+        preset_or_path: Such as ``"default"`` or ``"plans/mine.toml"``.
+
+    Raises:
+        UnknownNameError: Neither a preset nor a ``.toml`` file.
+        QuantizationError: The file is missing or not a plan.
+    """
+    if preset_or_path.endswith(".toml"):
+        return _read_plan(Path(preset_or_path))
+    known = presets()
+    if preset_or_path not in known:
+        raise UnknownNameError("quantization preset", preset_or_path, known)
+    return known[preset_or_path]
+
+
+def _read_plan(path: Path) -> QuantizationPlan:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise QuantizationError(f"Cannot read the plan {path}: {error.strerror}.") from error
+    except ValueError as error:  # not UTF-8, or not TOML
+        raise QuantizationError(f"{path} is not a TOML file: {error}.") from error
+    _refuse_unknown(path, document, ("activations", "schemes"))
+    schemes = document.get("schemes", {})
+    if not isinstance(schemes, dict):
+        raise QuantizationError(f"{path}: schemes must be a table, [schemes], not {schemes!r}.")
+    _refuse_unknown(path, schemes, TENSOR_CLASSES)
+    for tensor_class, name in schemes.items():
+        _check_scheme(path, tensor_class, name)
+    activations = document.get("activations", _DEFAULT.activations)
+    if activations not in get_args(Activations):
+        raise QuantizationError(
+            f'{path}: activations must be "f32" or "int8", not {activations!r}.'
+        )
+    return replace(_DEFAULT, name=path.stem, activations=activations, **schemes)
+
+
+def _refuse_unknown(path: Path, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for key in table:
+        if key not in known:
+            raise QuantizationError(f"{path}: {UnknownNameError('plan key', key, known)}")
+
+
+def _check_scheme(path: Path, tensor_class: str, name: object) -> None:
+    if not isinstance(name, str):
+        raise QuantizationError(f"{path}: {tensor_class} must name a scheme, not {name!r}.")
+    if name == AS_STORED:
+        return
+    try:
+        find_scheme(name)
+    except UnknownNameError as error:
+        raise QuantizationError(f"{path}: {tensor_class}: {error}") from error

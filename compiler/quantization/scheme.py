@@ -1,0 +1,49 @@
+"""What a quantization scheme is: how a matrix of weights is stored in few bits."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One of the arrays that hold a quantized weight."""
+
+    name: str
+    """Suffix of the initializer's name, such as ``"scales"``."""
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizationScheme:
+    """A tensor format, and the two ways between it and float32.
+
+    A weight has shape ``[..., N, K]``; groups run along K.
+    """
+
+    name: str
+    """As users write it, such as ``"int8-g32"``; the file is named alike."""
+    prefix: str
+    """First word of the operations that read it, such as ``"Int8G32"`` in ``Int8G32Linear``."""
+    summary: str
+    """One line for ``ossc schemes``."""
+    bits: float
+    """Bits that one weight takes, its share of the scales included."""
+    group_size: int
+    """Weights along K that share one scale; 1 where there is none."""
+    parts: tuple[Part, ...]
+    part_shapes: Callable[[tuple[int, ...]], tuple[tuple[int, ...], ...]]
+    """``part_shapes([..., N, K])``: shape of each part; QuantizationError where K does not fit."""
+    quantize: Callable[[NDArray[np.float32]], tuple[NDArray[Any], ...]]
+    """``quantize([..., N, K] float32)``: the parts; QuantizationError for infinities and NaN."""
+    dequantize: Callable[..., NDArray[np.float32]]
+    """``dequantize(*parts, columns=K)``: ``[..., N, K]`` float32."""
+    dequantize_body: str
+    """The same in ONNX: nodes from the parts' names to ``dequantized``, in the textual syntax."""
+    convert_from: Mapping[str, Callable[..., tuple[NDArray[Any], ...]]] = field(
+        default_factory=dict
+    )
+    """Conversions without loss, by the name of the scheme they start from: parts to parts."""

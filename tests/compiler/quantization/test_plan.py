@@ -1,0 +1,80 @@
+"""Presets and plan files."""
+
+import pytest
+
+from ossc.compiler.quantization.plan import AS_STORED, load_plan, presets
+from ossc.targets.errors import QuantizationError, UnknownNameError
+
+
+def test_none_keeps_the_checkpoint_and_float_activations():
+    plan = load_plan("none")
+    assert plan.schemes() == {
+        "experts": AS_STORED,
+        "dense": "bf16",
+        "embedding": "bf16",
+        "head": "bf16",
+    }
+    assert plan.activations == "f32"
+
+
+def test_default_keeps_mxfp4_experts_and_quantizes_the_rest():
+    plan = load_plan("default")
+    assert plan.schemes() == {
+        "experts": "mxfp4",
+        "dense": "int8-g32",
+        "embedding": "int8-g32",
+        "head": "int8-g32",
+    }
+    assert plan.activations == "int8"
+
+
+def test_a_scheme_is_a_preset_for_the_experts():
+    plan = load_plan("bf16")
+    assert plan.experts == "bf16"
+    assert plan.dense == "int8-g32"
+    assert set(presets()) == {"none", "default", "mxfp4", "int8-g32", "bf16"}
+
+
+def test_an_unknown_preset_suggests():
+    with pytest.raises(UnknownNameError, match="did you mean 'default'"):
+        load_plan("defualt")
+
+
+def test_a_file_states_what_differs_from_default(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('activations = "f32"\n[schemes]\nhead = "bf16"\nexperts = "as-stored"\n')
+    plan = load_plan(str(path))
+    assert (plan.name, plan.head, plan.experts) == ("mine", "bf16", AS_STORED)
+    assert (plan.dense, plan.activations) == ("int8-g32", "f32")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        pytest.param("activations =", "not a TOML file", id="syntax"),
+        pytest.param('activation = "f32"', "did you mean 'activations'", id="key"),
+        pytest.param('activations = "f16"', 'must be "f32" or "int8"', id="activations"),
+        pytest.param("activations = []", 'must be "f32" or "int8"', id="activations-type"),
+        pytest.param('schemes = "bf16"', "must be a table", id="table"),
+        pytest.param('[schemes]\nexpert = "bf16"', "did you mean 'experts'", id="class"),
+        pytest.param("[schemes]\nhead = 8", "head must name a scheme", id="scheme-type"),
+        pytest.param('[schemes]\nhead = "int8"', "head: There is no.*'int8-g32'", id="scheme"),
+    ],
+)
+def test_a_file_that_is_no_plan_is_refused(tmp_path, text, complaint):
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(QuantizationError, match=complaint):
+        load_plan(str(path))
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(QuantizationError, match="not a TOML file"):
+        load_plan(str(path))
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(QuantizationError, match="Cannot read the plan"):
+        load_plan(str(tmp_path / "gone.toml"))
