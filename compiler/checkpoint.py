@@ -128,7 +128,7 @@ class Checkpoint:
         for name in sorted(self.tensors):
             entry = self.tensors[name]
             digest.update(json.dumps([name, entry.dtype, entry.shape]).encode())
-            data = memoryview(self.tensor(name).reshape(-1).view(np.uint8))
+            data = self.tensor(name).reshape(-1).view(np.uint8).data
             last = max(len(data) - SAMPLE_BYTES, 0)
             for begin in sorted(set(np.linspace(0, last, SAMPLES_PER_TENSOR, dtype=int).tolist())):
                 digest.update(data[begin : begin + SAMPLE_BYTES])
