@@ -44,6 +44,15 @@ def store(buffer: Buffer, *indices: Expr, value: Expr, lanes: int = LANES) -> No
     T.buffer_store(buffer, value, [*outer, tvm.tirx.Ramp(last, 1, lanes) if lanes > 1 else last])
 
 
+def load_some(buffer: Buffer, *indices: Expr, count: int) -> Expr:
+    """Read ``count`` neighbours along the last axis as a vector of 8; the rest repeats the last."""
+    if count == LANES:
+        return load(buffer, *indices)
+    *outer, last = indices
+    lanes = [buffer[(*outer, last + min(lane, count - 1))] for lane in range(LANES)]
+    return T.Bind(_join(lanes))
+
+
 def store_some(buffer: Buffer, *indices: Expr, value: Expr, count: int) -> None:
     """Write the first ``count`` lanes of a vector of 8."""
     if count == LANES:
@@ -71,6 +80,19 @@ def bits(value: Expr, dtype: str) -> Expr:
     return tvm.tirx.reinterpret(dtype, value)
 
 
+def bytes_to_float(values: Expr) -> list[Expr]:
+    """Split int8x32, four bytes a lane, into four float32x8: first bytes, second bytes, and so on."""
+    words = T.Bind(bits(values, "int32x8"))
+    by_sign = constant(24, "int32x8")
+    lifted = [words << constant(24 - 8 * byte, "int32x8") for byte in range(3)] + [words]
+    return [T.Bind(convert(word >> by_sign, "float32")) for word in lifted]
+
+
+def maximum(value: Expr, bound: float) -> Expr:
+    """Return the larger of an integer in each lane and a number."""
+    return tvm.tirx.Max(value, constant(bound, dtype_of(value)))
+
+
 def multiply_add(a: Expr, b: Expr, c: Expr) -> Expr:
     """Return a·b + c, rounded once on CPUs that can."""
     return tvm.tirx.call_llvm_pure_intrin(dtype_of(a), "llvm.fmuladd", a, b, c)
@@ -79,6 +101,10 @@ def multiply_add(a: Expr, b: Expr, c: Expr) -> Expr:
 def select(condition: Expr, if_true: Expr, if_false: Expr) -> Expr:
     """Choose in each lane; both sides are computed."""
     return tvm.tirx.Select(condition, if_true, if_false)
+
+
+def _join(lanes: Sequence[Expr]) -> Expr:
+    return tvm.tirx.Shuffle(lanes, [constant(lane, "int32") for lane in range(len(lanes))])
 
 
 def horizontal_sum(vector: Expr) -> Expr:

@@ -1,0 +1,65 @@
+"""The product of activations with one matrix, and a bias."""
+
+from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.activations import declare_activations
+from ossc.compiler.lowering.kernels.kernel import (
+    Activation,
+    Buffer,
+    Expr,
+    Isa,
+    Kernel,
+    building,
+    symbol,
+)
+from ossc.compiler.lowering.kernels.tiles import row_counts, token_tiles
+from ossc.compiler.lowering.kernels.weights import find_format
+from ossc.compiler.lowering.kernels.weights.format import ROWS, PackedRows
+
+
+def linear(
+    *,
+    scheme: str,
+    activation: Activation,
+    rows: int,
+    columns: int,
+    bias: bool,
+    n: int | None,
+    isa: Isa,
+) -> Kernel:
+    """Build ``x @ weight.T (+ bias)`` for a weight of ``rows`` × ``columns``.
+
+    Parameters of the function: the activations (x ``[n, columns]``, or codes, scales and sums of
+    `quantize_activations`), packed weight uint8, with ``bias`` also bias ``[rows]`` → out
+    ``[n, rows]`` float32. One task for every 8 rows.
+
+    Raises:
+        LoweringError: The kernels cannot multiply this scheme with this activation type.
+    """
+    weights = find_format(scheme)
+    groups = -(-rows // ROWS)
+    group_bytes = weights.row_group_bytes(columns)
+    kind = "linear_bias" if bias else "linear"
+    name = symbol(kind, scheme, activation, f"{rows}x{columns}", isa, n=n)
+    with building(name, n) as function:
+        activations = declare_activations(function, activation, (), columns, weights, isa)
+        weight = function.buffer("weight", "uint8", groups * group_bytes)
+        biases = function.buffer("bias", "float32", rows) if bias else None
+        out = function.per_token("out", "float32", rows)
+        with function.tasks(fixed=groups) as group:
+            packed = PackedRows(weight, group * group_bytes, columns, isa)
+            for first, count in token_tiles(0, function.tokens):
+                tile = [first + i for i in range(count)]
+                products = activations.multiply(weights, packed, [(token,) for token in tile])
+                for i, token in enumerate(tile):
+                    _store(out, token, group, products[i], biases)
+    return function.kernel()
+
+
+def _store(out: Buffer, token: Expr, group: Expr, products: Expr, bias: Buffer | None) -> None:
+    rows = int(out.ty.shape[1])
+    first = group * ROWS
+    for count in row_counts(group, rows):
+        value = products
+        if bias is not None:
+            value = value + v.load_some(bias, first, count=count)
+        v.store_some(out, token, first, value=value, count=count)

@@ -1,0 +1,101 @@
+"""What a scheme must say about its packed weights: sizes, packing, and the code that decodes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import tvm
+from numpy.typing import NDArray
+from tvm.tirx.script import builder as T
+
+from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Isa
+
+BLOCK = 32
+"""Columns that share one scale, of weights and of int8 activations."""
+
+ROWS = v.LANES
+"""Rows that are packed together."""
+
+QUAD = 4
+"""Columns whose int8 codes fill one 32-bit lane."""
+
+PREFETCH_BYTES = 2048
+"""How far ahead of its reads a kernel asks for weights: measured best of 0.5, 1, 2 and 4 KiB."""
+
+CACHE_LINE_BYTES = 64
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """Eight packed rows in a kernel: where they start, and what is needed to read them."""
+
+    buffer: Buffer
+    offset: Expr
+    """Bytes from the start of the buffer."""
+
+    columns: int
+    isa: Isa
+
+    def bytes(self, offset: Expr, count: int, dtype: str = "uint8") -> Expr:
+        """Read ``count`` bytes at ``offset`` from the rows' start, as a vector of ``dtype``."""
+        raw = v.load(self.buffer, self.offset + offset, lanes=count)
+        lanes = count * 8 // tvm.DataType(dtype).bits
+        return raw if dtype == "uint8" else v.bits(raw, f"{dtype}x{lanes}")
+
+    def prefetch(self, offset: Expr, count: int) -> None:
+        """Ask for the ``count`` bytes that come `PREFETCH_BYTES` after ``offset``."""
+        for line in range(0, count, CACHE_LINE_BYTES):
+            byte = self.buffer[self.offset + offset + (PREFETCH_BYTES + line)]
+            arguments = [v.constant(value, "int32") for value in (0, 3, 1)]
+            address = tvm.tirx.address_of(byte)
+            T.evaluate(tvm.tirx.call_llvm_intrin("void", "llvm.prefetch", address, *arguments))
+
+
+class IntegerColumns(Protocol):
+    """One token's int8 activations of a block of 32 columns."""
+
+    def quad(self, index: int) -> Expr:
+        """Columns 4·index to 4·index + 3, repeated in the 8 lanes: int8x32."""
+
+    @property
+    def sum(self) -> Expr:
+        """The sum of the block's 32 codes: int32."""
+
+
+IntegerSums = Callable[[PackedRows, Expr, Sequence[IntegerColumns]], list[Expr]]
+"""``(rows, block, tokens)`` → for each token the exact products' sums of a block, int32x8."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightFormat:
+    """A scheme's packed form: 8 rows of K columns are ``row_group_bytes(K)`` consecutive bytes."""
+
+    scheme: str
+
+    row_group_bytes: Callable[[int], int]
+
+    pack: Callable[..., NDArray[np.uint8]]
+    """``pack(*parts)`` of ``[8·g, K]`` weights gives ``[g, row_group_bytes]``."""
+
+    block_bytes: int
+    """Bytes of codes that a block of 32 columns takes, in 8 rows."""
+
+    scale: Callable[[PackedRows, Expr], Expr] | None
+    """``(rows, block)`` → the scales of a block, float32x8; None where codes are the values."""
+
+    values: Callable[[PackedRows, Expr, int, int], list[Expr]]
+    """``(rows, block, quad, count)`` → at least ``count`` of the quad's four columns, without
+    their scale, each float32x8."""
+
+    integer_sums: Mapping[Isa, IntegerSums]
+    """How int8 activations are multiplied; empty where only float32 ones are."""
+
+    embedding_row_bytes: Callable[[int], int]
+
+    pack_embedding: Callable[..., NDArray[np.uint8]]
+    """``pack_embedding(*parts)`` of ``[N, K]`` weights gives ``[N, embedding_row_bytes]``."""
+
+    embedding_values: Callable[[Buffer, Any, int, Expr], Expr]
+    """``(buffer, row offset, K, column)`` → the value at the column, float32."""

@@ -1,0 +1,105 @@
+"""int8-g32: signed bytes, and for every 32 columns a bfloat16 scale.
+
+Eight rows of K columns: for each block of 32 columns 256 bytes of codes, then for each block the 8
+rows' scales. The codes are 8 vectors of 32 bytes; byte 4r + c of vector j is row r's column 4j + c.
+A short last block is filled with zeros.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from tvm.tirx.script import builder as T
+
+from ossc.compiler.lowering.kernels import avx2, portable
+from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
+from ossc.compiler.lowering.kernels.weights.bf16 import VALUE_BYTES, widen
+from ossc.compiler.lowering.kernels.weights.format import (
+    BLOCK,
+    QUAD,
+    ROWS,
+    IntegerColumns,
+    PackedRows,
+    WeightFormat,
+)
+
+BLOCK_BYTES = BLOCK * ROWS
+SCALES_BYTES = ROWS * VALUE_BYTES
+
+
+def _blocks(columns: int) -> int:
+    return -(-columns // BLOCK)
+
+
+def _pack(codes: NDArray[np.int8], scales: NDArray[np.generic]) -> NDArray[np.uint8]:
+    rows, columns = codes.shape
+    n_blocks = _blocks(columns)
+    padded = np.pad(codes, ((0, 0), (0, n_blocks * BLOCK - columns))).view(np.uint8)
+    # [group, row, block, vector, column] → [group, block, vector, row, column]
+    ordered = padded.reshape(-1, ROWS, n_blocks, BLOCK // QUAD, QUAD).transpose(0, 2, 3, 1, 4)
+    by_block = scales.view(np.uint16).reshape(-1, ROWS, n_blocks).transpose(0, 2, 1)
+    scale_bytes = np.ascontiguousarray(by_block).view(np.uint8)
+    n_groups = rows // ROWS
+    parts = [ordered.reshape(n_groups, -1), scale_bytes.reshape(n_groups, -1)]
+    return np.concatenate(parts, axis=1)
+
+
+def _pack_embedding(codes: NDArray[np.int8], scales: NDArray[np.generic]) -> NDArray[np.uint8]:
+    scale_bytes = np.ascontiguousarray(scales).view(np.uint8)
+    return np.concatenate([codes.view(np.uint8), scale_bytes], axis=1)
+
+
+def _scale(rows: PackedRows, block: Expr) -> Expr:
+    begin = _blocks(rows.columns) * BLOCK_BYTES
+    return widen(rows.bytes(begin + block * SCALES_BYTES, SCALES_BYTES, "uint16"))
+
+
+def _codes(rows: PackedRows, block: Expr, quad: int) -> Expr:
+    return T.Bind(rows.bytes(block * BLOCK_BYTES + quad * 32, 32, "int8"))
+
+
+def _values(rows: PackedRows, block: Expr, quad: int, count: int) -> list[Expr]:
+    del count  # a block is always stored whole
+    return v.bytes_to_float(_codes(rows, block, quad))
+
+
+def _avx2_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
+    sums: list[Expr] = [v.constant(0, "int32x8")] * len(tokens)
+    for quad in range(BLOCK // QUAD):
+        weights = _codes(rows, block, quad)
+        for i, token in enumerate(tokens):
+            pairs = avx2.signed_pairs(weights, token.quad(quad))
+            sums[i] = T.Bind(sums[i] + avx2.add_pairs(pairs))
+    return sums
+
+
+def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
+    sums: list[Expr] = [v.constant(0, "int32x8")] * len(tokens)
+    for quad in range(BLOCK // QUAD):
+        weights = _codes(rows, block, quad)
+        for i, token in enumerate(tokens):
+            pairs = T.Bind(portable.signed_pairs(weights, token.quad(quad)))
+            sums[i] = T.Bind(sums[i] + portable.add_pairs(pairs))
+    return sums
+
+
+def _embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> Expr:
+    code = v.bits(v.load(buffer, row + column, lanes=1), "int8")
+    scale_at = row + (columns + column // BLOCK * VALUE_BYTES)
+    scale = widen(v.bits(v.load(buffer, scale_at, lanes=VALUE_BYTES), "uint16"))
+    return v.convert(code, "float32") * scale
+
+
+FORMAT = WeightFormat(
+    scheme="int8-g32",
+    row_group_bytes=lambda columns: _blocks(columns) * (BLOCK_BYTES + SCALES_BYTES),
+    pack=_pack,
+    block_bytes=BLOCK_BYTES,
+    scale=_scale,
+    values=_values,
+    integer_sums={"avx2": _avx2_sums, "portable": _portable_sums},
+    embedding_row_bytes=lambda columns: columns + _blocks(columns) * VALUE_BYTES,
+    pack_embedding=_pack_embedding,
+    embedding_values=_embedding_values,
+)

@@ -1,0 +1,147 @@
+"""MXFP4: E2M1 codes of 4 bits, and for every 32 columns a power of two (E8M0).
+
+Eight rows of K columns: for each block of 32 columns 128 bytes of codes, then for each block the
+8 rows' scales as they are in the checkpoint. The codes are 4 vectors of 32 bytes; byte 4r + c of
+vector j has row r's column 8j + c in its low and column 8j + 4 + c in its high nibble.
+
+Codes are decoded to twice their value, which is an integer, and the scale is halved. Every scale
+means what the OCP specification says: 0 is 2^-127, 255 is NaN.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from tvm.tirx.script import builder as T
+
+from ossc.compiler.lowering.kernels import avx2, portable
+from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
+from ossc.compiler.lowering.kernels.weights.format import (
+    BLOCK,
+    QUAD,
+    ROWS,
+    IntegerColumns,
+    PackedRows,
+    WeightFormat,
+)
+
+BLOCK_BYTES = BLOCK // 2 * ROWS
+"""Bytes of codes of a block of 32 columns, in 8 rows."""
+
+VECTORS = BLOCK_BYTES // 32
+
+DOUBLED = (0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)
+"""Twice the value of each code."""
+
+BIAS = 12
+"""Added to `DOUBLED` where the weights are to be unsigned bytes."""
+
+
+def _pack(blocks: NDArray[np.uint8], scales: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    rows, n_blocks, _ = blocks.shape
+    nibbles = np.stack([blocks & 15, blocks >> 4], axis=-1)  # [N, n_blocks, 16, 2]
+    # [group, row, block, vector, nibble, column] → [group, block, vector, row, column, nibble]
+    ordered = nibbles.reshape(-1, ROWS, n_blocks, VECTORS, 2, QUAD).transpose(0, 2, 3, 1, 5, 4)
+    codes = ordered[..., 0] | (ordered[..., 1] << 4)
+    exponents = scales.reshape(-1, ROWS, n_blocks).transpose(0, 2, 1)
+    n_groups = rows // ROWS
+    parts = [codes.reshape(n_groups, -1), exponents.reshape(n_groups, -1)]
+    return np.concatenate(parts, axis=1)
+
+
+def _pack_embedding(blocks: NDArray[np.uint8], scales: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.concatenate([blocks.reshape(len(blocks), -1), scales], axis=1)
+
+
+def _scale(rows: PackedRows, block: Expr) -> Expr:
+    exponents = rows.bytes(rows.columns // BLOCK * BLOCK_BYTES + block * ROWS, ROWS)
+    return _half_power_of_two(v.convert(exponents, "int32"))
+
+
+def _half_power_of_two(exponent: Expr) -> Expr:
+    """Decode E8M0, halved: 0 and 255 need the upper bit of the mantissa too."""
+    dtype = v.dtype_of(exponent)
+    special = ((exponent + v.constant(1, dtype)) & v.constant(254, dtype)) == v.constant(0, dtype)
+    mantissa = v.select(special, v.constant(1 << 22, dtype), v.constant(0, dtype))
+    value = v.bits((exponent << v.constant(23, dtype)) | mantissa, dtype.replace("int", "float"))
+    return value * v.constant(0.5, v.dtype_of(value))
+
+
+def _nibbles(rows: PackedRows, block: Expr, quad: int) -> Expr:
+    codes = rows.bytes(block * BLOCK_BYTES + quad // 2 * 32, 32)
+    if quad % 2:
+        return codes >> v.constant(4, "uint8x32")
+    return codes & v.constant(15, "uint8x32")
+
+
+def _doubled(nibbles: Expr) -> Expr:
+    """Decode without a table: m + max(m - 4, 0) + 2·max(m - 6, 0), negated if bit 3 is set."""
+    nibbles = v.bits(nibbles, "int8x32")
+    magnitude = nibbles & v.constant(7, "int8x32")
+    above = [v.maximum(magnitude - v.constant(at, "int8x32"), 0) for at in (4, 6)]
+    value = magnitude + above[0] + above[1] + above[1]
+    sign = v.constant(0, "int8x32") - (nibbles >> v.constant(3, "int8x32"))
+    return T.Bind((value ^ sign) - sign)
+
+
+def _values(rows: PackedRows, block: Expr, quad: int, count: int) -> list[Expr]:
+    del count  # a block is always stored whole
+    nibbles = _nibbles(rows, block, quad)
+    if rows.isa == "avx2":
+        table = avx2.table(bytes(value % 256 for value in DOUBLED))
+        return v.bytes_to_float(avx2.look_up(table, nibbles))
+    return v.bytes_to_float(_doubled(nibbles))
+
+
+def _avx2_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
+    """Multiply value + 12, which is unsigned, and take 12 times the activations' sum away.
+
+    Four pairs' sums fit in 16 bits: 4 · 2 · 24 · 127 = 24384.
+    """
+    table = avx2.table(bytes(value + BIAS for value in DOUBLED))
+    sums = [v.splat(token.sum * v.constant(-BIAS, "int32")) for token in tokens]
+    for half in (range(4), range(4, 8)):
+        pairs: list[Expr] = [None] * len(tokens)
+        for quad in half:
+            weights = avx2.look_up(table, _nibbles(rows, block, quad))
+            for i, token in enumerate(tokens):
+                product = avx2.unsigned_pairs(weights, token.quad(quad))
+                pairs[i] = product if quad == half[0] else T.Bind(pairs[i] + product)
+        sums = [T.Bind(s + avx2.add_pairs(p)) for s, p in zip(sums, pairs, strict=True)]
+    return sums
+
+
+def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
+    """Multiply signed values; all eight pairs' sums fit in 16 bits: 8 · 2 · 12 · 127 = 24384."""
+    pairs: list[Expr] = [v.constant(0, "int16x16")] * len(tokens)
+    for quad in range(BLOCK // QUAD):
+        weights = _doubled(_nibbles(rows, block, quad))
+        for i, token in enumerate(tokens):
+            pairs[i] = T.Bind(pairs[i] + portable.signed_pairs(weights, token.quad(quad)))
+    return [T.Bind(portable.add_pairs(pair)) for pair in pairs]
+
+
+def _embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> Expr:
+    code = v.convert(v.load(buffer, row + column // 2, lanes=1), "int32")
+    nibble = (code >> (column % 2 * 4)) & v.constant(15, "int32")
+    magnitude = nibble & v.constant(7, "int32")
+    above = [v.maximum(magnitude - v.constant(at, "int32"), 0) for at in (4, 6)]
+    value = v.convert(magnitude + above[0] + above[1] + above[1], "float32")
+    exponent = v.load(buffer, row + (columns // 2 + column // BLOCK), lanes=1)
+    scaled = value * _half_power_of_two(v.convert(exponent, "int32"))
+    return v.select(nibble > v.constant(7, "int32"), -scaled, scaled)
+
+
+FORMAT = WeightFormat(
+    scheme="mxfp4",
+    row_group_bytes=lambda columns: columns // BLOCK * (BLOCK_BYTES + ROWS),
+    pack=_pack,
+    block_bytes=BLOCK_BYTES,
+    scale=_scale,
+    values=_values,
+    integer_sums={"avx2": _avx2_sums, "portable": _portable_sums},
+    embedding_row_bytes=lambda columns: columns // 2 + columns // BLOCK,
+    pack_embedding=_pack_embedding,
+    embedding_values=_embedding_values,
+)

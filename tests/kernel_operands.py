@@ -1,0 +1,60 @@
+"""Random weights and activations in the forms that matrix kernels read, with their values."""
+
+from dataclasses import dataclass
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+from ossc.compiler.quantization import find_scheme
+
+BLOCK = 32
+
+
+def random_parts(scheme: str, shape: tuple[int, ...], seed: int = 0) -> list[NDArray]:
+    """Return the parts of a random weight ``[..., N, K]`` that use every code of the scheme."""
+    rng = np.random.default_rng(seed)
+    *leading, columns = shape
+    if scheme == "mxfp4":
+        blocks = rng.integers(0, 256, (*leading, columns // BLOCK, 16), dtype=np.uint8)
+        return [blocks, rng.integers(118, 125, blocks.shape[:-1], dtype=np.uint8)]
+    if scheme == "int8-g32":
+        codes = rng.integers(-127, 128, shape, dtype=np.int8)
+        scales = rng.uniform(0.5, 2, (*leading, -(-columns // BLOCK))) / 127
+        return [codes, scales.astype(ml_dtypes.bfloat16)]
+    return [rng.standard_normal(shape).astype(ml_dtypes.bfloat16)]
+
+
+def values(scheme: str, parts: list[NDArray]) -> NDArray[np.float64]:
+    """Return the weights' values, exactly."""
+    return find_scheme(scheme).dequantize(*parts).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Activations of one type: what a kernel is given, and the values that this stands for."""
+
+    arrays: list[NDArray]
+    values: NDArray[np.float64]
+
+    def of(self, token: int) -> "Activations":
+        """Return those of one token."""
+        row = slice(token, token + 1)
+        return Activations([array[row] for array in self.arrays], self.values[row])
+
+
+def random_activations(activation: str, shape: tuple[int, ...], seed: int = 1) -> Activations:
+    """Return random activations ``[n, …, K]`` as float32, or as int8 codes, scales and sums."""
+    rng = np.random.default_rng(seed)
+    if activation == "f32":
+        x = rng.standard_normal(shape).astype(np.float32)
+        return Activations([x], x.astype(np.float64))
+    *leading, columns = shape
+    n_blocks = -(-columns // BLOCK)
+    codes = np.zeros((*leading, n_blocks * BLOCK), np.int8)
+    codes[..., :columns] = rng.integers(-127, 128, shape, dtype=np.int8)
+    blocks = codes.reshape(*leading, n_blocks, BLOCK)
+    scales = rng.uniform(0.005, 0.03, blocks.shape[:-1]).astype(np.float32)
+    sums = blocks.sum(-1, dtype=np.int32)
+    exact = blocks * scales.astype(np.float64)[..., None]
+    return Activations([codes, scales, sums], exact.reshape(codes.shape)[..., :columns])
