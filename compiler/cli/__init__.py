@@ -1,0 +1,36 @@
+"""The command ``ossc``: it parses, calls and prints; the work is done elsewhere.
+
+A command is a file of this folder whose ``command`` is its click command. It is imported only when
+it is used or described, so ``ossc --help`` loads no compiler.
+"""
+
+import click
+
+from ossc.compiler.cli.base import OsscGroup
+from ossc.runtimes.version import __version__
+
+COMMANDS = {
+    "compile": "Compile a checkpoint into a bundle for a target.",
+    "export": "Write a checkpoint as ONNX, without copying its weights.",
+    "run": "Generate text, or token ids, with a bundle.",
+    "inspect": "Show what a bundle holds and needs.",
+    "verify": "Check a bundle's files, and its numbers against the model.",
+    "targets": "List the machines to compile for, or describe one.",
+    "schemes": "List the formats for quantized weights, or describe one.",
+}
+"""What ``ossc --help`` says of each command, in the order of use."""
+
+
+@click.group(cls=OsscGroup, commands_help=COMMANDS)
+@click.version_option(__version__, prog_name="ossc")
+def main() -> None:
+    r"""Compile open-weight models for the edge, and run them.
+
+    \b
+    A first bundle, for this machine's CPU:
+      ossc compile path/to/gpt-oss-20b --target cpu --out bundle
+      ossc run bundle --chat -p "Why is the sky blue?"
+
+    Data goes to stdout, progress and messages to stderr. Exit status: 0 done, 1 failed, 2 wrong
+    usage, 3 no verdict.
+    """

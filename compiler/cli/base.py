@@ -1,0 +1,68 @@
+"""What all commands share: loading on demand, and how a failure is printed."""
+
+import importlib
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from ossc.targets.errors import OsscError, UnknownNameError
+
+
+class OsscCommand(click.Command):
+    """A command that prints an expected failure as one sentence."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        help_text = "Show the traceback of a failure."
+        self.params.append(click.Option(["--debug"], is_flag=True, help=help_text))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an `OsscError` ends the process with its exit status."""
+        debug = ctx.params.pop("debug", False)
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, click.ClickException, BrokenPipeError):
+            raise
+        except OsscError as error:
+            _fail(str(error), error.exit_code, error if debug else None)
+        except Exception as error:  # noqa: BLE001 - a fault of ours: still one sentence, unless asked
+            message = f"ossc failed with {type(error).__name__}: {error}"
+            hint = "this is a fault of ossc; run again with --debug and report what it prints."
+            _fail(f"{message}; {hint}", 1, error if debug else None)
+
+
+class OsscGroup(click.Group):
+    """Finds a command's file when the command is used."""
+
+    def __init__(self, *args: Any, commands_help: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._commands_help = commands_help
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Return the names in the order of use."""
+        return list(self._commands_help)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in self._commands_help:
+            raise click.UsageError(
+                str(UnknownNameError("command", cmd_name, self._commands_help)), ctx
+            )
+        module = importlib.import_module(f"ossc.compiler.cli.{cmd_name}_command")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._commands_help.items()))
+
+
+def _fail(message: str, exit_code: int, error: BaseException | None) -> None:
+    if error is not None:
+        traceback.print_exception(error)
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(exit_code)

@@ -1,0 +1,30 @@
+"""``ossc export``: a checkpoint as ONNX."""
+
+from pathlib import Path
+
+import click
+
+from ossc.compiler.cli.base import OsscCommand
+
+
+@click.command("export", cls=OsscCommand)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE.onnx",
+    help="The ONNX file.  [default: model.onnx in MODEL]",
+)
+def command(model: Path, out: Path | None) -> None:
+    """Write the checkpoint in the folder MODEL as ONNX, opset 24, with KV cache.
+
+    No weight is copied: the initializers point into the safetensors files. Elsewhere than in
+    MODEL, those files are hard-linked beside the ONNX file. The file's path is printed on stdout.
+    """
+    from ossc.compiler.checkpoint import Checkpoint
+    from ossc.compiler.export import export_model, save_model
+
+    checkpoint = Checkpoint.open(model)
+    place = out or model / "model.onnx"
+    save_model(export_model(checkpoint), place)
+    click.echo(place)

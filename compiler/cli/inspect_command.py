@@ -1,0 +1,88 @@
+"""``ossc inspect``: what a bundle holds and needs."""
+
+import dataclasses
+import json
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from ossc.compiler.cli.base import OsscCommand
+from ossc.runtimes.bundle import Bundle
+from ossc.runtimes.plan import Segment
+
+
+@click.command("inspect", cls=OsscCommand)
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--steps", is_flag=True, help="List every step of the plan too.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+def command(bundle: Path, steps: bool, form: str) -> None:
+    """Show the model, target, formats, memory and plan of BUNDLE.
+
+    Its files are checked as `ossc run` does it: all hashes but that of the weights.
+    """
+    opened = Bundle.open(bundle)
+    if form == "json":
+        click.echo(json.dumps(_fields(opened, steps), indent=1))
+        return
+    manifest = opened.manifest
+    model = manifest.model
+    rows = {
+        "model": f"{model['model_type']}, {model['num_hidden_layers']} layers, "
+        f"{model['num_local_experts']} experts, {model['num_experts_per_tok']} a token",
+        "target": f"{manifest.target.name} ({manifest.target.arch})",
+        "compiled by": f"ossc {manifest.ossc_version}",
+        "quantization": f"{manifest.quantization.preset}: "
+        + ", ".join(f"{key} {value}" for key, value in manifest.quantization.schemes.items()),
+        "activations": manifest.quantization.activations,
+        "context": f"{manifest.context} tokens, prompts in chunks of {manifest.prefill_chunk}",
+        "weights": _size(manifest.memory.weights_bytes),
+        "KV cache": f"{_size(manifest.memory.kv_bytes)}, "
+        f"{_size(manifest.memory.kv_bytes_per_token)} a token",
+        "session": f"{_size(manifest.memory.state_bytes + manifest.memory.arena_bytes)} "
+        "with the KV cache, beside the weights",
+    }
+    for key, value in rows.items():
+        click.echo(f"{key:13} {value}")
+    click.echo("files")
+    for name, entry in sorted(manifest.files.items()):
+        click.echo(f"  {name:22} {_size(entry.size_bytes):>10}  sha256 {entry.sha256[:16]}…")
+    click.echo("plan")
+    for segment in opened.plan.segments:
+        click.echo(f"  {_segment_title(segment)}: {len(segment.steps)} steps")
+        if steps:
+            for step in segment.steps:
+                click.echo(f"    {step.label:55} {step.kernel}")
+
+
+def _segment_title(segment: Segment) -> str:
+    rows = "1 row" if segment.max_tokens == 1 else f"up to {segment.max_tokens} rows"
+    return f"{segment.name}, {rows}"
+
+
+def _fields(bundle: Bundle, steps: bool) -> dict[str, object]:
+    segments: list[dict[str, object]] = []
+    for segment in bundle.plan.segments:
+        fields: dict[str, object] = {
+            "name": segment.name,
+            "max_tokens": segment.max_tokens,
+            "steps": len(segment.steps),
+            "kernels": dict(Counter(step.kernel for step in segment.steps)),
+        }
+        if steps:
+            fields["step_list"] = [
+                {"label": step.label, "kernel": step.kernel, "layer": step.layer}
+                for step in segment.steps
+            ]
+        segments.append(fields)
+    return {"manifest": dataclasses.asdict(bundle.manifest), "plan": segments}
+
+
+def _size(size_bytes: int) -> str:
+    """Write bytes for people, in decimal units as disks have them."""
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} GB"

@@ -1,0 +1,58 @@
+"""``ossc targets``: which machines ossc compiles for."""
+
+import dataclasses
+import json
+
+import click
+
+from ossc.compiler.cli.base import OsscCommand
+from ossc.targets import Target, all_targets, find_target, resolve_target
+from ossc.targets.errors import TargetError
+
+VERIFIED = {
+    "device": "ran on such a machine",
+    "emulated": "ran under emulation",
+    "compiled": "compiled, never run",
+}
+"""How far a target was ever tried."""
+
+
+@click.command("targets", cls=OsscCommand)
+@click.argument("name", required=False)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+def command(name: str | None, form: str) -> None:
+    """List the targets, or describe the target NAME.
+
+    `cpu` stands for the best target that fits this machine.
+    """
+    chosen = [resolve_target(name)] if name else list(all_targets())
+    if form == "json":
+        click.echo(json.dumps([_fields(target) for target in chosen], indent=1))
+    elif name:
+        for key, value in _fields(find_target(chosen[0].name)).items():
+            click.echo(f"{key:15} {value}")
+    else:
+        _print_table(chosen)
+
+
+def _print_table(targets: list[Target]) -> None:
+    here = _this_machine()
+    width = max(len(target.name) for target in targets)
+    for target in targets:
+        mark = "  (cpu: this machine)" if target.name == here else ""
+        click.echo(f"{target.name:{width}}  {target.summary}{mark}")
+        click.echo(f"{'':{width}}  {target.verified}: {VERIFIED[target.verified]}")
+
+
+def _this_machine() -> str | None:
+    try:
+        return resolve_target("cpu").name
+    except TargetError:
+        return None
+
+
+def _fields(target: Target) -> dict[str, object]:
+    fields = dataclasses.asdict(target)
+    fields["tvm_target"] = dict(target.tvm_target)
+    fields["cpu_features"] = list(target.cpu_features)
+    return fields

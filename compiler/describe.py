@@ -1,0 +1,82 @@
+"""The manifest of a new bundle: what was compiled, how, and what it takes to run."""
+
+import dataclasses
+from pathlib import Path
+
+from ossc.compiler.bundle import file_entry
+from ossc.compiler.config import ModelConfig
+from ossc.compiler.lowering.lower import FLOAT_BYTES, LoweredModel
+from ossc.compiler.lowering.segment import LoweringOptions
+from ossc.compiler.quantization.plan import QuantizationPlan
+from ossc.runtimes.manifest import (
+    WEIGHTS_NAME,
+    FileEntry,
+    Manifest,
+    MemoryEntry,
+    QuantizationEntry,
+    TargetEntry,
+)
+from ossc.runtimes.version import __version__
+from ossc.targets import Target
+
+
+def describe_bundle(
+    folder: Path,
+    config: ModelConfig,
+    plan: QuantizationPlan,
+    options: LoweringOptions,
+    lowered: LoweredModel,
+    weights: FileEntry,
+) -> Manifest:
+    """Make the manifest of the files in a folder.
+
+    Args:
+        folder: The bundle under construction, complete but for its manifest.
+        config: The model's.
+        plan: Which scheme each class of tensors got.
+        options: What the model was lowered for.
+        lowered: What came of it.
+        weights: Entry of ``weights.bin``, hashed while it was written.
+    """
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    files = {name: file_entry(folder / name) for name in names if name != WEIGHTS_NAME}
+    return Manifest(
+        ossc_version=__version__,
+        plan_abi_version=lowered.plan.abi_version,
+        model=model_fields(config),
+        target=_target_entry(options.target),
+        quantization=QuantizationEntry(
+            preset=plan.name,
+            activations=plan.activations,
+            schemes=dict(plan.schemes()),
+            tensors={name: weight.scheme for name, weight in lowered.weights.items()},
+        ),
+        context=options.context,
+        prefill_chunk=options.prefill_chunk,
+        stop_token_ids=config.eos_token_ids,
+        memory=memory_entry(config, lowered),
+        files=files | {WEIGHTS_NAME: weights},
+    )
+
+
+def model_fields(config: ModelConfig) -> dict[str, object]:
+    """Return the configuration as JSON values, in Hugging Face's names."""
+    fields = dataclasses.asdict(config)
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in fields.items()}
+
+
+def memory_entry(config: ModelConfig, lowered: LoweredModel) -> MemoryEntry:
+    """Return what a session takes; only full attention grows with the context."""
+    growing_layers = config.layer_types.count("full_attention")
+    position_bytes = 2 * config.num_key_value_heads * config.head_dim * FLOAT_BYTES
+    return MemoryEntry(
+        weights_bytes=lowered.plan.weights_bytes,
+        state_bytes=lowered.plan.state_bytes,
+        arena_bytes=lowered.plan.arena_bytes,
+        kv_bytes=lowered.kv_bytes,
+        kv_bytes_per_token=growing_layers * position_bytes,
+    )
+
+
+def _target_entry(target: Target) -> TargetEntry:
+    return TargetEntry(name=target.name, arch=target.arch, cpu_features=target.cpu_features)

@@ -1,0 +1,31 @@
+"""The form in which activations enter a product with weights: float32, or int8 per 32 elements."""
+
+from ossc.compiler.lowering.kernels.quantize_activations import quantize_activations
+from ossc.compiler.lowering.kernels.weights import find_format
+from ossc.compiler.lowering.segment import Expr, SegmentBuilder
+
+
+def activation_type(segment: SegmentBuilder, scheme: str) -> str:
+    """Return ``f32`` or ``int8``: weights without integer codes always meet float32."""
+    return segment.options.activations if find_format(scheme).integer_sums else "f32"
+
+
+def activation_operands(segment: SegmentBuilder, x: Expr, scheme: str, label: str) -> list[Expr]:
+    """Return the buffers that stand for ``x`` in a product with weights of this scheme.
+
+    Args:
+        segment: The segment; an ``x`` that several products read is quantized once.
+        x: Activations ``[n, K]`` or ``[n, r, K]``.
+        scheme: The weight's scheme.
+        label: The node that needs them.
+
+    Returns:
+        ``[x]``, or codes, scales and sums.
+    """
+    if activation_type(segment, scheme) == "f32":
+        return [x]
+    *slots, columns = (int(dim) for dim in list(x.ty.shape)[1:])
+    kernel = quantize_activations(
+        columns=columns, rows_per_token=slots[0] if slots else None, n=segment.static_rows
+    )
+    return segment.once(("quantize", x), lambda: segment.call(kernel, [x], f"{label}/quantize"))

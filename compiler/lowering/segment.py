@@ -1,0 +1,213 @@
+"""Building one segment of a plan as a Relax function.
+
+A segment is a part of the model for a number of rows (tokens): exactly one, or any up to a chunk.
+Its Relax function takes inputs, state (the KV caches, updated in place), packed weights, and the
+range of tasks that every kernel of ours works on; weights and state become parameters when they are
+first used.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import onnx_ir as ir
+import tvm
+from tvm import relax
+
+from ossc.compiler.lowering.kernels.kernel import Kernel
+from ossc.compiler.lowering.weights import PackedWeight, float_weight
+from ossc.targets import Target
+from ossc.targets.errors import LoweringError
+
+Expr = relax.Expr
+Role = Literal["input", "state", "weight"]
+
+OPAQUE_PATTERN = 8
+"""TVM's OpPatternKind.kOpaque: Relax must not fuse a kernel of ours with its neighbours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoweringOptions:
+    """What every segment of a model is lowered for."""
+
+    target: Target
+    activations: str
+    """``f32`` or ``int8``: the type in which activations meet quantized weights."""
+
+    context: int
+    """Positions that the KV caches of full attention hold."""
+
+    prefill_chunk: int
+    """Rows of the largest segment; sliding caches leave room for a whole chunk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A parameter of the Relax function, and what it stands for outside."""
+
+    name: str
+    role: Role
+    var: relax.Var
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelaxSegment:
+    """A segment as Relax: ``module["main"]`` returns ``outputs`` in order, as one tuple."""
+
+    name: str
+    max_tokens: int
+    module: tvm.IRModule
+    parameters: tuple[Parameter, ...]
+    outputs: tuple[str, ...]
+    labels: dict[str, str]
+    """The name hint of a binding → the ONNX node that it comes from."""
+
+
+@dataclass
+class SegmentBuilder:
+    """Collects the bindings, parameters and kernels of one segment."""
+
+    name: str
+    max_tokens: int
+    options: LoweringOptions
+    weights: dict[str, PackedWeight]
+    kernels: dict[str, Kernel]
+    values: dict[ir.Value, Expr] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.builder = relax.BlockBuilder()
+        self.rows = 1 if self.max_tokens == 1 else tvm.tirx.Var("n", "int64")
+        self._begin = tvm.tirx.Var("begin", "int32")
+        self._end = tvm.tirx.Var("end", "int32")
+        self._parameters: dict[str, Parameter] = {}
+        self._cache: dict[tuple[object, ...], Expr] = {}
+
+    @property
+    def static_rows(self) -> int | None:
+        """The kernels' ``n``: 1 for one token, None where the call says how many."""
+        return 1 if self.max_tokens == 1 else None
+
+    def run(self, translate: Callable[[], dict[str, Expr]]) -> RelaxSegment:
+        """Build the function from what ``translate`` emits; it returns the outputs by name."""
+        with self.builder.function("main"):
+            with self.builder.dataflow():
+                outputs = translate()
+                result = self.builder.emit_output(relax.Tuple(list(outputs.values())))
+            variables = [parameter.var for parameter in self._parameters.values()]
+            self.builder.emit_func_output(result, [*variables, self._begin, self._end])
+        return RelaxSegment(
+            name=self.name,
+            max_tokens=self.max_tokens,
+            module=self.builder.get(),
+            parameters=tuple(self._parameters.values()),
+            outputs=tuple(outputs),
+            labels=self.labels,
+        )
+
+    def parameter(
+        self, name: str, role: Role, shape: Sequence[int | Expr], dtype: str
+    ) -> relax.Var:
+        """Return the parameter of this name, added when it is first asked for."""
+        if name not in self._parameters:
+            variable = relax.Var(f"p{len(self._parameters)}", relax.TensorType(shape, dtype))
+            self._parameters[name] = Parameter(name=name, role=role, var=variable)
+        return self._parameters[name].var
+
+    def weight(self, packed: PackedWeight, shape: Sequence[int], dtype: str) -> relax.Var:
+        """Return the parameter that holds a packed weight."""
+        self.weights.setdefault(packed.name, packed)
+        return self.parameter(packed.name, "weight", shape, dtype)
+
+    def packed_parameter(self, packed: PackedWeight) -> relax.Var:
+        """Return the parameter that holds a packed matrix, as bytes."""
+        return self.weight(packed, [packed.size_bytes], "uint8")
+
+    def float_parameter(self, value: ir.Value | None) -> Expr:
+        """Return a small float tensor (a bias, a norm's weight) as float32 ``[...]``.
+
+        Raises:
+            LoweringError: The value is neither computed nor an initializer.
+        """
+        if value in self.values:
+            return self.values[value]
+        tensor = initializer(value)
+        packed = float_weight(tensor, f"{value.name}")
+        return self.weight(packed, [int(dim) for dim in tensor.shape], "float32")
+
+    def call(
+        self, kernel: Kernel, arguments: Sequence[Expr], label: str, in_place: Sequence[int] = ()
+    ) -> list[Expr]:
+        """Emit a kernel's call.
+
+        Args:
+            kernel: What to call.
+            arguments: The buffers that exist already, in the order of the kernel's parameters.
+            label: The ONNX node that the call comes from.
+            in_place: Indices into ``arguments`` of the buffers that the kernel updates.
+
+        Returns:
+            The updated buffers, then the new ones: the kernel's remaining parameters.
+        """
+        self.kernels.setdefault(kernel.name, kernel)
+        function = self.builder.add_func(scalars_first(kernel.func), kernel.name)
+        updated = [arguments[index].ty for index in in_place]
+        created = [
+            self._tensor_type(type_) for type_ in buffer_types(kernel.func)[len(arguments) :]
+        ]
+        types = [*updated, *created]
+        scalars = [self._begin, self._end]
+        if in_place:
+            indices = [index + len(scalars) for index in in_place] + [-1] * len(created)
+            call = relax.op.call_tir_inplace(function, [*scalars, *arguments], indices, types)
+        else:
+            call = relax.op.call_tir(function, [*scalars, *arguments], types)
+        result = self.emit(call, label)
+        if len(types) == 1:
+            return [result]
+        return [self.builder.emit(relax.TupleGetItem(result, i)) for i in range(len(types))]
+
+    def emit(self, expression: Expr, label: str) -> Expr:
+        """Bind an expression under a name that leads back to its ONNX node."""
+        hint = f"op{len(self.labels)}_"
+        self.labels[hint] = label
+        return self.builder.emit(expression, name_hint=hint)
+
+    def once(self, key: tuple[object, ...], make: Callable[[], list[Expr]]) -> list[Expr]:
+        """Return what ``make`` emitted when this key was first seen."""
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
+
+    def _tensor_type(self, type_: tvm.tirx.BufferType) -> relax.TensorType:
+        shape = [int(dim) if isinstance(dim, tvm.tirx.IntImm) else self.rows for dim in type_.shape]
+        return relax.TensorType(shape, type_.dtype)
+
+
+def initializer(value: ir.Value | None) -> ir.TensorProtocol:
+    """Return the tensor of an initializer.
+
+    Raises:
+        LoweringError: The value is absent, or computed at run time.
+    """
+    tensor = value.const_value if value is not None else None
+    if tensor is None:
+        name = value.name if value is not None else "(absent)"
+        raise LoweringError(f"The input {name!r} of a node must be an initializer; it is not.")
+    return tensor
+
+
+def buffer_types(function: tvm.tirx.PrimFunc) -> list[tvm.tirx.BufferType]:
+    """Return the types of a function's buffer parameters, in order."""
+    types = [parameter.ty for parameter in function.params]
+    return [type_ for type_ in types if isinstance(type_, tvm.tirx.buffer.BufferType)]
+
+
+def scalars_first(function: tvm.tirx.PrimFunc) -> tvm.tirx.PrimFunc:
+    """Reorder the parameters as call_tir wants them: the scalars, inputs and then outputs."""
+    buffers = [p for p in function.params if isinstance(p.ty, tvm.tirx.buffer.BufferType)]
+    scalars = [p for p in function.params if not isinstance(p.ty, tvm.tirx.buffer.BufferType)]
+    reordered = tvm.tirx.PrimFunc(
+        [*scalars, *buffers], function.body, function.ret_type, attrs=function.attrs
+    )
+    return reordered.with_attr("op_pattern", OPAQUE_PATTERN)

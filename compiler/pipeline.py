@@ -1,0 +1,125 @@
+"""From a checkpoint to a bundle, read from top to bottom."""
+
+import tempfile
+from pathlib import Path
+
+import onnx_ir as ir
+
+from ossc.compiler.bundle import (
+    check_place,
+    check_space,
+    copy_text_files,
+    new_bundle,
+    write_weights,
+)
+from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.config import ModelConfig
+from ossc.compiler.describe import describe_bundle
+from ossc.compiler.export import export_model
+from ossc.compiler.lowering.lower import LoweredModel, lower_model
+from ossc.compiler.lowering.pipeline import write_object
+from ossc.compiler.lowering.plan import weight_offsets
+from ossc.compiler.lowering.segment import LoweringOptions
+from ossc.compiler.passes import Pass
+from ossc.compiler.passes.fuse_add_rms_norm import FuseAddRmsNorm
+from ossc.compiler.passes.fuse_expert_swiglu import FuseExpertSwiGlu
+from ossc.compiler.passes.fuse_linear import FuseLinear
+from ossc.compiler.passes.fuse_qkv import FuseQkv
+from ossc.compiler.passes.fuse_rope_attention import FuseRopeAttention
+from ossc.compiler.passes.fuse_router import FuseRouter
+from ossc.compiler.passes.quantize_weights import QuantizeWeights
+from ossc.compiler.passes.select_rows_before_head import SelectRowsBeforeHead
+from ossc.compiler.progress import Reporter, SilentReporter
+from ossc.compiler.quantization.plan import QuantizationPlan
+from ossc.compiler.recipe import Recipe
+from ossc.compiler.toolchain import link_runtime
+from ossc.runtimes.manifest import PLAN_NAME
+from ossc.targets import Target
+
+
+def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
+    """Compile a checkpoint into a bundle.
+
+    Args:
+        recipe: What to compile, for which target.
+        progress: Receives the phases and the bytes of packed weights.
+
+    Returns:
+        The bundle's folder.
+
+    Raises:
+        OsscError: Something about the checkpoint, the recipe or the disk does not do; nothing is
+            left behind.
+    """
+    progress = progress or SilentReporter()
+    target = recipe.resolve_target()
+    place = recipe.resolve_out(target)
+    check_place(place, force=recipe.force)
+
+    progress.phase(f"Reading {recipe.model} for {target.name}")
+    checkpoint = Checkpoint.open(recipe.model)
+    plan = recipe.resolve_plan()
+    options = lowering_options(recipe, checkpoint.config)
+
+    progress.phase("Exporting to ONNX, fusing and quantizing")
+    model = quantized_model(checkpoint, plan)
+
+    progress.phase("Lowering to kernels and a plan")
+    lowered = lower_model(model, options)
+
+    with new_bundle(place, force=recipe.force) as folder:
+        check_space(folder, lowered.plan.weights_bytes)
+
+        progress.phase("Compiling kernels")
+        link_kernels(lowered, target, folder)
+
+        progress.phase("Packing weights", lowered.plan.weights_bytes)
+        offsets, total_bytes = weight_offsets(lowered.weights.values())
+        weights = write_weights(folder, lowered.weights, offsets, total_bytes, progress.advance)
+
+        (folder / PLAN_NAME).write_bytes(lowered.plan.to_bytes())
+        copy_text_files(checkpoint.path, folder)
+        describe_bundle(folder, checkpoint.config, plan, options, lowered, weights).write(folder)
+    return place
+
+
+def lowering_options(recipe: Recipe, config: ModelConfig) -> LoweringOptions:
+    """Resolve what the lowering needs from a recipe."""
+    target = recipe.resolve_target()
+    context = recipe.resolve_context(config)
+    return LoweringOptions(
+        target=target,
+        activations=recipe.resolve_plan().activations,
+        context=context,
+        prefill_chunk=min(target.prefill_chunk, max(context, 2)),
+    )
+
+
+def fusion_passes() -> list[Pass]:
+    """Return the passes that fuse operations, in their order."""
+    return [
+        FuseLinear(),  # first: the others look for its nodes
+        FuseQkv(),
+        FuseRopeAttention(),  # reads the fused QKV
+        FuseRouter(),
+        FuseExpertSwiGlu(),
+        FuseAddRmsNorm(),
+        SelectRowsBeforeHead(),  # last: it needs the final norm where it will stay
+    ]
+
+
+def quantized_model(checkpoint: Checkpoint, plan: QuantizationPlan) -> ir.Model:
+    """Export, fuse and quantize; weights stay in the checkpoint."""
+    model = export_model(checkpoint)
+    for each in [*fusion_passes(), QuantizeWeights(plan)]:
+        model = each(model).model
+    return model
+
+
+def link_kernels(lowered: LoweredModel, target: Target, folder: Path) -> None:
+    """Generate code and link the runtime's executable and library into a folder."""
+    with tempfile.TemporaryDirectory(prefix="ossc-") as scratch:
+        object_file = Path(scratch) / "kernels.o"
+        write_object(lowered.kernels, lowered.generated, target, object_file)
+        symbols = [*lowered.kernels, *lowered.generated]
+        link_runtime(target, object_file, symbols, folder)

@@ -1,0 +1,74 @@
+"""What to compile: one model for one target, validated before any work is done."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ossc.compiler.config import ModelConfig
+from ossc.compiler.quantization.plan import QuantizationPlan, load_plan
+from ossc.targets import Target, resolve_target
+from ossc.targets.errors import UsageError
+
+DEFAULT_CONTEXT = 4096
+"""Positions of the KV cache, where the model has as many and the user does not say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The order that `compile_model` carries out."""
+
+    model: Path
+    """Folder of a checkpoint in Hugging Face's layout."""
+
+    target: str = "cpu"
+    """Name of a target; ``cpu`` is the best one that fits this machine."""
+
+    quant: str = "default"
+    """A preset, or a plan as a TOML file."""
+
+    context: int | None = None
+    """Positions that a session can hold; None: 4096, or what the model has if that is less."""
+
+    out: Path | None = None
+    """The bundle's folder; None: beside the caller, named after model and target."""
+
+    force: bool = False
+    """Whether a bundle at ``out`` is replaced."""
+
+    def resolve_target(self) -> Target:
+        """Return the named target.
+
+        Raises:
+            UnknownNameError: There is no such target.
+            TargetError: It is ``cpu``, and none fits this machine.
+        """
+        return resolve_target(self.target)
+
+    def resolve_plan(self) -> QuantizationPlan:
+        """Return the quantization plan.
+
+        Raises:
+            UnknownNameError: There is no such preset.
+            QuantizationError: The plan's file is not valid.
+        """
+        return load_plan(self.quant)
+
+    def resolve_context(self, config: ModelConfig) -> int:
+        """Return the positions that the KV caches hold.
+
+        Raises:
+            UsageError: The context is not between 1 and what the model was made for.
+        """
+        longest = config.max_position_embeddings
+        context = min(DEFAULT_CONTEXT, longest) if self.context is None else self.context
+        if not 1 <= context <= longest:
+            raise UsageError(
+                f"The context is {context} tokens, but this model takes 1 to {longest}; "
+                "give --context in that range."
+            )
+        return context
+
+    def resolve_out(self, target: Target) -> Path:
+        """Return the bundle's folder: ``out``, or ``<model>-<target>`` in the current folder."""
+        if self.out is not None:
+            return self.out
+        return Path(f"{self.model.resolve().name}-{target.name.replace(':', '-')}")

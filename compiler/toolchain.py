@@ -1,0 +1,127 @@
+"""Linking: the runtime's C sources and a model's object file, with zig, for any target.
+
+zig (PyPI ``ziglang``) brings the C libraries of every target, so no system compiler is needed, and
+the bytes it links depend only on its inputs. Its first use for a target takes a minute or two; the
+result is cached in ``ZIG_GLOBAL_CACHE_DIR``.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import ossc.runtimes
+from ossc.targets import Target
+from ossc.targets.errors import ToolchainError
+
+RUNTIME_SOURCES = Path(ossc.runtimes.__file__).parent / "c"
+"""The C runtime, as the wheel ships it."""
+
+EXECUTABLE = "ossc-run"
+LIBRARY = "libossc_model.so"
+
+_COMPILE = (
+    "-std=c11",
+    "-O2",
+    "-g0",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-fvisibility=hidden",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fno-sanitize=undefined",
+    "-ffp-contract=off",
+)
+_LINK = ("-Wl,--gc-sections", "-Wl,--build-id=none", "-s")
+
+
+def link_runtime(target: Target, object_file: Path, symbols: Iterable[str], folder: Path) -> None:
+    """Link ``ossc-run`` (static) and ``libossc_model.so`` into a folder.
+
+    Args:
+        target: What to build for.
+        object_file: The generated kernels.
+        symbols: Their names, without the prefix of TVM's calling convention.
+        folder: Where both files go.
+
+    Raises:
+        ToolchainError: zig is not installed, or failed; its message is in the error.
+    """
+    table = object_file.with_name("kernel_table.c")
+    table.write_text(kernel_table(symbols), encoding="utf-8")
+    sources = sorted((RUNTIME_SOURCES / "src").glob("*.c"))
+    library_sources = [source for source in sources if source.name != "main.c"]
+    common = [table, object_file]
+    _zig_cc(target.zig_static, target, ["-static"], [*sources, *common], folder / EXECUTABLE)
+    shared = ["-shared", "-fPIC", f"-Wl,-soname,{LIBRARY}"]
+    _zig_cc(target.zig_shared, target, shared, [*library_sources, *common], folder / LIBRARY)
+
+
+def kernel_table(symbols: Iterable[str]) -> str:
+    """Write the C file that lets the runtime find a kernel by its name."""
+    names = sorted(symbols)
+    declarations = [
+        f"extern int __tvm_ffi_{name}(void *, const ossc_any *, int32_t, ossc_any *);"
+        for name in names
+    ]
+    entries = [f'    {{"{name}", __tvm_ffi_{name}}},' for name in names]
+    lines = [
+        '#include "kernel_table.h"',
+        *declarations,
+        "const ossc_kernel ossc_kernels[] = {",
+        *entries,
+        "};",
+        f"const size_t ossc_kernel_count = {len(names)};",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _zig_cc(
+    triple: str, target: Target, flags: Sequence[str], inputs: Sequence[Path], output: Path
+) -> None:
+    includes = [f"-I{RUNTIME_SOURCES / name}" for name in ("include", "src")]
+    command = [
+        *zig_command(),
+        "cc",
+        "-target",
+        triple,
+        f"-mcpu={target.zig_cpu}",
+        *_COMPILE,
+        *includes,
+        *flags,
+        *map(str, inputs),
+        *_LINK,
+        "-lm",
+        "-lpthread",
+        "-o",
+        str(output),
+    ]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    if finished.returncode:
+        raise ToolchainError(
+            f"zig could not link {output.name} for {triple}: {_last_error(finished.stderr)}; "
+            "run again with --debug to see all of it."
+        ) from ToolchainError(finished.stderr)
+
+
+def zig_command() -> list[str]:
+    """Return the command that runs zig.
+
+    Raises:
+        ToolchainError: The package ``ziglang`` is not installed.
+    """
+    try:
+        import ziglang
+    except ImportError as error:
+        raise ToolchainError(
+            'Linking needs zig, which is not installed; pip install "ossc[compile]".'
+        ) from error
+    binary = Path(ziglang.__file__).parent / "zig"
+    return [str(binary)] if os.access(binary, os.X_OK) else [sys.executable, "-m", "ziglang"]
+
+
+def _last_error(stderr: str) -> str:
+    lines = [line for line in stderr.splitlines() if "error" in line]
+    return lines[0].strip() if lines else stderr.strip()[-200:]
