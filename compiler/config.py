@@ -7,6 +7,7 @@ and that of transformers 5.
 from dataclasses import dataclass
 from pathlib import Path
 
+from ossc.compiler.families import family_names
 from ossc.compiler.rope_parameters import RopeParameters, read_rope_parameters
 from ossc.compiler.strict_json import JsonObject, read_json_object
 from ossc.targets.errors import ConfigError
@@ -95,15 +96,9 @@ def read_model_config(checkpoint: Path) -> ModelConfig:
     )
 
 
-def known_model_types() -> list[str]:
-    """List the model types that have a file in ``compiler/families``."""
-    files = (Path(__file__).parent / "families").glob("*.py")
-    return sorted(file.stem for file in files if file.stem not in ("__init__", "family"))
-
-
 def _read_model_type(config: JsonObject) -> str:
     model_type = config.text("model_type")
-    known = known_model_types()
+    known = family_names()
     if model_type not in known:
         config.fail(f"has the model_type {model_type!r}, but ossc knows only {', '.join(known)}")
     return model_type
