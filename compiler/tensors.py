@@ -5,7 +5,7 @@ and gets a view into the checkpoint's file, or freshly computed values.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+
+SLICE_BYTES = 16 << 20
+"""How much of a tensor is held when all of it is streamed."""
 
 
 class SlicedTensor(ir.LazyTensor):
@@ -71,6 +74,14 @@ def _map_rows(tensor: ir.ExternalTensor, begin: int, end: int) -> NDArray[Any]:
     offset = (tensor.offset or 0) + begin * row_bytes
     mapped = np.memmap(Path(tensor.path), dtype, mode="r", offset=offset, shape=rows)
     return mapped.view(np.ndarray)
+
+
+def iterate_rows(tensor: ir.TensorProtocol) -> Iterator[NDArray[Any]]:
+    """Yield all rows in order, a few at a time: at most :data:`SLICE_BYTES`, but at least one."""
+    n_rows = tensor.shape.numpy()[0]
+    rows_a_slice = max(1, SLICE_BYTES * n_rows // max(1, tensor.nbytes))
+    for begin in range(0, n_rows, rows_a_slice):
+        yield read_rows(tensor, begin, min(begin + rows_a_slice, n_rows))
 
 
 def concatenate_rows(name: str, tensors: Sequence[ir.TensorProtocol]) -> SlicedTensor:

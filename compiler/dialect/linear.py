@@ -1,0 +1,29 @@
+"""Products with a dense matrix, with a bias and without."""
+
+from ossc.compiler.dialect.operation import Operation, WeightInput
+
+LINEAR = Operation(
+    name="Linear",
+    summary="x @ weight.T + bias",
+    inputs=(("x", "f32 [T, K]"), ("weight", "[N, K]"), ("bias", "bf16 [N]")),
+    outputs=(("y", "f32 [T, N]"),),
+    weight=WeightInput(index=1, tensor_class="dense"),
+    body="""
+        columns = Transpose <perm = [1, 0]> (weight)
+        product = MatMul (x, columns)
+        bias_f32 = Cast <to = 1> (bias)
+        y = Add (product, bias_f32)
+    """,
+)
+
+MAT_MUL = Operation(
+    name="MatMul",
+    summary="x @ weight.T, the head",
+    inputs=(("x", "f32 [T, K]"), ("weight", "[N, K]")),
+    outputs=(("y", "f32 [T, N]"),),
+    weight=WeightInput(index=1, tensor_class="head"),
+    body="""
+        columns = Transpose <perm = [1, 0]> (weight)
+        y = MatMul (x, columns)
+    """,
+)

@@ -1,0 +1,23 @@
+"""The choice of experts."""
+
+from ossc.compiler.dialect.operation import Operation
+
+OPERATION = Operation(
+    name="Router",
+    summary="the k experts of the largest logits x @ weight.T + bias, and their softmax",
+    inputs=(("x", "f32 [T, H]"), ("weight", "bf16 [E, H]"), ("bias", "bf16 [E]")),
+    outputs=(("indices", "i64 [T, k]"), ("weights", "f32 [T, k]")),
+    attributes=("k",),
+    body="""
+        weight_f32 = Cast <to = 1> (weight)
+        columns = Transpose <perm = [1, 0]> (weight_f32)
+        product = MatMul (x, columns)
+        bias_f32 = Cast <to = 1> (bias)
+        logits = Add (product, bias_f32)
+        k = Constant <value_int: int = @k> ()
+        vector = Constant <value_ints = [1]> ()
+        n_chosen = Reshape (k, vector)
+        largest, indices = TopK <axis = -1, largest = 1, sorted = 1> (logits, n_chosen)
+        weights = Softmax <axis = -1> (largest)
+    """,
+)

@@ -1,0 +1,97 @@
+"""Runs a model token by token in onnxruntime: what compiled bundles are compared with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from ossc.compiler.export.session import ort_session
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceOutputs:
+    """What one or several calls computed."""
+
+    logits: NDArray[np.float32]
+    """``[n_tokens, vocab_size]``"""
+    router_indices: NDArray[np.int64]
+    """``[num_hidden_layers, n_tokens, num_experts_per_tok]``: the chosen experts"""
+
+
+class ReferenceSession:
+    """A model at any stage of the passes with its KV cache; one sequence."""
+
+    def __init__(self, model: ir.Model) -> None:
+        """Open the model; its weights stay mapped."""
+        self._session = ort_session(model)
+        self._inputs: dict[str, list[Any]] = {
+            value.name: value.shape for value in self._session.get_inputs()
+        }
+        self._outputs: list[str] = [value.name for value in self._session.get_outputs()]
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all tokens."""
+        self.position = 0
+        self._past = {
+            name: np.zeros((1, shape[1], 0, shape[3]), np.float32)
+            for name, shape in self._inputs.items()
+            if name.startswith("past_key_values.")
+        }
+
+    def run(self, token_ids: Sequence[int]) -> ReferenceOutputs:
+        """Compute tokens that follow those before, all of them in one call.
+
+        Args:
+            token_ids: At least one.
+
+        Returns:
+            Logits and chosen experts of every token.
+        """
+        n_tokens = len(token_ids)
+        feeds = {
+            "input_ids": np.array([token_ids], np.int64),
+            "position_ids": np.arange(self.position, self.position + n_tokens)[None],
+            **self._past,
+        }
+        if "row_indices" in self._inputs:
+            feeds["row_indices"] = np.arange(n_tokens)
+        values = self._session.run(self._outputs, feeds)
+        outputs: dict[str, NDArray[Any]] = dict(zip(self._outputs, values, strict=True))
+        self.position += n_tokens
+        self._past = {
+            name: outputs[name.replace("past_key_values", "present")] for name in self._past
+        }
+        chosen = [outputs[name] for name in self._outputs if name.startswith("router_indices.")]
+        logits = outputs["logits"]
+        return ReferenceOutputs(
+            logits=logits.reshape(n_tokens, logits.shape[-1]), router_indices=np.stack(chosen)
+        )
+
+
+def reference_logits(
+    model: ir.Model, token_ids: Sequence[int], *, tokens_a_run: int | None = None
+) -> ReferenceOutputs:
+    """Compute a sequence from its start.
+
+    Args:
+        model: At any stage of the passes.
+        token_ids: At least one.
+        tokens_a_run: How many to compute at once, by default all. The weights of every token's
+            experts are held at once in float32: 0.4 GB a token for gpt-oss's shapes.
+
+    Returns:
+        Logits and chosen experts of every token.
+    """
+    session = ReferenceSession(model)
+    step = tokens_a_run or len(token_ids)
+    runs = [
+        session.run(token_ids[begin : begin + step]) for begin in range(0, len(token_ids), step)
+    ]
+    return ReferenceOutputs(
+        logits=np.concatenate([run.logits for run in runs]),
+        router_indices=np.concatenate([run.router_indices for run in runs], axis=1),
+    )
