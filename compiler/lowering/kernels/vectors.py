@@ -6,7 +6,7 @@ and the same token would get different bits in two forms of a kernel. CPUs with 
 all use it here, so they agree; the others round twice.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import tvm
 from tvm.tirx.script import builder as T
@@ -50,7 +50,7 @@ def load_some(buffer: Buffer, *indices: Expr, count: int) -> Expr:
         return load(buffer, *indices)
     *outer, last = indices
     lanes = [buffer[(*outer, last + min(lane, count - 1))] for lane in range(LANES)]
-    return T.Bind(_join(lanes))
+    return T.Bind(join(lanes))
 
 
 def store_some(buffer: Buffer, *indices: Expr, value: Expr, count: int) -> None:
@@ -81,7 +81,7 @@ def bits(value: Expr, dtype: str) -> Expr:
 
 
 def bytes_to_float(values: Expr) -> list[Expr]:
-    """Split int8x32, four bytes a lane, into four float32x8: first bytes, second bytes, and so on."""
+    """Split int8x32, four bytes a lane, into float32x8 of the first bytes, the second, and so on."""
     words = T.Bind(bits(values, "int32x8"))
     by_sign = constant(24, "int32x8")
     lifted = [words << constant(24 - 8 * byte, "int32x8") for byte in range(3)] + [words]
@@ -93,9 +93,38 @@ def maximum(value: Expr, bound: float) -> Expr:
     return tvm.tirx.Max(value, constant(bound, dtype_of(value)))
 
 
+def at_most(value: Expr, bound: float) -> Expr:
+    """Limit float32 lanes from above; NaN stays NaN."""
+    dtype = dtype_of(value)
+    return _intrinsic(dtype, "minimum", value, constant(bound, dtype))
+
+
+def at_least(value: Expr, bound: float) -> Expr:
+    """Limit float32 lanes from below; NaN stays NaN."""
+    dtype = dtype_of(value)
+    return _intrinsic(dtype, "maximum", value, constant(bound, dtype))
+
+
 def multiply_add(a: Expr, b: Expr, c: Expr) -> Expr:
     """Return a·b + c, rounded once on CPUs that can."""
-    return tvm.tirx.call_llvm_pure_intrin(dtype_of(a), "llvm.fmuladd", a, b, c)
+    return _intrinsic(dtype_of(a), "fmuladd", a, b, c)
+
+
+def round_to_even(value: Expr) -> Expr:
+    """Round to the nearest integer, halves to the even one."""
+    return _intrinsic(dtype_of(value), "roundeven", value)
+
+
+def _intrinsic(dtype: str, name: str, *operands: Expr) -> Expr:
+    return tvm.tirx.call_llvm_pure_intrin(dtype, f"llvm.{name}", *operands)
+
+
+def keep_lanes(vector: Expr, count: int) -> Expr:
+    """Set all but the first ``count`` lanes of an int32x8 to zero."""
+    if count == LANES:
+        return vector
+    kept = [constant(-1 if lane < count else 0, "int32") for lane in range(LANES)]
+    return vector & join(kept)
 
 
 def select(condition: Expr, if_true: Expr, if_false: Expr) -> Expr:
@@ -103,14 +132,24 @@ def select(condition: Expr, if_true: Expr, if_false: Expr) -> Expr:
     return tvm.tirx.Select(condition, if_true, if_false)
 
 
-def _join(lanes: Sequence[Expr]) -> Expr:
+def join(lanes: Sequence[Expr]) -> Expr:
+    """Make a vector of scalars."""
     return tvm.tirx.Shuffle(lanes, [constant(lane, "int32") for lane in range(len(lanes))])
 
 
 def horizontal_sum(vector: Expr) -> Expr:
     """Add the 8 lanes, in the fixed order ((0+4)+(2+6)) + ((1+5)+(3+7))."""
+    return _fold(vector, lambda a, b: a + b)
+
+
+def horizontal_max(vector: Expr) -> Expr:
+    """Return the largest of 8 lanes."""
+    return _fold(vector, tvm.tirx.Max)
+
+
+def _fold(vector: Expr, combine: Callable[[Expr, Expr], Expr]) -> Expr:
     for width in (4, 2, 1):
-        vector = T.Bind(_part(vector, 0, width) + _part(vector, width, width))
+        vector = T.Bind(combine(_part(vector, 0, width), _part(vector, width, width)))
     return vector
 
 

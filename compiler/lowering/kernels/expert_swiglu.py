@@ -1,0 +1,94 @@
+"""Gates and ups of each chosen expert, and the gated activation of gpt-oss between them."""
+
+from tvm.tirx.script import builder as T
+
+from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.activations import declare_activations
+from ossc.compiler.lowering.kernels.experts import Routing
+from ossc.compiler.lowering.kernels.kernel import (
+    Activation,
+    Buffer,
+    Expr,
+    Isa,
+    Kernel,
+    building,
+    symbol,
+)
+from ossc.compiler.lowering.kernels.tiles import row_counts
+from ossc.compiler.lowering.kernels.vector_math import exp
+from ossc.compiler.lowering.kernels.weights import find_format
+from ossc.compiler.lowering.kernels.weights.format import ROWS, PackedRows
+from ossc.compiler.lowering.packing import expert_stride
+
+
+def expert_swiglu(
+    *,
+    scheme: str,
+    activation: Activation,
+    experts: int,
+    intermediate: int,
+    hidden: int,
+    k: int,
+    alpha: float,
+    limit: float,
+    n: int | None,
+    isa: Isa,
+) -> Kernel:
+    """Build ``(up + 1) · gate · sigmoid(alpha · gate)`` of the expert of each (token, slot) pair.
+
+    Gates are limited above and ups on both sides by ``limit``.
+
+    Parameters of the function: the activations ``[n, hidden]`` (x, or codes, scales and sums), the
+    routing (see `Routing`), weights packed by `pack_swiglu`, bias ``[experts, 2 · intermediate]``
+    (a gate's before its up's) → out ``[n, k, intermediate]`` float32. A task for each 8 outputs, of
+    each slot or expert.
+
+    Raises:
+        LoweringError: The kernels cannot multiply this scheme with this activation type.
+    """
+    weights = find_format(scheme)
+    groups = -(-intermediate // ROWS)
+    group_bytes = weights.row_group_bytes(hidden)
+    stride = expert_stride(2 * groups * group_bytes)
+    shape = f"{experts}x{intermediate}x{hidden}"
+    name = symbol("expert_swiglu", scheme, activation, shape, k, alpha, limit, isa, n=n)
+    with building(name, n) as function:
+        activations = declare_activations(function, activation, (), hidden, weights, isa)
+        routing = Routing(function, experts, k, n)
+        weight = function.buffer("weight", "uint8", experts * stride)
+        bias = function.buffer("bias", "float32", experts, 2 * intermediate)
+        out = function.per_token("out", "float32", k, intermediate)
+        with function.tasks(fixed=routing.tasks(groups)) as number:
+            task = routing.task(number, groups)
+            pair_bytes = task.group * (2 * group_bytes)
+            offset = T.Bind(v.convert(task.expert, "int64") * stride + pair_bytes)
+            gate_rows = PackedRows(weight, offset, hidden, isa)
+            up_rows = PackedRows(weight, offset + group_bytes, hidden, isa)
+            for tile in task.tiles():
+                tokens = [(token,) for token, _ in tile]
+                gates = activations.multiply(weights, gate_rows, tokens)
+                ups = activations.multiply(weights, up_rows, tokens)
+                first = task.group * ROWS
+                for i, pair in enumerate(tile):
+                    for count in row_counts(task.group, intermediate):
+                        gate = gates[i] + _biases(bias, task.expert, first, 0, count)
+                        up = ups[i] + _biases(bias, task.expert, first, 1, count)
+                        value = _swiglu(T.Bind(gate), T.Bind(up), alpha, limit)
+                        v.store_some(out, *pair, first, value=value, count=count)
+    return function.kernel()
+
+
+def _biases(bias: Buffer, expert: Expr, first: Expr, which: int, count: int) -> Expr:
+    """Read every other bias: of the gates (``which`` 0) or the ups (1)."""
+    rows = [first + min(lane, count - 1) for lane in range(ROWS)]
+    return v.join([bias[expert, row * 2 + which] for row in rows])
+
+
+def _swiglu(gate: Expr, up: Expr, alpha: float, limit: float) -> Expr:
+    def number(value: float) -> Expr:
+        return v.constant(value, "float32x8")
+
+    gate = T.Bind(v.at_most(gate, limit))
+    up = v.at_least(v.at_most(up, limit), -limit)
+    gated = T.Bind(gate / (number(1) + exp(gate * number(-alpha))))
+    return T.Bind(v.multiply_add(up, gated, gated))

@@ -1,0 +1,49 @@
+"""The exponential as a polynomial: the same steps on every CPU, and no library needed."""
+
+from tvm.tirx.script import builder as T
+
+from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.kernel import Expr
+
+LOG2_E = 1.4426950408889634
+
+LN_2_HIGH = 0.693145751953125
+"""ln 2 in 16 bits: times an integer of 8 bits it is exact in float32."""
+
+LN_2_LOW = 1.4286068203094173e-06
+
+LARGEST = 89.0
+"""Beyond 88.73 the result is infinite."""
+
+SMALLEST = -104.0
+"""Below -103.98 the result is zero."""
+
+COEFFICIENTS = (0.0013926184, 0.008363179, 0.041666556, 0.16666576, 0.5)
+"""(exp(r) - 1 - r) / r² for |r| ≤ ln 2 / 2, highest power first: interpolated at Chebyshev's
+points; with them the result is within 1 unit in the last place."""
+
+
+def exp(x: Expr) -> Expr:
+    """Return e^x in each float32 lane: zero for the very negative, infinity, NaN for NaN."""
+    dtype = v.dtype_of(x)
+    integer = dtype.replace("float", "int")
+
+    def number(value: float) -> Expr:
+        return v.constant(value, dtype)
+
+    x = T.Bind(v.at_least(v.at_most(x, LARGEST), SMALLEST))
+    whole = T.Bind(v.round_to_even(x * number(LOG2_E)))
+    rest = v.multiply_add(whole, number(-LN_2_HIGH), x)
+    rest = T.Bind(v.multiply_add(whole, number(-LN_2_LOW), rest))
+    series = number(COEFFICIENTS[0])
+    for coefficient in COEFFICIENTS[1:]:
+        series = v.multiply_add(series, rest, number(coefficient))
+    value = v.multiply_add(series * rest, rest, rest) + number(1)
+    exponent = T.Bind(v.convert(whole, "int32"))
+    half = T.Bind(exponent >> v.constant(1, integer))  # the power itself may be out of range
+    return T.Bind(value * _power_of_two(half, dtype) * _power_of_two(exponent - half, dtype))
+
+
+def _power_of_two(exponent: Expr, dtype: str) -> Expr:
+    integer = v.dtype_of(exponent)
+    return v.bits((exponent + v.constant(127, integer)) << v.constant(23, integer), dtype)
