@@ -81,7 +81,7 @@ def bits(value: Expr, dtype: str) -> Expr:
 
 
 def bytes_to_float(values: Expr) -> list[Expr]:
-    """Split int8x32, four bytes a lane, into float32x8 of the first bytes, the second, and so on."""
+    """Split int8x32, four bytes a lane, into float32x8: of the first bytes, then the second …."""
     words = T.Bind(bits(values, "int32x8"))
     by_sign = constant(24, "int32x8")
     lifted = [words << constant(24 - 8 * byte, "int32x8") for byte in range(3)] + [words]
@@ -117,6 +117,11 @@ def round_to_even(value: Expr) -> Expr:
 
 def _intrinsic(dtype: str, name: str, *operands: Expr) -> Expr:
     return tvm.tirx.call_llvm_pure_intrin(dtype, f"llvm.{name}", *operands)
+
+
+def lane_numbers(first: int) -> Expr:
+    """Return first, first + 1, … as int32x8."""
+    return tvm.tirx.Ramp(constant(first, "int32"), constant(1, "int32"), LANES)
 
 
 def keep_lanes(vector: Expr, count: int) -> Expr:
