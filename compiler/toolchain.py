@@ -63,7 +63,7 @@ def kernel_table(symbols: Iterable[str]) -> str:
     """Write the C file that lets the runtime find a kernel by its name."""
     names = sorted(symbols)
     declarations = [
-        f"extern int __tvm_ffi_{name}(void *, const ossc_any *, int32_t, ossc_any *);"
+        f"int __tvm_ffi_{name}(void*, const TVMFFIAny*, int32_t, TVMFFIAny*);"
         for name in names
     ]
     entries = [f'    {{"{name}", __tvm_ffi_{name}}},' for name in names]
@@ -87,7 +87,6 @@ def _zig_cc(
         "cc",
         "-target",
         triple,
-        f"-mcpu={target.zig_cpu}",
         *_COMPILE,
         *includes,
         *flags,

@@ -9,7 +9,6 @@ TARGETS = (
         kind="cpu",
         arch="aarch64",
         tvm_target={"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mattr": ["+neon"]},
-        zig_cpu="baseline",
         zig_static="aarch64-linux-musl",
         zig_shared="aarch64-linux-gnu.2.17",
         kernel_isa="portable",

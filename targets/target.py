@@ -24,9 +24,6 @@ class Target:
     tvm_target: Mapping[str, Any]
     """The dict form of ``tvm.target.Target``."""
 
-    zig_cpu: str
-    """Argument of zig's ``-mcpu``, for the C runtime."""
-
     zig_static: str
     """zig's triple for the static executable."""
 

@@ -194,7 +194,7 @@ class _Walk:
         return symbol
 
     def _label(self, variable: relax.Var, symbol: str) -> str:
-        hint = _HINT.match(variable.name_hint)
+        hint = _HINT.match(variable.name)
         return self.segment.labels.get(hint[0], symbol) if hint else symbol
 
 
