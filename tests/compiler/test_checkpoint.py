@@ -96,6 +96,15 @@ def test_a_snapshot_of_links_to_blobs_is_read(tmp_path, max_shard_bytes):
     assert bits(snapshot) == bits(model)
 
 
+@pytest.mark.parametrize("file", ["model.safetensors", "model.safetensors.index.json"])
+def test_a_link_to_nothing_is_missing_and_is_not_passed_over(model, file):
+    """As in a snapshot whose download broke off."""
+    (model / file).unlink(missing_ok=True)
+    (model / file).symlink_to("blob")
+    with pytest.raises(CheckpointError, match=rf"{file} is (missing|not there)"):
+        Checkpoint.open(model)
+
+
 def test_the_bf16_layout_of_fine_tunes_is_read(tmp_path):
     shape = SyntheticShape(num_local_experts=3, hidden_size=40, intermediate_size=24)
     checkpoint = Checkpoint.open(make_checkpoint(tmp_path, shape, experts="bf16"))
