@@ -29,7 +29,7 @@ def tree_files(root: Path, folders: Iterable[str]) -> set[str]:
         *folders,
     ]
     output = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
-    return {name for name in output.decode().split("\0") if name and (root / name).exists()}
+    return {name for name in output.split("\0") if name and (root / name).exists()}
 
 
 def wheel_files(wheel: Path) -> set[str]:
