@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import tvm
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
@@ -89,5 +88,5 @@ def _largest_magnitude(parts: Sequence[Expr]) -> Expr:
     without_sign = v.constant(0x7FFFFFFF, "int32x8")
     largest = v.constant(0, "int32x8")
     for part in parts:
-        largest = T.Bind(tvm.tirx.Max(largest, v.bits(part, "int32x8") & without_sign))
+        largest = v.larger(largest, v.bits(part, "int32x8") & without_sign)
     return T.Bind(v.bits(v.horizontal_max(largest), "float32"))

@@ -95,7 +95,7 @@ class _Task:
         self.largest = v.Registers(shared, lanes=1)
         self.total = v.Registers(shared, lanes=1)
         self.correction = v.Registers(HEADS, lanes=1)
-        self.scores = T.alloc_buffer((HEADS, TILE), "float32", scope="local")
+        self.scores = T.alloc_buffer((HEADS, TILE), "float32")
         self.slots = v.Registers(VECTORS, "int32", lanes=1)
 
     def run(self, first: Expr, last: Expr) -> None:
@@ -152,9 +152,9 @@ class _Task:
         vectors = [v.load(self.scores, row, at) for at in range(0, TILE, KEYS)]
         tile_largest = vectors[0]
         for vector in vectors[1:]:
-            tile_largest = T.Bind(tvm.tirx.Max(tile_largest, vector))
+            tile_largest = v.larger(tile_largest, vector)
         before = T.Bind(self.largest[head])
-        largest = T.Bind(tvm.tirx.Max(before, v.horizontal_max(tile_largest)))
+        largest = v.larger(before, v.horizontal_max(tile_largest))
         scale = v.constant(self.scale, "float32")
         correction = exp((before - largest) * scale)
         sums = v.constant(0, "float32x8")

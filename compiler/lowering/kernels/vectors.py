@@ -34,8 +34,7 @@ def splat(value: Expr, lanes: int = LANES) -> Expr:
 
 def load(buffer: Buffer, *indices: Expr, lanes: int = LANES) -> Expr:
     """Read ``lanes`` neighbours along the last axis."""
-    vector = f"{buffer.ty.dtype}x{lanes}" if lanes > 1 else buffer.ty.dtype
-    return T.Bind(buffer.vload(list(indices), vector))
+    return T.Bind(buffer.vload(list(indices), _vector(str(buffer.ty.dtype), lanes)))
 
 
 def store(buffer: Buffer, *indices: Expr, value: Expr, lanes: int = LANES) -> None:
@@ -71,8 +70,17 @@ def lane_of(vector: Expr, lane: int) -> Expr:
 
 def convert(value: Expr, dtype: str) -> Expr:
     """Convert each lane to an element type."""
-    lanes = dtype_of(value).partition("x")[2]
-    return tvm.tirx.Cast(f"{dtype}x{lanes}" if lanes else dtype, value)
+    _, lanes = _element_and_lanes(dtype_of(value))
+    return tvm.tirx.Cast(_vector(dtype, lanes), value)
+
+
+def _element_and_lanes(dtype: str) -> tuple[str, int]:
+    element, _, lanes = dtype.partition("x")
+    return element, int(lanes or 1)
+
+
+def _vector(element: str, lanes: int) -> str:
+    return f"{element}x{lanes}" if lanes > 1 else element
 
 
 def bits(value: Expr, dtype: str) -> Expr:
@@ -91,6 +99,17 @@ def bytes_to_float(values: Expr) -> list[Expr]:
 def maximum(value: Expr, bound: float) -> Expr:
     """Return the larger of an integer in each lane and a number."""
     return tvm.tirx.Max(value, constant(bound, dtype_of(value)))
+
+
+def larger(a: Expr, b: Expr) -> Expr:
+    """Return the larger in each lane.
+
+    The result goes through a local buffer: TVM's simplifier looks through a bound maximum, and
+    takes time exponential in the depth of a chain of them.
+    """
+    result = Registers(1, *_element_and_lanes(dtype_of(a)))
+    result[0] = tvm.tirx.Max(a, b)
+    return result[0]
 
 
 def at_most(value: Expr, bound: float) -> Expr:
@@ -149,7 +168,7 @@ def horizontal_sum(vector: Expr) -> Expr:
 
 def horizontal_max(vector: Expr) -> Expr:
     """Return the largest of 8 lanes."""
-    return _fold(vector, tvm.tirx.Max)
+    return _fold(vector, larger)
 
 
 def _fold(vector: Expr, combine: Callable[[Expr, Expr], Expr]) -> Expr:
@@ -179,12 +198,16 @@ def spans(count: int) -> Iterator[tuple[Expr, int]]:
 
 
 class Registers:
-    """Variables of the generated code: a local buffer that LLVM keeps in registers."""
+    """Variables of the generated code: a buffer on the stack that LLVM keeps in registers.
+
+    TVM puts a buffer on the stack only if its scope is ``global`` and it is under 1 KiB; any other
+    would be a call for workspace at run time.
+    """
 
     def __init__(self, count: int, dtype: str = "float32", lanes: int = LANES) -> None:
-        self._buffer = T.alloc_buffer((count, lanes), dtype, scope="local")
+        self._buffer = T.alloc_buffer((count, lanes), dtype)
         self._lanes = lanes
-        self._vector = f"{dtype}x{lanes}" if lanes > 1 else dtype
+        self._vector = _vector(dtype, lanes)
 
     def __getitem__(self, index: int) -> Expr:
         return self._buffer.vload([index, 0], self._vector)

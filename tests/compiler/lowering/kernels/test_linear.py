@@ -6,7 +6,6 @@ import pytest
 from kernel_operands import random_activations, random_parts, values
 from ossc.compiler.lowering.kernels.linear import linear
 from ossc.compiler.lowering.packing import pack_rows
-from ossc.targets.errors import LoweringError
 
 PAIRS = [
     ("bf16", "f32"),
