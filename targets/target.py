@@ -30,8 +30,8 @@ class Target:
     zig_shared: str
     """zig's triple for the shared library, with the oldest glibc that can load it."""
 
-    kernel_isa: str
-    """Which kernel bodies the lowering picks: ``avx2`` or ``portable``."""
+    kernel_isa: Literal["avx2", "portable"]
+    """Which kernel bodies the lowering picks."""
 
     cpu_features: tuple[str, ...]
     """Flags of /proc/cpuinfo that the machine must have."""
