@@ -53,7 +53,7 @@ def body(name: SegmentName, max_tokens: int) -> Segment:
             step("test_embedding", IDS, 0, EMBEDDED, per_token=1),
             step("test_router", IDS, ROUTER),
             step("test_store", EMBEDDED, POSITIONS, CACHE, per_token=1),
-            step("test_sum", POSITIONS, CACHE, HIDDEN_OUT, fixed=HIDDEN),
+            step("test_mean", POSITIONS, CACHE, HIDDEN_OUT, fixed=HIDDEN),
         ),
     )
 

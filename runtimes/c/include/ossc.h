@@ -1,0 +1,172 @@
+/* ossc.h: open a bundle and run it.
+ *
+ *   ossc_model* model;
+ *   ossc_session* session;
+ *   ossc_model_open("bundle", NULL, &model);
+ *   ossc_session_create(model, NULL, &session);
+ *   ossc_session_prefill(session, token_ids, count, logits);    // [vocab_size]
+ *   ossc_session_decode(session, next_token_id, logits);
+ *
+ * Every call that can fail returns a status. When it is not OSSC_OK nothing has changed, nothing is
+ * handed out through the `_out` arguments (of logits, the content is undefined), and
+ * ossc_last_error() says why in one sentence.
+ *
+ * A model may be used by any number of threads and sessions. A session or a sampler belongs to one
+ * thread at a time. Pointers that a call hands out belong to the handle that was asked, unless it
+ * says otherwise.
+ */
+#ifndef OSSC_H_
+#define OSSC_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define OSSC_API __attribute__((visibility("default")))
+
+/* Version of the functions and structs in this file. */
+#define OSSC_API_VERSION 1
+
+typedef enum ossc_status {
+  OSSC_OK = 0,
+  OSSC_ERROR_ARGUMENT = 1, /* the call is wrong in itself: a null pointer, an unknown token id */
+  OSSC_ERROR_CONTEXT = 2,  /* the tokens do not fit into what is left of the context */
+  OSSC_ERROR_BUNDLE = 3,   /* the bundle is damaged, incomplete or of another version */
+  OSSC_ERROR_MACHINE = 4,  /* this machine is not one that the bundle was compiled for */
+  OSSC_ERROR_MEMORY = 5,   /* the system has not enough memory or threads */
+  OSSC_ERROR_KERNEL = 6    /* a kernel refused its buffers, or gave no number */
+} ossc_status;
+
+/* Why the last call of this thread failed; valid until its next call. Never NULL. */
+OSSC_API const char* ossc_last_error(void);
+
+/* The OSSC_API_VERSION that the library was built with. */
+OSSC_API uint32_t ossc_api_version(void);
+
+/* ---- Model: a bundle whose manifest, plan and files were checked, with its weights in memory ----
+ */
+
+typedef struct ossc_model ossc_model;
+
+typedef enum ossc_weights_mode {
+  OSSC_WEIGHTS_MAPPED = 0, /* pages of weights.bin, shared with other processes; ready at once */
+  OSSC_WEIGHTS_RESIDENT =
+      1 /* copied into huge pages of this process: slower to open, faster to run */
+} ossc_weights_mode;
+
+typedef struct ossc_model_options {
+  ossc_weights_mode weights_mode;
+} ossc_model_options;
+
+typedef struct ossc_model_info {
+  int32_t vocab_size;
+  int32_t hidden_size;
+  int32_t context;             /* positions that a session can hold */
+  int32_t prefill_chunk;       /* most tokens that are computed at once */
+  int32_t num_router_layers;   /* layers whose chosen experts can be observed */
+  int32_t num_experts_per_tok; /* 0 without router layers */
+  uint64_t weights_bytes;
+  uint64_t state_bytes;          /* of each session: KV caches, inputs, outputs */
+  uint64_t arena_bytes;          /* of each session: scratch */
+  const char* target;            /* such as "cpu:x86-64-v3" */
+  const int32_t* stop_token_ids; /* [num_stop_token_ids] */
+  size_t num_stop_token_ids;
+} ossc_model_info;
+
+/* Opens the bundle in a directory.  options: NULL for mapped weights.  The hash of weights.bin,
+ * which takes long to compute, is not checked; its size is, and everything else. */
+OSSC_API ossc_status ossc_model_open(const char* directory, const ossc_model_options* options,
+                                     ossc_model** model_out);
+
+/* What the model is. The pointers in info_out live as long as the model. */
+OSSC_API ossc_status ossc_model_get_info(const ossc_model* model, ossc_model_info* info_out);
+
+/* Releases the model; its memory goes when its last session is destroyed. NULL is allowed. */
+OSSC_API void ossc_model_close(ossc_model* model);
+
+/* ---- Session: one sequence of tokens, its KV caches and its threads ---- */
+
+typedef struct ossc_session ossc_session;
+
+typedef struct ossc_session_options {
+  int32_t threads; /* that compute, the caller's included; 0: one for each CPU of this process */
+  bool record_routing; /* keep the chosen experts of each call for ossc_session_router_indices */
+} ossc_session_options;
+
+/* options: NULL for one thread for each CPU, without recorded routing. */
+OSSC_API ossc_status ossc_session_create(ossc_model* model, const ossc_session_options* options,
+                                         ossc_session** session_out);
+
+/* Runs tokens from the current position on.
+ *   token_ids   [count], count >= 1
+ *   logits_out  [vocab_size], of the last token, owned by the caller; NULL when not wanted */
+OSSC_API ossc_status ossc_session_prefill(ossc_session* session, const int32_t* token_ids,
+                                          size_t count, float* logits_out);
+
+/* The same, with the logits of every token.  logits_out: [count, vocab_size], owned by the caller.
+ */
+OSSC_API ossc_status ossc_session_prefill_all(ossc_session* session, const int32_t* token_ids,
+                                              size_t count, float* logits_out);
+
+/* Runs one token.  logits_out: [vocab_size], owned by the caller. */
+OSSC_API ossc_status ossc_session_decode(ossc_session* session, int32_t token_id,
+                                         float* logits_out);
+
+/* Forgets all tokens: the next one has position 0. */
+OSSC_API ossc_status ossc_session_reset(ossc_session* session);
+
+/* The number of tokens run so far, which is the position of the next one. */
+OSSC_API ossc_status ossc_session_position(const ossc_session* session, int32_t* position_out);
+
+/* The threads that compute, the caller's included. */
+OSSC_API ossc_status ossc_session_threads(const ossc_session* session, int32_t* threads_out);
+
+/* The experts that the last successful prefill or decode chose; needs record_routing.
+ *   indices_out  [num_router_layers, num_tokens, num_experts_per_tok], valid until the session's
+ * next call */
+OSSC_API ossc_status ossc_session_router_indices(const ossc_session* session,
+                                                 const int32_t** indices_out,
+                                                 size_t* num_tokens_out);
+
+/* NULL is allowed. */
+OSSC_API void ossc_session_destroy(ossc_session* session);
+
+/* ---- Sampler: from logits to a token id ---- */
+
+typedef struct ossc_sampler ossc_sampler;
+
+typedef struct ossc_sampler_options {
+  float temperature; /* 0: the largest logit, the lowest id of equals */
+  float top_p;   /* in (0, 1]: draw among the fewest tokens that have this probability together */
+  uint64_t seed; /* equal seeds draw equal tokens from equal logits */
+} ossc_sampler_options;
+
+OSSC_API ossc_status ossc_sampler_create(const ossc_sampler_options* options,
+                                         ossc_sampler** sampler_out);
+
+/* logits: [count].  NaN is never chosen; logits without a number are an error. */
+OSSC_API ossc_status ossc_sampler_sample(ossc_sampler* sampler, const float* logits, size_t count,
+                                         int32_t* token_id_out);
+
+/* NULL is allowed. */
+OSSC_API void ossc_sampler_destroy(ossc_sampler* sampler);
+
+/* ---- Process: what the operating system says about this one ---- */
+
+typedef struct ossc_process_memory {
+  uint64_t peak_rss_bytes;  /* VmHWM: includes the mapped pages of weights.bin */
+  uint64_t anonymous_bytes; /* RssAnon, now */
+} ossc_process_memory;
+
+/* Zeros where /proc does not say. */
+OSSC_API ossc_status ossc_get_process_memory(ossc_process_memory* memory_out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* OSSC_H_ */

@@ -1,0 +1,15 @@
+/* What this machine is. */
+#ifndef OSSC_CPU_H_
+#define OSSC_CPU_H_
+
+#include "json.h"
+
+/* CPUs that this process may use: those of its affinity mask, and no more than its control group's
+ * quota pays for. At least 1. */
+int32_t cpu_count(void);
+
+/* Refuses a machine of another architecture, or without one of the features.
+ * features: an array of texts, in the names of /proc/cpuinfo. */
+ossc_status cpu_check(const char* arch, const json_value* features);
+
+#endif /* OSSC_CPU_H_ */

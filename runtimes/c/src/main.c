@@ -1,0 +1,80 @@
+/* ossc-run: token ids in, token ids out. */
+#include <stdio.h>
+
+#include "generate.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+static int exit_status(ossc_status status) {
+  if (status == OSSC_OK) return EXIT_DONE;
+  fprintf(stderr, "ossc-run: %s\n", ossc_last_error());
+  return status == OSSC_ERROR_ARGUMENT ? EXIT_USAGE : EXIT_FAILED;
+}
+
+static void print_token(size_t index, int32_t token_id) {
+  printf("%s%d", index == 0 ? "" : " ", (int)token_id);
+  fflush(stdout);
+}
+
+static void print_nothing(size_t index, int32_t token_id) { (void)index, (void)token_id; }
+
+static double per_second(size_t tokens, double seconds) {
+  return tokens > 0 && seconds > 0 ? (double)tokens / seconds : 0;
+}
+
+static void print_json(const generation* g) {
+  printf("{\"token_ids\": [");
+  for (size_t i = 0; i < g->num_token_ids; ++i) {
+    printf("%s%d", i == 0 ? "" : ", ", (int)g->token_ids[i]);
+  }
+  printf("], \"text\": null, \"prefill_tokens\": %zu, \"prefill_tokens_per_s\": %.3f, ",
+         g->prefill_tokens, per_second(g->prefill_tokens, g->prefill_s));
+  printf("\"decode_tokens\": %zu, \"decode_tokens_per_s\": %.3f, \"load_s\": %.6f, ",
+         g->decode_tokens, per_second(g->decode_tokens, g->decode_s), g->load_s);
+  printf("\"peak_rss_bytes\": %llu, \"peak_anonymous_bytes\": %llu}\n",
+         (unsigned long long)g->peak_rss_bytes, (unsigned long long)g->peak_anonymous_bytes);
+}
+
+/* The token ids are out already. */
+static void print_timings(const generation* g) {
+  printf("\n");
+  fflush(stdout);
+  fprintf(stderr, "load %.3f s, prefill %zu tokens %.2f tok/s, decode %zu tokens %.2f tok/s, ",
+          g->load_s, g->prefill_tokens, per_second(g->prefill_tokens, g->prefill_s),
+          g->decode_tokens, per_second(g->decode_tokens, g->decode_s));
+  fprintf(stderr, "peak RSS %llu MB, peak anonymous %llu MB\n",
+          (unsigned long long)g->peak_rss_bytes >> 20,
+          (unsigned long long)g->peak_anonymous_bytes >> 20);
+}
+
+static ossc_status run(const run_options* options) {
+  generation g;
+  ossc_status status = generate(options, options->json ? print_nothing : print_token, &g);
+  if (status != OSSC_OK) return status;
+  if (options->json) {
+    print_json(&g);
+  } else {
+    print_timings(&g);
+  }
+  generation_free(&g);
+  return OSSC_OK;
+}
+
+int main(int argc, char** argv) {
+  run_options options;
+  ossc_status status = run_options_parse(argc, argv, &options);
+  if (status != OSSC_OK) return exit_status(status);
+  if (options.help) {
+    fputs(run_options_usage, stdout);
+  } else if (options.version) {
+    printf("ossc-run, API version %d\n", OSSC_API_VERSION);
+  } else {
+    status = run(&options);
+  }
+  run_options_free(&options);
+  if (fflush(stdout) != 0 || ferror(stdout)) {
+    fprintf(stderr, "ossc-run: The output cannot be written.\n");
+    return EXIT_FAILED;
+  }
+  return exit_status(status);
+}

@@ -1,0 +1,24 @@
+/* Pages from the operating system. */
+#ifndef OSSC_MEMORY_H_
+#define OSSC_MEMORY_H_
+
+#include "ossc.h"
+
+/* Memory of the process, page-aligned. */
+typedef struct memory {
+  void* data;
+  size_t size_bytes;
+  void* pages; /* what the system gave; data lies in it */
+  size_t pages_bytes;
+} memory;
+
+/* Zeros; a page takes memory once it is written. */
+ossc_status memory_allocate(uint64_t size_bytes, const char* what, memory* memory_out);
+
+/* The content of a file of exactly that size: mapped, or copied into huge pages. Read only. */
+ossc_status memory_load(const char* path, uint64_t size_bytes, ossc_weights_mode mode,
+                        memory* memory_out);
+
+void memory_free(memory* m);
+
+#endif /* OSSC_MEMORY_H_ */

@@ -1,0 +1,19 @@
+#ifndef OSSC_MODEL_H_
+#define OSSC_MODEL_H_
+
+#include <stdatomic.h>
+
+#include "manifest.h"
+#include "memory.h"
+#include "plan.h"
+
+struct ossc_model {
+  _Atomic int32_t references; /* the caller's and one for each session */
+  manifest manifest;
+  plan plan;
+  memory weights;
+};
+
+void model_retain(ossc_model* model);
+
+#endif /* OSSC_MODEL_H_ */

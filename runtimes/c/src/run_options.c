@@ -1,0 +1,164 @@
+#include "run_options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+
+const char run_options_usage[] =
+    "Usage: ossc-run BUNDLE --token-ids \"1 2 3\" [options]\n"
+    "\n"
+    "Continues a prompt of token ids with the model of a bundle.\n"
+    "\n"
+    "  --token-ids IDS             the prompt, separated by spaces or commas\n"
+    "  -n N                        most tokens to generate (128)\n"
+    "  --temp F                    temperature; 0 takes the likeliest token (0)\n"
+    "  --top-p F                   draw among the likeliest tokens of this probability (1)\n"
+    "  --seed N                    of the random numbers (0)\n"
+    "  --threads N                 threads that compute; 0 is one for each CPU (0)\n"
+    "  --weights mapped|resident   from the file, or copied into huge pages (mapped)\n"
+    "  --format text|json          token ids as they come, or one JSON object (text)\n"
+    "  --help, --version\n"
+    "\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
+
+static ossc_status parse_integer(const char* name, const char* text, int64_t least, int64_t most,
+                                 int64_t* value_out) {
+  char* end;
+  errno = 0;
+  long long value = strtoll(text, &end, 10);
+  if (end == text || *end != '\0' || errno != 0 || value < least || value > most) {
+    return fail(OSSC_ERROR_ARGUMENT,
+                "%s is \"%.32s\"; it has to be a whole number from %lld to %lld.", name, text,
+                (long long)least, (long long)most);
+  }
+  *value_out = value;
+  return OSSC_OK;
+}
+
+static ossc_status parse_real(const char* name, const char* text, float* value_out) {
+  char* end;
+  double value = strtod(text, &end);
+  if (end == text || *end != '\0') {
+    return fail(OSSC_ERROR_ARGUMENT, "%s is \"%.32s\"; it has to be a number.", name, text);
+  }
+  *value_out = (float)value;
+  return OSSC_OK;
+}
+
+static ossc_status parse_count(const char* name, const char* text, int32_t* value_out) {
+  int64_t value;
+  ossc_status status = parse_integer(name, text, 0, INT32_MAX, &value);
+  if (status == OSSC_OK) *value_out = (int32_t)value;
+  return status;
+}
+
+static ossc_status parse_seed(const char* text, uint64_t* seed_out) {
+  int64_t value;
+  ossc_status status = parse_integer("--seed", text, 0, INT64_MAX, &value);
+  if (status == OSSC_OK) *seed_out = (uint64_t)value;
+  return status;
+}
+
+/* Whether the text is the second of two words; another one is an error. */
+static ossc_status parse_choice(const char* name, const char* text, const char* first,
+                                const char* second, bool* is_second_out) {
+  *is_second_out = strcmp(text, second) == 0;
+  if (*is_second_out || strcmp(text, first) == 0) return OSSC_OK;
+  return fail(OSSC_ERROR_ARGUMENT, "%s is \"%.32s\"; it has to be %s or %s.", name, text, first,
+              second);
+}
+
+static ossc_status parse_weights(const char* text, ossc_weights_mode* mode_out) {
+  bool resident;
+  ossc_status status = parse_choice("--weights", text, "mapped", "resident", &resident);
+  *mode_out = resident ? OSSC_WEIGHTS_RESIDENT : OSSC_WEIGHTS_MAPPED;
+  return status;
+}
+
+static ossc_status parse_token_ids(const char* text, run_options* options) {
+  const char* separators = " \t\r\n,";
+  free(options->token_ids);
+  options->num_token_ids = 0;
+  options->token_ids = malloc((strlen(text) / 2 + 1) * sizeof(int32_t));
+  if (options->token_ids == NULL) return fail_out_of_memory("the prompt");
+  for (const char* id = text + strspn(text, separators); *id != '\0';) {
+    char* end;
+    long value = strtol(id, &end, 10);
+    if (end == id || value < 0 || value > INT32_MAX || strcspn(end, separators) != 0) {
+      return fail(OSSC_ERROR_ARGUMENT,
+                  "--token-ids has \"%.32s\"; it has to be whole numbers separated by spaces.", id);
+    }
+    options->token_ids[options->num_token_ids++] = (int32_t)value;
+    id = end + strspn(end, separators);
+  }
+  return OSSC_OK;
+}
+
+/* Handles an option that has a value. */
+static ossc_status parse_option(const char* name, const char* value, run_options* options) {
+  if (strcmp(name, "--token-ids") == 0) return parse_token_ids(value, options);
+  if (strcmp(name, "-n") == 0) return parse_count(name, value, &options->max_new_tokens);
+  if (strcmp(name, "--temp") == 0) return parse_real(name, value, &options->sampler.temperature);
+  if (strcmp(name, "--top-p") == 0) return parse_real(name, value, &options->sampler.top_p);
+  if (strcmp(name, "--seed") == 0) return parse_seed(value, &options->sampler.seed);
+  if (strcmp(name, "--threads") == 0) return parse_count(name, value, &options->threads);
+  if (strcmp(name, "--weights") == 0) return parse_weights(value, &options->weights_mode);
+  if (strcmp(name, "--format") == 0) {
+    return parse_choice(name, value, "text", "json", &options->json);
+  }
+  return fail(OSSC_ERROR_ARGUMENT, "There is no option %.32s; see ossc-run --help.", name);
+}
+
+static ossc_status parse_arguments(int argc, char** argv, run_options* options) {
+  for (int i = 1; i < argc; ++i) {
+    const char* argument = argv[i];
+    ossc_status status = OSSC_OK;
+    if (strcmp(argument, "--help") == 0) {
+      options->help = true;
+    } else if (strcmp(argument, "--version") == 0) {
+      options->version = true;
+    } else if (argument[0] != '-' && options->bundle == NULL) {
+      options->bundle = argument;
+    } else if (argument[0] != '-') {
+      status = fail(OSSC_ERROR_ARGUMENT, "There is one bundle too many, %.128s.", argument);
+    } else if (i + 1 == argc) {
+      status = fail(OSSC_ERROR_ARGUMENT, "%.32s has no value, or is unknown; see ossc-run --help.",
+                    argument);
+    } else {
+      status = parse_option(argument, argv[++i], options);
+    }
+    if (status != OSSC_OK) return status;
+  }
+  return OSSC_OK;
+}
+
+static ossc_status check_complete(const run_options* options) {
+  if (options->help || options->version) return OSSC_OK;
+  if (options->bundle == NULL) {
+    return fail(OSSC_ERROR_ARGUMENT, "No bundle was given; see ossc-run --help.");
+  }
+  if (options->num_token_ids == 0) {
+    return fail(OSSC_ERROR_ARGUMENT, "No prompt was given; give it with --token-ids.");
+  }
+  return OSSC_OK;
+}
+
+ossc_status run_options_parse(int argc, char** argv, run_options* options_out) {
+  run_options options = {.max_new_tokens = 128, .sampler = {.top_p = 1}};
+  ossc_status status = parse_arguments(argc, argv, &options);
+  if (status == OSSC_OK) status = check_complete(&options);
+  if (status != OSSC_OK) {
+    run_options_free(&options);
+    return status;
+  }
+  *options_out = options;
+  return OSSC_OK;
+}
+
+void run_options_free(run_options* options) {
+  free(options->token_ids);
+  *options = (run_options){0};
+}

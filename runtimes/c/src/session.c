@@ -1,0 +1,251 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu.h"
+#include "error.h"
+#include "executor.h"
+#include "model.h"
+
+struct ossc_session {
+  ossc_model* model;
+  executor executor;
+  int32_t position;
+  bool overwritten; /* a call failed after it had replaced keys that the position still needs */
+  bool record_routing;
+  int32_t* routing; /* [num_router_layers, routing_tokens, num_experts_per_tok] */
+  size_t routing_tokens;
+};
+
+/* One prefill: what is to be run, and where the results go. */
+typedef struct prefill_call {
+  const int32_t* token_ids;
+  size_t count;
+  float* logits;    /* or NULL */
+  bool all;         /* logits of every token */
+  int32_t* routing; /* or NULL */
+} prefill_call;
+
+static ossc_status create(ossc_model* model, int32_t threads, bool record_routing,
+                          ossc_session** session_out) {
+  ossc_session* session = calloc(1, sizeof(ossc_session));
+  if (session == NULL) return fail_out_of_memory("a session");
+  session->record_routing = record_routing;
+  ossc_status status = executor_create(&model->plan, &model->weights, threads, &session->executor);
+  if (status != OSSC_OK) {
+    free(session);
+    return status;
+  }
+  model_retain(model);
+  session->model = model;
+  *session_out = session;
+  return OSSC_OK;
+}
+
+ossc_status ossc_session_create(ossc_model* model, const ossc_session_options* options,
+                                ossc_session** session_out) {
+  if (model == NULL || session_out == NULL) {
+    return fail(OSSC_ERROR_ARGUMENT, "model or session_out is NULL; pass both.");
+  }
+  int32_t threads = options == NULL ? 0 : options->threads;
+  if (threads < 0 || threads > THREAD_POOL_MAX_THREADS) {
+    return fail(OSSC_ERROR_ARGUMENT, "%d threads were asked for; ask for 0 to %d.", (int)threads,
+                THREAD_POOL_MAX_THREADS);
+  }
+  if (threads == 0) threads = cpu_count();
+  if (threads > THREAD_POOL_MAX_THREADS) threads = THREAD_POOL_MAX_THREADS;
+  return create(model, threads, options != NULL && options->record_routing, session_out);
+}
+
+void ossc_session_destroy(ossc_session* session) {
+  if (session == NULL) return;
+  executor_destroy(&session->executor);
+  free(session->routing);
+  ossc_model_close(session->model);
+  free(session);
+}
+
+static ossc_status check_tokens(const ossc_session* session, const int32_t* token_ids,
+                                size_t count) {
+  const plan* p = &session->model->plan;
+  if (session->overwritten) {
+    return fail(OSSC_ERROR_KERNEL,
+                "An earlier call failed half-way and left the session without its keys; reset it.");
+  }
+  if (count == 0) return fail(OSSC_ERROR_ARGUMENT, "No tokens were given; give at least one.");
+  for (size_t i = 0; i < count; ++i) {
+    if (token_ids[i] < 0 || token_ids[i] >= p->vocab_size) {
+      return fail(OSSC_ERROR_ARGUMENT,
+                  "Token id %d is not in the vocabulary of %d; give ids from 0 to %d.",
+                  (int)token_ids[i], (int)p->vocab_size, (int)p->vocab_size - 1);
+    }
+  }
+  if (count > (size_t)(p->context - session->position)) {
+    return fail(OSSC_ERROR_CONTEXT,
+                "%zu tokens at position %d do not fit into the context of %d; give fewer, reset "
+                "the session or compile with a larger --context.",
+                count, (int)session->position, (int)p->context);
+  }
+  return OSSC_OK;
+}
+
+/* Runs a chunk of tokens through the body; its hidden rows are then in the segment's output. */
+static ossc_status run_body(ossc_session* session, const plan_segment* segment,
+                            const int32_t* token_ids, int32_t count, int32_t position) {
+  int64_t* input_ids = executor_data(&session->executor, segment->input_ids);
+  int64_t* position_ids = executor_data(&session->executor, segment->position_ids);
+  for (int32_t i = 0; i < count; ++i) {
+    input_ids[i] = token_ids[i];
+    position_ids[i] = position + i;
+  }
+  return executor_run(&session->executor, segment, count);
+}
+
+/* Runs rows of hidden states through the head, in blocks of what it takes.
+ *   hidden  [count, hidden_size]
+ *   logits  [count, vocab_size] */
+static ossc_status run_head(ossc_session* session, const float* hidden, int32_t count,
+                            float* logits) {
+  executor* e = &session->executor;
+  const plan* p = e->plan;
+  size_t columns = (size_t)p->hidden_size, vocab_size = (size_t)p->vocab_size;
+  while (count > 0) {
+    const plan_segment* head = count == 1 ? p->head : p->block_head;
+    int32_t rows = count < (int32_t)head->max_tokens ? count : (int32_t)head->max_tokens;
+    memmove(executor_data(e, head->hidden), hidden, (size_t)rows * columns * sizeof(float));
+    ossc_status status = executor_run(e, head, rows);
+    if (status != OSSC_OK) return status;
+    memcpy(logits, executor_data(e, head->logits), (size_t)rows * vocab_size * sizeof(float));
+    hidden += (size_t)rows * columns, logits += (size_t)rows * vocab_size, count -= rows;
+  }
+  return OSSC_OK;
+}
+
+/* Runs the head on the rows of a chunk that are wanted; first is the chunk's first token. */
+static ossc_status run_chunk_head(ossc_session* session, const plan_segment* segment,
+                                  const prefill_call* call, size_t first, int32_t count) {
+  const plan* p = session->executor.plan;
+  const float* hidden = executor_data(&session->executor, segment->hidden);
+  if (call->logits == NULL) return OSSC_OK;
+  if (call->all) {
+    return run_head(session, hidden, count, call->logits + first * (size_t)p->vocab_size);
+  }
+  if (first + (size_t)count < call->count) return OSSC_OK;
+  return run_head(session, hidden + (size_t)(count - 1) * (size_t)p->hidden_size, 1, call->logits);
+}
+
+static void copy_routing(const ossc_session* session, const plan_segment* segment,
+                         const prefill_call* call, size_t first, int32_t count) {
+  const plan* p = session->executor.plan;
+  size_t k = (size_t)p->num_experts_per_tok;
+  for (int32_t layer = 0; call->routing != NULL && layer < p->num_router_layers; ++layer) {
+    const int32_t* indices = executor_data(&session->executor, segment->router_indices[layer]);
+    int32_t* target = call->routing + ((size_t)layer * call->count + first) * k;
+    memcpy(target, indices, (size_t)count * k * sizeof(int32_t));
+  }
+}
+
+/* Runs all chunks. The position is not moved: it is the caller's to commit. */
+static ossc_status run_chunks(ossc_session* session, const prefill_call* call) {
+  const plan* p = session->executor.plan;
+  for (size_t first = 0; first < call->count;) {
+    size_t left = call->count - first;
+    const plan_segment* segment = left == 1 ? p->decode : p->prefill;
+    int32_t count = (int32_t)(left < segment->max_tokens ? left : segment->max_tokens);
+    int32_t position = session->position + (int32_t)first;
+    ossc_status status = run_body(session, segment, call->token_ids + first, count, position);
+    if (status == OSSC_OK) copy_routing(session, segment, call, first, count);
+    if (status == OSSC_OK) status = run_chunk_head(session, segment, call, first, count);
+    if (status != OSSC_OK) {
+      session->overwritten = first > 0; /* rings have room for one chunk beyond the window */
+      return status;
+    }
+    first += (size_t)count;
+  }
+  return OSSC_OK;
+}
+
+/* Room for the experts of count tokens; NULL in routing_out when they are not recorded. */
+static ossc_status allocate_routing(const ossc_session* session, size_t count,
+                                    int32_t** routing_out) {
+  const plan* p = session->executor.plan;
+  size_t row = (size_t)p->num_router_layers * (size_t)p->num_experts_per_tok;
+  *routing_out = NULL;
+  if (!session->record_routing) return OSSC_OK;
+  *routing_out = calloc(count * row + 1, sizeof(int32_t));
+  return *routing_out == NULL ? fail_out_of_memory("the chosen experts") : OSSC_OK;
+}
+
+static ossc_status prefill(ossc_session* session, prefill_call call) {
+  if (session == NULL || call.token_ids == NULL) {
+    return fail(OSSC_ERROR_ARGUMENT, "session or token_ids is NULL; pass both.");
+  }
+  ossc_status status = check_tokens(session, call.token_ids, call.count);
+  if (status == OSSC_OK) status = allocate_routing(session, call.count, &call.routing);
+  if (status != OSSC_OK) return status;
+  status = run_chunks(session, &call);
+  if (status != OSSC_OK) {
+    free(call.routing);
+    return status;
+  }
+  free(session->routing);
+  session->routing = call.routing;
+  session->routing_tokens = call.count;
+  session->position += (int32_t)call.count;
+  return OSSC_OK;
+}
+
+ossc_status ossc_session_prefill(ossc_session* session, const int32_t* token_ids, size_t count,
+                                 float* logits_out) {
+  return prefill(session, (prefill_call){token_ids, count, logits_out, false, NULL});
+}
+
+ossc_status ossc_session_prefill_all(ossc_session* session, const int32_t* token_ids, size_t count,
+                                     float* logits_out) {
+  if (logits_out == NULL) return fail(OSSC_ERROR_ARGUMENT, "logits_out is NULL; pass a buffer.");
+  return prefill(session, (prefill_call){token_ids, count, logits_out, true, NULL});
+}
+
+ossc_status ossc_session_decode(ossc_session* session, int32_t token_id, float* logits_out) {
+  if (logits_out == NULL) return fail(OSSC_ERROR_ARGUMENT, "logits_out is NULL; pass a buffer.");
+  return prefill(session, (prefill_call){&token_id, 1, logits_out, false, NULL});
+}
+
+ossc_status ossc_session_reset(ossc_session* session) {
+  if (session == NULL) return fail(OSSC_ERROR_ARGUMENT, "session is NULL; pass one.");
+  free(session->routing);
+  session->routing = NULL;
+  session->routing_tokens = 0;
+  session->position = 0;
+  session->overwritten = false;
+  return OSSC_OK;
+}
+
+ossc_status ossc_session_position(const ossc_session* session, int32_t* position_out) {
+  if (session == NULL || position_out == NULL) {
+    return fail(OSSC_ERROR_ARGUMENT, "session or position_out is NULL; pass both.");
+  }
+  *position_out = session->position;
+  return OSSC_OK;
+}
+
+ossc_status ossc_session_threads(const ossc_session* session, int32_t* threads_out) {
+  if (session == NULL || threads_out == NULL) {
+    return fail(OSSC_ERROR_ARGUMENT, "session or threads_out is NULL; pass both.");
+  }
+  *threads_out = thread_pool_threads(session->executor.pool);
+  return OSSC_OK;
+}
+
+ossc_status ossc_session_router_indices(const ossc_session* session, const int32_t** indices_out,
+                                        size_t* num_tokens_out) {
+  if (session == NULL || indices_out == NULL || num_tokens_out == NULL) {
+    return fail(OSSC_ERROR_ARGUMENT, "session, indices_out or num_tokens_out is NULL; pass all.");
+  }
+  if (session->routing == NULL) {
+    return fail(OSSC_ERROR_ARGUMENT,
+                "No routing was recorded; create the session with record_routing and run tokens.");
+  }
+  *indices_out = session->routing;
+  *num_tokens_out = session->routing_tokens;
+  return OSSC_OK;
+}

@@ -1,0 +1,258 @@
+#define _POSIX_C_SOURCE 200809L /* clock_gettime, pthread_sigmask */
+#include "thread_pool.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "cpu.h"
+#include "error.h"
+
+#define SPIN_NANOSECONDS 100000
+#define PAUSES_BETWEEN_CLOCK_READS 64
+#define STACK_BYTES \
+  ((size_t)2 << 20) /* kernels may keep tiles on the stack; musl's default is small */
+#define MESSAGE_BYTES 1024
+
+/* The state word: the number of the job, whether threads may still join it, whether the pool ends,
+ * and how many workers are in it. One word, so that joining and closing exclude each other. */
+#define ACTIVE_MASK ((uint64_t)0xffff)
+#define OPEN ((uint64_t)1 << 16)
+#define STOP ((uint64_t)1 << 17)
+#define JOB_SHIFT 32
+
+struct thread_pool {
+  _Atomic uint64_t state;
+  _Atomic int32_t next_task;
+  /* The job; written only while it is closed and no worker is in it. */
+  thread_pool_range range;
+  const void* context;
+  int32_t num_tasks;
+
+  int32_t threads;
+  bool spins; /* every thread can have a CPU */
+  pthread_mutex_t mutex;
+  pthread_cond_t job_opened, last_left;
+  _Atomic int32_t sleeping_workers;
+  _Atomic bool caller_sleeps;
+  ossc_status failure; /* of the job, with its message; guarded by the mutex */
+  char message[MESSAGE_BYTES];
+  int32_t num_workers;
+  pthread_t workers[];
+};
+
+static uint64_t job_of(uint64_t state) { return state >> JOB_SHIFT; }
+
+static void pause_cpu(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static int64_t now_nanoseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+typedef bool (*state_test)(uint64_t state, uint64_t argument);
+
+static bool is_new_job(uint64_t state, uint64_t last_job) {
+  return (state & STOP) != 0 || ((state & OPEN) != 0 && job_of(state) != last_job);
+}
+
+static bool is_empty(uint64_t state, uint64_t unused) {
+  (void)unused;
+  return (state & ACTIVE_MASK) == 0;
+}
+
+/* Whether the state came to hold within the time for spinning. */
+static bool spin_until(thread_pool* pool, state_test test, uint64_t argument) {
+  if (test(atomic_load(&pool->state), argument)) return true;
+  if (!pool->spins) return false;
+  int64_t end = now_nanoseconds() + SPIN_NANOSECONDS;
+  do {
+    for (int i = 0; i < PAUSES_BETWEEN_CLOCK_READS; ++i) {
+      if (test(atomic_load(&pool->state), argument)) return true;
+      pause_cpu();
+    }
+  } while (now_nanoseconds() < end);
+  return false;
+}
+
+static void wait_for_job(thread_pool* pool, uint64_t last_job) {
+  if (spin_until(pool, is_new_job, last_job)) return;
+  pthread_mutex_lock(&pool->mutex);
+  atomic_fetch_add(&pool->sleeping_workers,
+                   1); /* before the test: open_job reads them in reverse */
+  while (!is_new_job(atomic_load(&pool->state), last_job)) {
+    pthread_cond_wait(&pool->job_opened, &pool->mutex);
+  }
+  atomic_fetch_sub(&pool->sleeping_workers, 1);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+static void wait_for_workers(thread_pool* pool) {
+  if (spin_until(pool, is_empty, 0)) return;
+  pthread_mutex_lock(&pool->mutex);
+  atomic_store(&pool->caller_sleeps, true); /* before the test: leave_job reads them in reverse */
+  while (!is_empty(atomic_load(&pool->state), 0)) {
+    pthread_cond_wait(&pool->last_left, &pool->mutex);
+  }
+  atomic_store(&pool->caller_sleeps, false);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+static void wake_workers(thread_pool* pool) {
+  if (atomic_load(&pool->sleeping_workers) == 0) return;
+  pthread_mutex_lock(&pool->mutex);
+  pthread_cond_broadcast(&pool->job_opened);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+static void open_job(thread_pool* pool) {
+  uint64_t job = job_of(atomic_load(&pool->state)) + 1;
+  atomic_store(&pool->state, job << JOB_SHIFT | OPEN);
+  wake_workers(pool);
+}
+
+/* Enters the open job, so that it cannot be replaced; false when it was closed meanwhile. */
+static bool join_job(thread_pool* pool, uint64_t* job_out) {
+  uint64_t state = atomic_load(&pool->state);
+  while ((state & OPEN) != 0) {
+    if (atomic_compare_exchange_weak(&pool->state, &state, state + 1)) {
+      *job_out = job_of(state);
+      return true;
+    }
+  }
+  return false;
+}
+
+static void leave_job(thread_pool* pool) {
+  uint64_t state = atomic_fetch_sub(&pool->state, 1) - 1;
+  if (!is_empty(state, 0) || !atomic_load(&pool->caller_sleeps)) return;
+  pthread_mutex_lock(&pool->mutex);
+  pthread_cond_signal(&pool->last_left);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+/* Takes about 1/(2 threads) of what is left, at least one task; false when nothing is left. */
+static bool claim(thread_pool* pool, int32_t* begin_out, int32_t* end_out) {
+  int32_t begin = atomic_load_explicit(&pool->next_task, memory_order_relaxed), end;
+  do {
+    if (begin >= pool->num_tasks) return false;
+    int32_t share = (pool->num_tasks - begin) / (2 * pool->threads);
+    end = begin + (share > 0 ? share : 1);
+  } while (!atomic_compare_exchange_weak(&pool->next_task, &begin, end));
+  *begin_out = begin;
+  *end_out = end;
+  return true;
+}
+
+static void record_failure(thread_pool* pool, ossc_status status) {
+  pthread_mutex_lock(&pool->mutex);
+  if (pool->failure == OSSC_OK) {
+    pool->failure = status;
+    snprintf(pool->message, sizeof(pool->message), "%s", ossc_last_error());
+  }
+  pthread_mutex_unlock(&pool->mutex);
+  atomic_store(&pool->next_task, pool->num_tasks);
+}
+
+static void work(thread_pool* pool) {
+  int32_t begin, end;
+  while (claim(pool, &begin, &end)) {
+    ossc_status status = pool->range(pool->context, begin, end);
+    if (status != OSSC_OK) record_failure(pool, status);
+  }
+}
+
+static void* worker_main(void* argument) {
+  thread_pool* pool = argument;
+  workspace scratch = {0};
+  uint64_t last_job = 0;
+  workspace_bind(&scratch);
+  for (;;) {
+    wait_for_job(pool, last_job);
+    if ((atomic_load(&pool->state) & STOP) != 0) break;
+    if (!join_job(pool, &last_job)) continue;
+    work(pool);
+    leave_job(pool);
+  }
+  workspace_free(&scratch);
+  return NULL;
+}
+
+/* Starts the workers with all signals blocked: they are for the caller's threads. */
+static ossc_status start_workers(thread_pool* pool) {
+  pthread_attr_t attributes;
+  sigset_t all, previous;
+  int error = pthread_attr_init(&attributes);
+  if (error != 0) return fail_out_of_memory("threads");
+  pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &previous);
+  while (error == 0 && pool->num_workers < pool->threads - 1) {
+    error = pthread_create(&pool->workers[pool->num_workers], &attributes, worker_main, pool);
+    pool->num_workers += error == 0;
+  }
+  pthread_sigmask(SIG_SETMASK, &previous, NULL);
+  pthread_attr_destroy(&attributes);
+  if (error == 0) return OSSC_OK;
+  return fail(OSSC_ERROR_MEMORY, "The system does not start %d threads; ask for fewer.",
+              (int)pool->threads);
+}
+
+ossc_status thread_pool_create(int32_t threads, thread_pool** pool_out) {
+  size_t workers_bytes = (size_t)(threads - 1) * sizeof(pthread_t);
+  thread_pool* pool = calloc(1, sizeof(thread_pool) + workers_bytes);
+  if (pool == NULL) return fail_out_of_memory("threads");
+  pool->threads = threads;
+  pool->spins = threads <= cpu_count();
+  pthread_mutex_init(&pool->mutex, NULL);
+  pthread_cond_init(&pool->job_opened, NULL);
+  pthread_cond_init(&pool->last_left, NULL);
+  ossc_status status = start_workers(pool);
+  if (status != OSSC_OK) {
+    thread_pool_destroy(pool);
+    return status;
+  }
+  *pool_out = pool;
+  return OSSC_OK;
+}
+
+int32_t thread_pool_threads(const thread_pool* pool) { return pool->threads; }
+
+ossc_status thread_pool_run(thread_pool* pool, thread_pool_range range, const void* context,
+                            int32_t num_tasks) {
+  if (pool->threads == 1 || num_tasks <= 1) return range(context, 0, num_tasks);
+  pool->range = range;
+  pool->context = context;
+  pool->num_tasks = num_tasks;
+  pool->failure = OSSC_OK;
+  atomic_store_explicit(&pool->next_task, 0, memory_order_relaxed);
+  open_job(pool);
+  work(pool);
+  atomic_fetch_and(&pool->state, ~OPEN);
+  wait_for_workers(pool);
+  if (pool->failure != OSSC_OK) return fail(pool->failure, "%s", pool->message);
+  return OSSC_OK;
+}
+
+void thread_pool_destroy(thread_pool* pool) {
+  if (pool == NULL) return;
+  atomic_fetch_or(&pool->state, STOP);
+  pthread_mutex_lock(&pool->mutex);
+  pthread_cond_broadcast(&pool->job_opened);
+  pthread_mutex_unlock(&pool->mutex);
+  for (int32_t i = 0; i < pool->num_workers; ++i) pthread_join(pool->workers[i], NULL);
+  pthread_cond_destroy(&pool->last_left);
+  pthread_cond_destroy(&pool->job_opened);
+  pthread_mutex_destroy(&pool->mutex);
+  free(pool);
+}

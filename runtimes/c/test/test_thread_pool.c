@@ -1,0 +1,87 @@
+/* The thread pool: every task once, failures, idle and busy threads. Also run under TSan. */
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "check.h"
+#include "error.h"
+#include "thread_pool.h"
+
+enum { MOST_TASKS = 5000 };
+
+typedef struct counts {
+  _Atomic int32_t done[MOST_TASKS];
+  int32_t plain[MOST_TASKS]; /* not atomic: TSan sees whether two threads share a task */
+  int32_t bad_task;
+} counts;
+
+static counts shared;
+
+static ossc_status count_tasks(const void* context, int32_t begin, int32_t end) {
+  const int32_t* addend = context;
+  for (int32_t t = begin; t < end; ++t) {
+    atomic_fetch_add(&shared.done[t], 1);
+    shared.plain[t] += *addend;
+    if (t == shared.bad_task) return fail(OSSC_ERROR_KERNEL, "task %d is bad", (int)t);
+  }
+  return OSSC_OK;
+}
+
+static thread_pool* new_pool(int32_t threads) {
+  thread_pool* pool = NULL;
+  CHECK(thread_pool_create(threads, &pool) == OSSC_OK);
+  CHECK(thread_pool_threads(pool) == threads);
+  memset(&shared, 0, sizeof(shared));
+  shared.bad_task = -1;
+  return pool;
+}
+
+static void every_task_is_done_once(int32_t threads) {
+  thread_pool* pool = new_pool(threads);
+  int32_t runs = 0;
+  for (int32_t tasks = 0; tasks <= MOST_TASKS; tasks = tasks * 2 + 1, ++runs) {
+    int32_t addend = tasks; /* on the stack: a thread that came late would read another one */
+    CHECK(thread_pool_run(pool, count_tasks, &addend, tasks) == OSSC_OK);
+  }
+  for (int32_t t = 0; t < MOST_TASKS; ++t) {
+    int32_t expected = 0, sum = 0;
+    for (int32_t tasks = 0; tasks <= MOST_TASKS; tasks = tasks * 2 + 1) {
+      expected += t < tasks;
+      sum += t < tasks ? tasks : 0;
+    }
+    CHECK(shared.done[t] == expected && shared.plain[t] == sum);
+  }
+  thread_pool_destroy(pool);
+}
+
+/* Many short jobs, so that threads join, miss and leave at every moment. */
+static void short_jobs_follow_each_other(int32_t threads, int32_t jobs) {
+  thread_pool* pool = new_pool(threads);
+  for (int32_t i = 0; i < jobs; ++i) {
+    int32_t addend = 1;
+    CHECK(thread_pool_run(pool, count_tasks, &addend, 2 + i % 7) == OSSC_OK);
+  }
+  CHECK(shared.plain[0] == jobs && shared.plain[1] == jobs);
+  thread_pool_destroy(pool);
+}
+
+static void a_failure_is_reported_and_forgotten(int32_t threads) {
+  thread_pool* pool = new_pool(threads);
+  int32_t addend = 1;
+  shared.bad_task = 77;
+  CHECK_FAILS(thread_pool_run(pool, count_tasks, &addend, 1000), OSSC_ERROR_KERNEL, "task 77");
+  shared.bad_task = -1;
+  CHECK(thread_pool_run(pool, count_tasks, &addend, 1000) == OSSC_OK);
+  thread_pool_destroy(pool);
+}
+
+static void a_pool_may_go_unused(int32_t threads) { thread_pool_destroy(new_pool(threads)); }
+
+int main(void) {
+  for (int32_t threads = 1; threads <= 9; threads += 2) {
+    every_task_is_done_once(threads);
+    short_jobs_follow_each_other(threads, 2000);
+    a_failure_is_reported_and_forgotten(threads);
+    a_pool_may_go_unused(threads);
+  }
+  return 0;
+}

@@ -1,0 +1,114 @@
+"""The C runtime's own test programs, built by zig, and with sanitizers where gcc has them."""
+
+import random
+import struct
+import subprocess
+
+import pytest
+
+from ossc.runtimes.plan import Plan
+from ossc.targets.errors import BundleError
+from synthetic.tiny_bundle import compile_c, program_sources, write_bundle
+from synthetic.tiny_plan import make_plan
+
+BUILDS = {
+    "zig": (None, ("-O2",)),
+    "asan-ubsan": (
+        ("gcc",),
+        ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    ),
+    "tsan": (("gcc",), ("-O1", "-g", "-fsanitize=thread")),
+}
+
+
+def has_sanitizer(flag, directory):
+    source = directory / "probe.c"
+    source.write_text("int main(void) { return 0; }\n")
+    command = ["gcc", flag, str(source), "-o", str(directory / "probe")]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("c_programs")
+    built = {}
+
+    def build_once(name, variant):
+        compiler, flags = BUILDS[variant]
+        sanitizers = [flag for flag in flags if flag.startswith("-fsanitize")]
+        if sanitizers and not has_sanitizer(sanitizers[0], directory):
+            pytest.skip("gcc with sanitizers is not installed")
+        if (name, variant) not in built:
+            options = {"compiler": compiler} if compiler else {}
+            output = directory / f"{name}-{variant}"
+            built[name, variant] = compile_c(output, program_sources(name), flags, **options)
+        return built[name, variant]
+
+    return build_once
+
+
+def run_program(program, *arguments):
+    finished = subprocess.run(
+        [program, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+@pytest.mark.parametrize("variant", ["zig", "asan-ubsan"])
+@pytest.mark.parametrize("name", ["test_sampler", "test_readers"])
+def test_the_program_passes(build, name, variant):
+    run_program(build(name, variant))
+
+
+@pytest.mark.parametrize("variant", BUILDS)
+def test_the_thread_pool_does_every_task_once(build, variant):
+    run_program(build("test_thread_pool", variant))
+
+
+@pytest.mark.parametrize("variant", BUILDS)
+def test_the_api_does_what_its_header_says(build, variant, tmp_path):
+    run_program(build("test_api", variant), write_bundle(tmp_path))
+
+
+@pytest.mark.parametrize("variant", ["zig", "asan-ubsan"])
+def test_every_changed_byte_of_a_bundle_is_refused(build, variant, tmp_path):
+    run_program(build("test_attacks", variant), write_bundle(tmp_path))
+
+
+def mutated(data, rng):
+    """The data with one to three bytes changed, inserted or removed."""
+    data = bytearray(data)
+    for _ in range(rng.randint(1, 3)):
+        position = rng.randrange(len(data))
+        kind = rng.randrange(6)
+        if kind == 0:
+            data[position : position + rng.randint(0, 8)] = rng.randbytes(rng.randint(0, 8))
+        elif kind == 1:
+            data[position] = rng.choice([0, 1, 127, 128, 255])
+        else:
+            data[position] ^= 1 << rng.randrange(8)
+    return bytes(data)
+
+
+def is_accepted(data):
+    try:
+        Plan.from_bytes(data)
+    except BundleError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("variant", ["zig", "asan-ubsan"])
+def test_both_readers_of_plans_accept_the_same_ones(build, variant, tmp_path):
+    rng = random.Random(1)
+    original = make_plan().to_bytes()
+    plans = [original, *(mutated(original, rng) for _ in range(5000))]
+    path = tmp_path / "plans"
+    path.write_bytes(b"".join(struct.pack("<I", len(plan)) + plan for plan in plans))
+    answers = run_program(build("test_attacks", variant), "--plans", path)
+    assert [answer == "1" for answer in answers] == [is_accepted(plan) for plan in plans]
+    assert 100 < answers.count("1") < 4900

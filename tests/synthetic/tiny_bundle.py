@@ -1,0 +1,75 @@
+"""A bundle of the plan in ``tiny_plan`` and of kernels written by hand, made without our compiler.
+
+Its model's hidden state is the mean of the embeddings so far, and its head is the embedding.
+"""
+
+import platform
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from subprocess import run
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ossc.runtimes
+from ossc.runtimes.manifest import FileEntry, TargetEntry
+from synthetic.tiny_plan import HIDDEN, VOCAB, make_manifest, make_plan
+
+C_RUNTIME = Path(ossc.runtimes.__file__).parent / "c"
+ZIG = (sys.executable, "-m", "ziglang", "cc")
+WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden")
+
+
+def weights() -> NDArray[np.float32]:
+    """``[VOCAB, HIDDEN]``, the same each time."""
+    return np.random.default_rng(0).standard_normal((VOCAB, HIDDEN)).astype(np.float32)
+
+
+def reference_logits(token_ids: Sequence[int]) -> NDArray[np.float64]:
+    """``[len(token_ids), VOCAB]``, computed in float64."""
+    embedded = weights().astype(np.float64)[list(token_ids)]
+    counts = np.arange(1, len(token_ids) + 1)[:, None]
+    return np.cumsum(embedded, axis=0) / counts @ weights().T
+
+
+def write_bundle(directory: Path, binaries: Sequence[Path] = (), **changes: object) -> Path:
+    """Write plan, weights, copies of binaries and a manifest with fields replaced."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "plan.bin").write_bytes(make_plan().to_bytes())
+    (directory / "weights.bin").write_bytes(weights().tobytes())
+    for binary in binaries:
+        shutil.copy2(binary, directory / binary.name)
+    entries = {path.name: FileEntry.of(path.read_bytes()) for path in directory.iterdir()}
+    target = TargetEntry(name="cpu:test", arch=platform.machine(), cpu_features=())
+    make_manifest(entries, **({"target": target} | changes)).write(directory)
+    return directory
+
+
+def compile_c(
+    output: Path, sources: Sequence[Path], flags: Sequence[str], compiler: Sequence[str] = ZIG
+) -> Path:
+    """Compile C sources with the runtime's headers; warnings are errors."""
+    includes = [f"-I{C_RUNTIME / name}" for name in ("include", "src")]
+    command = [*compiler, *WARNINGS, *flags, *includes, *map(str, sources)]
+    finished = run(
+        [*command, "-lm", "-lpthread", "-o", str(output)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return output
+
+
+def runtime_sources(*, main: bool = False) -> list[Path]:
+    """The runtime's sources and the kernels by hand."""
+    sources = sorted((C_RUNTIME / "src").glob("*.c"))
+    kept = [source for source in sources if main or source.name != "main.c"]
+    return [*kept, C_RUNTIME / "test" / "kernels.c"]
+
+
+def program_sources(name: str) -> list[Path]:
+    """The sources of one of the runtime's own test programs."""
+    return [C_RUNTIME / "test" / f"{name}.c", *runtime_sources()]
