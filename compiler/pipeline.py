@@ -22,6 +22,9 @@ from ossc.compiler.lowering.plan import weight_offsets
 from ossc.compiler.lowering.segment import LoweringOptions
 from ossc.compiler.passes import Pass
 from ossc.compiler.passes.fuse_add_rms_norm import FuseAddRmsNorm
+from ossc.compiler.passes.fuse_combine_experts import FuseCombineExperts
+from ossc.compiler.passes.fuse_embedding import FuseEmbedding
+from ossc.compiler.passes.fuse_expert_linear import FuseExpertLinear
 from ossc.compiler.passes.fuse_expert_swiglu import FuseExpertSwiGlu
 from ossc.compiler.passes.fuse_linear import FuseLinear
 from ossc.compiler.passes.fuse_qkv import FuseQkv
@@ -98,13 +101,16 @@ def lowering_options(recipe: Recipe, config: ModelConfig) -> LoweringOptions:
 def fusion_passes() -> list[Pass]:
     """Return the passes that fuse operations, in their order."""
     return [
-        FuseLinear(),  # first: the others look for its nodes
-        FuseQkv(),
-        FuseRopeAttention(),  # reads the fused QKV
+        FuseEmbedding(),
+        FuseLinear(),
+        FuseQkv(),  # of three fused linears
+        FuseRopeAttention(),  # of the fused QKV
         FuseRouter(),
-        FuseExpertSwiGlu(),
+        FuseExpertLinear(),
+        FuseExpertSwiGlu(),  # of an expert linear
+        FuseCombineExperts(),
         FuseAddRmsNorm(),
-        SelectRowsBeforeHead(),  # last: it needs the final norm where it will stay
+        SelectRowsBeforeHead(),
     ]
 
 

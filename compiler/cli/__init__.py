@@ -24,7 +24,7 @@ COMMANDS = {
 @click.group(cls=OsscGroup, commands_help=COMMANDS)
 @click.version_option(__version__, prog_name="ossc")
 def main() -> None:
-    r"""Compile open-weight models for the edge, and run them.
+    """Compile open-weight models for the edge, and run them.
 
     \b
     A first bundle, for this machine's CPU:
@@ -33,4 +33,4 @@ def main() -> None:
 
     Data goes to stdout, progress and messages to stderr. Exit status: 0 done, 1 failed, 2 wrong
     usage, 3 no verdict.
-    """
+    """  # noqa: D301 - click reads the character \b

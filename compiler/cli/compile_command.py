@@ -50,7 +50,7 @@ def command(
     dry_run: bool,
     force: bool,
 ) -> None:
-    r"""Compile the checkpoint in the folder MODEL into a bundle.
+    """Compile the checkpoint in the folder MODEL into a bundle.
 
     MODEL is a folder in Hugging Face's layout: config.json, *.safetensors, and tokenizer.json for
     text. The bundle's path is printed on stdout.
@@ -59,7 +59,7 @@ def command(
     ossc compile gpt-oss-20b --target cpu --dry-run     what it will take
     ossc compile gpt-oss-20b --target cpu --out bundle
     ossc compile gpt-oss-20b --target cpu:x86-64-v3 --target cpu:aarch64 --out bundles
-    """
+    """  # noqa: D301 - click reads the character \b
     recipes = [
         Recipe(
             model=model,
