@@ -8,5 +8,5 @@ OPERATION = Operation(
     inputs=(("ids", "i64 [T]"), ("weight", "[V, H]")),
     outputs=(("y", "f32 [T, H]"),),
     weight=WeightInput(index=1, tensor_class="embedding", gathered_by="ids"),
-    body="y = Identity (weight)",
+    body="y = Identity (matrix)",
 )

@@ -20,7 +20,7 @@ EXPERT_SWIGLU = Operation(
     body="""
         x_axes = Constant <value_ints = [1, 3]> ()
         x_column = Unsqueeze (x, x_axes)
-        product = MatMul (weight, x_column)
+        product = MatMul (matrix, x_column)
         last_axis = Constant <value_ints = [-1]> ()
         flat = Squeeze (product, last_axis)
         chosen_bias = Gather <axis = 0> (bias, indices)
@@ -57,7 +57,7 @@ EXPERT_LINEAR = Operation(
     body="""
         last_axis = Constant <value_ints = [-1]> ()
         x_column = Unsqueeze (x, last_axis)
-        product = MatMul (weight, x_column)
+        product = MatMul (matrix, x_column)
         flat = Squeeze (product, last_axis)
         chosen_bias = Gather <axis = 0> (bias, indices)
         bias_f32 = Cast <to = 1> (chosen_bias)

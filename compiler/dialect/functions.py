@@ -38,17 +38,17 @@ def build_function(op_type: str) -> ir.Function:
 
 
 def _dequantize_weight(operation: Operation, scheme: QuantizationScheme) -> str:
-    """Return nodes that make ``weight``, of the chosen rows only where rows are chosen."""
+    """Return nodes that make ``matrix``, of the chosen rows only where rows are chosen."""
     parts = [part.name for part in scheme.parts]
     if operation.name == "Dequantize":
         return f"{scheme.dequantize_body}\n y = Identity (dequantized)"
     assert operation.weight is not None
     rows = operation.weight.gathered_by
     if rows is None:
-        return f"weight = {DOMAIN}.{scheme.prefix}Dequantize ({', '.join(parts)})\n"
+        return f"matrix = {DOMAIN}.{scheme.prefix}Dequantize ({', '.join(parts)})\n"
     gathers = "\n".join(f"chosen_{part} = Gather <axis = 0> ({part}, {rows})" for part in parts)
     chosen = ", ".join(f"chosen_{part}" for part in parts)
-    return f"{gathers}\n weight = {DOMAIN}.{scheme.prefix}Dequantize ({chosen})\n"
+    return f"{gathers}\n matrix = {DOMAIN}.{scheme.prefix}Dequantize ({chosen})\n"
 
 
 def attach_functions(model: ir.Model) -> None:

@@ -9,7 +9,7 @@ LINEAR = Operation(
     outputs=(("y", "f32 [T, N]"),),
     weight=WeightInput(index=1, tensor_class="dense"),
     body="""
-        columns = Transpose <perm = [1, 0]> (weight)
+        columns = Transpose <perm = [1, 0]> (matrix)
         product = MatMul (x, columns)
         bias_f32 = Cast <to = 1> (bias)
         y = Add (product, bias_f32)
@@ -23,7 +23,7 @@ MAT_MUL = Operation(
     outputs=(("y", "f32 [T, N]"),),
     weight=WeightInput(index=1, tensor_class="head"),
     body="""
-        columns = Transpose <perm = [1, 0]> (weight)
+        columns = Transpose <perm = [1, 0]> (matrix)
         y = MatMul (x, columns)
     """,
 )

@@ -30,5 +30,6 @@ class Operation:
     outputs: tuple[Port, ...]
     attributes: tuple[str, ...] = ()
     body: str
-    """Nodes from the inputs to the outputs, in ONNX's textual syntax; ``weight`` is float32."""
+    """Nodes from the inputs to the outputs, in ONNX's textual syntax; ``matrix`` is the quantized
+    weight, or its chosen rows, in float32."""
     weight: WeightInput | None = None

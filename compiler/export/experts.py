@@ -20,17 +20,14 @@ _TO_THE_END = np.iinfo(np.int64).max
 class ExpertProduct(Protocol):
     """Multiplies each token's vector by the matrices of its experts."""
 
-    def __call__(
-        self, b: GraphBuilder, weight: str, x: ir.Value, indices: ir.Value, *, shared: bool
-    ) -> ir.Value:
+    def __call__(self, b: GraphBuilder, weight: str, x: ir.Value, indices: ir.Value) -> ir.Value:
         """Write the product.
 
         Args:
             b: Where to write.
             weight: Name of the matrices in the checkpoint, without the ending of its parts.
-            x: ``[T, K]`` if shared by a token's experts, else ``[T, k, K]``.
+            x: ``[T, k, K]``, or ``[T, 1, K]`` where a token's experts read the same vector.
             indices: ``[T, k]`` int64.
-            shared: Whether the experts of a token read the same vector.
 
         Returns:
             ``[T, k, N]``.
@@ -65,24 +62,20 @@ def router(
     return indices, b.op("Softmax", largest, axis=-1)
 
 
-def mxfp4_product(
-    b: GraphBuilder, weight: str, x: ir.Value, indices: ir.Value, *, shared: bool
-) -> ir.Value:
+def mxfp4_product(b: GraphBuilder, weight: str, x: ir.Value, indices: ir.Value) -> ir.Value:
     """Write an :class:`ExpertProduct` of MXFP4 blocks ``[E, N, K/32, 16]``."""
     blocks = b.op("Gather", b.weight(f"{weight}_blocks"), indices, axis=0)
     scales = b.op("Gather", b.weight(f"{weight}_scales"), indices, axis=0)
     matrix = b.op("ossc.Mxfp4Dequantize", blocks, scales)  # [T, k, N, K]
-    column = b.op("Unsqueeze", x, b.integers(1, 3) if shared else b.integers(-1))
+    column = b.op("Unsqueeze", x, b.integers(-1))
     return b.op("Squeeze", b.op("MatMul", matrix, column), b.integers(-1))
 
 
-def bf16_product(
-    b: GraphBuilder, weight: str, x: ir.Value, indices: ir.Value, *, shared: bool
-) -> ir.Value:
+def bf16_product(b: GraphBuilder, weight: str, x: ir.Value, indices: ir.Value) -> ir.Value:
     """Write an :class:`ExpertProduct` of bfloat16 matrices ``[E, K, N]``."""
     gathered = b.op("Gather", b.weight(weight), indices, axis=0)  # [T, k, K, N]
     matrix = b.op("Cast", gathered, to=ir.DataType.FLOAT)
-    row = b.op("Unsqueeze", x, b.integers(1, 2) if shared else b.integers(2))
+    row = b.op("Unsqueeze", x, b.integers(2))
     return b.op("Squeeze", b.op("MatMul", row, matrix), b.integers(2))
 
 
@@ -108,10 +101,11 @@ def experts(
         ``[T, H]``.
     """
     indices, weights = choice
-    gate_up = product(b, f"{name}.gate_up_proj", x, indices, shared=True)
+    one_for_all = b.op("Unsqueeze", x, b.integers(1))  # [T, 1, H]
+    gate_up = product(b, f"{name}.gate_up_proj", one_for_all, indices)
     gate_up = _add_bias(b, gate_up, f"{name}.gate_up_proj_bias", indices)  # [T, k, 2 * I]
     activated = _swiglu(b, gate_up, activation)
-    down = product(b, f"{name}.down_proj", activated, indices, shared=False)
+    down = product(b, f"{name}.down_proj", activated, indices)
     down = _add_bias(b, down, f"{name}.down_proj_bias", indices)  # [T, k, H]
     weighted = b.op("Mul", down, b.op("Unsqueeze", weights, b.integers(-1)))
     return b.op("ReduceSum", weighted, b.integers(1), keepdims=0)

@@ -15,6 +15,11 @@ def part_shapes(shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     return (shape,)
 
 
+def weight_shape(shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+    """Return ``[..., N, K]`` from the shape of the one part."""
+    return shapes[0]
+
+
 def quantize(weight: NDArray[np.float32]) -> tuple[NDArray[np.generic]]:
     """Round float32 to bfloat16, half to even.
 
@@ -62,6 +67,7 @@ SCHEME = QuantizationScheme(
     group_size=1,
     parts=(Part(name="weight", dtype=BFloat16),),
     part_shapes=part_shapes,
+    weight_shape=weight_shape,
     quantize=quantize,
     dequantize=dequantize,
     dequantize_body="dequantized = Cast <to = 1> (weight)",

@@ -29,6 +29,11 @@ def part_shapes(shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     return shape, (*leading, -(-columns // GROUP_SIZE))
 
 
+def weight_shape(shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+    """Return ``[..., N, K]`` from the shapes of codes and scales."""
+    return shapes[0]
+
+
 def quantize(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.generic]]:
     """Encode float32 as int8 codes, rounded half to even.
 
@@ -148,6 +153,7 @@ SCHEME = QuantizationScheme(
         Part(name="scales", dtype=BFloat16),
     ),
     part_shapes=part_shapes,
+    weight_shape=weight_shape,
     quantize=quantize,
     dequantize=dequantize,
     dequantize_body=DEQUANTIZE_BODY,

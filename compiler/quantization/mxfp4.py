@@ -49,6 +49,12 @@ def part_shapes(shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     return (*leading, n_blocks, BLOCK_BYTES), (*leading, n_blocks)
 
 
+def weight_shape(shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+    """Return ``[..., N, K]`` from the shapes of blocks and scales."""
+    *leading, n_blocks = shapes[1]
+    return (*leading, n_blocks * BLOCK_SIZE)
+
+
 def quantize(weight: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Encode float32 as MXFP4: the scale from the largest magnitude, codes to nearest even.
 
@@ -167,6 +173,7 @@ SCHEME = QuantizationScheme(
         Part(name="scales", dtype=np.dtype(np.uint8)),
     ),
     part_shapes=part_shapes,
+    weight_shape=weight_shape,
     quantize=quantize,
     dequantize=dequantize,
     dequantize_body=DEQUANTIZE_BODY,

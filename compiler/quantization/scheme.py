@@ -37,6 +37,8 @@ class QuantizationScheme:
     parts: tuple[Part, ...]
     part_shapes: Callable[[tuple[int, ...]], tuple[tuple[int, ...], ...]]
     """``part_shapes([..., N, K])``: shape of each part; QuantizationError where K does not fit."""
+    weight_shape: Callable[[tuple[tuple[int, ...], ...]], tuple[int, ...]]
+    """The inverse: ``[..., N, K]`` from the shape of each part."""
     quantize: Callable[[NDArray[np.float32]], tuple[NDArray[Any], ...]]
     """``quantize([..., N, K] float32)``: the parts; QuantizationError for infinities and NaN."""
     dequantize: Callable[..., NDArray[np.float32]]

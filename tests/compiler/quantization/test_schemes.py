@@ -23,6 +23,7 @@ def test_the_parts_have_the_shapes_dtypes_and_bits_that_the_scheme_states(scheme
     shape = (2, 3, 320)
     parts = scheme.quantize(np.ones(shape, np.float32))
     assert tuple(part.shape for part in parts) == scheme.part_shapes(shape)
+    assert scheme.weight_shape(tuple(part.shape for part in parts)) == shape
     assert [part.dtype for part in parts] == [part.dtype for part in scheme.parts]
     assert sum(part.nbytes for part in parts) * 8 == np.prod(shape) * scheme.bits
     np.testing.assert_allclose(scheme.dequantize(*parts, columns=320), np.ones(shape), rtol=0.001)

@@ -1,0 +1,122 @@
+"""Weights in the schemes of a quantization plan."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from ossc.compiler.dialect import find_operation, op_type, parse_operation, weight_inputs
+from ossc.compiler.passes.base import FLOAT, Pass, fused_node, register_initializer
+from ossc.compiler.quantization import find_scheme
+from ossc.compiler.quantization.plan import AS_STORED, QuantizationPlan
+from ossc.compiler.quantization.scheme import QuantizationScheme
+from ossc.compiler.tensors import SlicedTensor, derive_tensors, read_rows
+from ossc.targets.errors import QuantizationError
+
+
+class QuantizeWeights(Pass):
+    """Give every weight the scheme that the plan has for its class.
+
+    1. The weight is in another scheme: its parts become tensors that quantize a slice when it is
+       read; without loss where the new scheme has a conversion from the old one.
+    2. It is in that scheme, or the plan says ``as-stored``: leave it, bit for bit.
+    3. The weight of a router or a norm, a bias or sinks: leave it; no scheme applies to them.
+    """
+
+    def __init__(self, plan: QuantizationPlan) -> None:
+        """Prepare for one plan."""
+        super().__init__()
+        self.plan = plan
+
+    def rewrite(self, model: ir.Model) -> bool:
+        """Quantize what differs from the plan.
+
+        Raises:
+            QuantizationError: A weight does not fit its scheme. (Weights that are not finite are
+                found when they are read.)
+        """
+        return sum(self._quantize(model.graph, node) for node in tuple(model.graph)) > 0
+
+    def _quantize(self, graph: ir.Graph, node: ir.Node) -> bool:
+        parts = weight_inputs(node)
+        if not parts:  # case 3
+            return False
+        operation, stored = parse_operation(node.op_type)
+        weight = find_operation(operation).weight
+        assert weight is not None
+        assert weight.tensor_class is not None
+        wanted = self.plan.schemes()[weight.tensor_class]
+        if wanted in (AS_STORED, stored):  # case 2
+            return False
+        old, new = find_scheme(stored or ""), find_scheme(wanted)
+        tensors = [part.const_value for part in parts if part.const_value is not None]
+        quantized = convert(node.name or "", tensors, old, new)
+        values = [register_initializer(graph, tensor) for tensor in quantized]
+        inputs = list(node.inputs)
+        inputs[weight.index : weight.index + len(parts)] = values
+        _replace(graph, node, op_type(operation, new), inputs)
+        return True
+
+
+def convert(
+    name: str,
+    parts: list[ir.TensorProtocol],
+    old: QuantizationScheme,
+    new: QuantizationScheme,
+) -> tuple[SlicedTensor, ...]:
+    """Return a weight in another scheme, quantized when it is read.
+
+    Args:
+        name: Of the weight; its parts are named ``name.part``.
+        parts: In the old scheme.
+        old: The scheme that the weight is in.
+        new: The scheme that it gets.
+
+    Raises:
+        QuantizationError: The shape of the weight does not fit the new scheme.
+    """
+    shape = old.weight_shape(tuple(tuple(part.shape.numpy()) for part in parts))
+    part_shapes = _naming(name, new.part_shapes)(shape)
+    layouts = [
+        (f"{name}.{part.name}", ir.DataType.from_numpy(part.dtype), part_shape)
+        for part, part_shape in zip(new.parts, part_shapes, strict=True)
+    ]
+
+    def quantize(begin: int, end: int) -> tuple[NDArray[Any], ...]:
+        rows = [read_rows(part, begin, end) for part in parts]
+        if old.name in new.convert_from:
+            return new.convert_from[old.name](*rows)
+        return new.quantize(old.dequantize(*rows, columns=shape[-1]))
+
+    return derive_tensors(layouts, _naming(name, quantize))
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _naming(name: str, function: Callable[P, R]) -> Callable[P, R]:
+    """Let errors of a scheme say which weight they are about."""
+
+    def named(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except QuantizationError as error:
+            raise QuantizationError(f"{name}: {error}") from error
+
+    return named
+
+
+def _replace(
+    graph: ir.Graph, node: ir.Node, op_type: str, inputs: Sequence[ir.Value | None]
+) -> None:
+    """Put a node with other inputs in the place of one; its name and outputs stay."""
+    new = fused_node(
+        op_type,
+        [value for value in inputs if value is not None],
+        node.name or "",
+        attributes=dict(node.attributes),
+        outputs=[(value.dtype or FLOAT, tuple(value.shape or ())) for value in node.outputs],
+    )
+    ir.convenience.replace_nodes_and_values(graph, node, [node], [new], node.outputs, new.outputs)
