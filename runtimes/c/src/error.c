@@ -11,6 +11,8 @@ static _Thread_local char last_error[MESSAGE_BYTES];
 
 const char* ossc_last_error(void) { return last_error; }
 
+void error_clear(void) { last_error[0] = '\0'; }
+
 ossc_status fail(ossc_status status, const char* format, ...) {
   char message[MESSAGE_BYTES]; /* an argument may be last_error itself */
   va_list arguments;
@@ -21,8 +23,9 @@ ossc_status fail(ossc_status status, const char* format, ...) {
   return status;
 }
 
-ossc_status fail_errno(ossc_status status, const char* what, const char* path) {
-  return fail(status, "%s %s: %s.", what, path, strerror(errno));
+ossc_status fail_file(const char* what, const char* path) {
+  return fail(OSSC_ERROR_BUNDLE, "Cannot %s %s (%s); give the directory of a complete bundle.",
+              what, path, strerror(errno));
 }
 
 ossc_status fail_out_of_memory(const char* what) {

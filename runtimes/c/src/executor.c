@@ -81,6 +81,7 @@ static ossc_status call_kernel(const step_call* call, const int32_t* range) {
   for (int i = 0; range != NULL && i < 2; ++i) {
     arguments[count++] = (TVMFFIAny){TVM_FFI_INT, 0, {.v_int64 = range[i]}};
   }
+  error_clear();
   if (step->function(NULL, arguments, count, &result) == 0) return OSSC_OK;
   return fail(OSSC_ERROR_KERNEL, "The kernel %s failed (%s); compile the model again.",
               step->kernel, ossc_last_error());

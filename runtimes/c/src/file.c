@@ -24,7 +24,7 @@ ossc_status file_path(const char* directory, const char* name, char* path_out) {
 ossc_status file_open(const char* path, int* descriptor_out, uint64_t* size_out) {
   /* Without O_NONBLOCK the open of a FIFO would wait for a writer. */
   int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) return fail_errno(OSSC_ERROR_BUNDLE, "Cannot open", path);
+  if (descriptor < 0) return fail_file("open", path);
   struct stat entry;
   if (fstat(descriptor, &entry) != 0 || !S_ISREG(entry.st_mode)) {
     close(descriptor);
@@ -85,7 +85,7 @@ static ossc_status hash_descriptor(int descriptor, const char* path, char* buffe
   while ((count = read_fully(descriptor, buffer, HASH_BLOCK_BYTES)) > 0) {
     sha256_update(&hash, buffer, (size_t)count);
   }
-  if (count < 0) return fail_errno(OSSC_ERROR_BUNDLE, "Cannot read", path);
+  if (count < 0) return fail_file("read", path);
   sha256_finish(&hash, hex_out);
   return OSSC_OK;
 }

@@ -30,7 +30,7 @@ static ossc_status map_file(int descriptor, const char* path, size_t size_bytes,
   *memory_out = (memory){0};
   if (size_bytes == 0) return OSSC_OK;
   void* pages = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED, descriptor, 0);
-  if (pages == MAP_FAILED) return fail_errno(OSSC_ERROR_MEMORY, "Cannot map", path);
+  if (pages == MAP_FAILED) return fail_file("map", path);
   *memory_out = (memory){pages, size_bytes, pages, size_bytes};
   return OSSC_OK;
 }
@@ -42,7 +42,7 @@ static ossc_status read_all(int descriptor, const char* path, char* data, size_t
     ssize_t count = read(descriptor, data + done, wanted);
     if (count > 0) done += (size_t)count;
     if (count == 0) return fail(OSSC_ERROR_BUNDLE, "%s is cut; copy the bundle again.", path);
-    if (count < 0 && errno != EINTR) return fail_errno(OSSC_ERROR_BUNDLE, "Cannot read", path);
+    if (count < 0 && errno != EINTR) return fail_file("read", path);
   }
   return OSSC_OK;
 }

@@ -97,11 +97,16 @@ static int mean(void* self, const TVMFFIAny* args, int32_t num_args, TVMFFIAny* 
   if (!is_range(args, num_args, 3)) return raise_error("mean has other arguments");
   for (int64_t column = args[3].v_int64; column < args[4].v_int64; ++column) {
     mean_call* scratch = __TVMBackendAllocWorkspace(DL_CPU, 0, sizeof(mean_call), DL_FLOAT, 32);
-    if (scratch == NULL || (uintptr_t)scratch % 64 != 0) return -1;
+    void* other = __TVMBackendAllocWorkspace(DL_CPU, 0, sizeof(mean_call), DL_FLOAT, 32);
+    if (scratch == NULL || other == NULL) return -1;
+    if ((uintptr_t)scratch % 64 != 0 || (uintptr_t)other % 64 != 0) return raise_error("unaligned");
+    if (scratch == other) return raise_error("one workspace twice");
+    memset(other, 0xff, sizeof(mean_call));
     *scratch =
         (mean_call){tensor(args, 0)->data,     tensor(args, 1)->data,     tensor(args, 2)->data,
                     tensor(args, 2)->shape[0], tensor(args, 1)->shape[1], column};
     int status = __TVMBackendParallelLaunch(mean_of_column, scratch, 0);
+    __TVMBackendFreeWorkspace(DL_CPU, 0, other);
     __TVMBackendFreeWorkspace(DL_CPU, 0, scratch);
     if (status != 0) return status;
   }
