@@ -1,0 +1,10 @@
+"""Settings of the sample model's tests."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Keep torch to one thread: its threads wait for each other by spinning."""
+    torch.set_num_threads(1)
