@@ -1,0 +1,143 @@
+"""A whole small model, lowered to a plan."""
+
+import itertools
+import math
+
+import pytest
+
+from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.export import export_model
+from ossc.compiler.lowering.lower import LoweredModel, lower_model
+from ossc.compiler.lowering.plan import PAGE_BYTES
+from ossc.compiler.pipeline import fusion_passes, lowering_options, quantized_model
+from ossc.compiler.recipe import Recipe
+from ossc.runtimes.plan import N_TOKENS, Segment, Space
+from ossc.targets.errors import LoweringError
+from synthetic import SyntheticShape, make_checkpoint
+
+SHAPE = SyntheticShape(num_hidden_layers=3, num_local_experts=5, num_experts_per_tok=3)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    folder = make_checkpoint(tmp_path_factory.mktemp("model"), SHAPE)
+    return Recipe(model=folder, target="cpu:x86-64-v3", context=200)
+
+
+@pytest.fixture(scope="module")
+def lowered(recipe: Recipe) -> LoweredModel:
+    checkpoint = Checkpoint.open(recipe.model)
+    model = quantized_model(checkpoint, recipe.resolve_plan())
+    return lower_model(model, lowering_options(recipe, checkpoint.config))
+
+
+def places(lowered: LoweredModel, segment: Segment, space: Space) -> list[tuple[int, int, int]]:
+    """Return first byte, last byte and step of every use of a space."""
+    plan = lowered.plan
+    return [
+        (tensor.offset_bytes, tensor.end_bytes(segment.max_tokens), number)
+        for number, step in enumerate(segment.steps)
+        for tensor in (plan.tensors[index] for index in step.tensors)
+        if tensor.space == space
+    ]
+
+
+def test_there_is_a_segment_for_a_token_a_chunk_a_row_and_a_block_of_rows(lowered):
+    keys = [(segment.name, segment.max_tokens) for segment in lowered.plan.segments]
+    assert sorted(keys) == [("decode", 1), ("head", 1), ("head", 16), ("prefill", 128)]
+
+
+def test_every_weight_has_its_own_bytes_and_large_ones_start_at_a_page(lowered):
+    used: dict[int, int] = {}
+    for segment in lowered.plan.segments:
+        for begin, end, _ in places(lowered, segment, Space.WEIGHTS):
+            used[begin] = max(end, used.get(begin, 0))
+    spans = sorted(used.items())
+    assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(spans))
+    large = [begin for begin, end in spans if end - begin >= PAGE_BYTES]
+    assert large
+    assert all(begin % PAGE_BYTES == 0 for begin in large)
+    assert len(spans) == len(lowered.weights)
+
+
+def test_a_decoded_token_reads_the_weights_from_front_to_back(lowered):
+    decode = lowered.plan.segment("decode")
+    offsets = [begin for begin, _, _ in places(lowered, decode, Space.WEIGHTS)]
+    repeated = {offset for offset in offsets if offsets.count(offset) > 1}  # inverse frequencies
+    once = [offset for offset in offsets if offset not in repeated]
+    large = [o for o in once if o % PAGE_BYTES == 0]
+    assert large == sorted(large)
+
+
+def test_pieces_of_a_weight_have_the_planned_size(lowered):
+    for weight in lowered.weights.values():
+        assert sum(piece.nbytes for piece in weight.pieces()) == weight.size_bytes
+
+
+def test_each_layer_has_one_cache_for_keys_and_one_for_values(lowered):
+    layers = SHAPE.num_hidden_layers
+    assert set(lowered.kernels)  # the caches are named by the kernels' shapes
+    sliding = math.ceil((SHAPE.sliding_window - 1 + 128) / 8) * 8
+    full = 200
+    positions = [sliding, full, sliding]
+    expected = sum(2 * SHAPE.num_key_value_heads * n * SHAPE.head_dim * 4 for n in positions)
+    assert lowered.kv_bytes == expected
+    assert layers == len(positions)
+
+
+def test_decode_and_prefill_share_the_caches(lowered):
+    caches = []
+    for name in ("decode", "prefill"):
+        segment = lowered.plan.segment(name)
+        stores = [step for step in segment.steps if step.kernel.startswith("rope_store")]
+        tensors = [[lowered.plan.tensors[i] for i in step.tensors[4:6]] for step in stores]
+        caches.append([[(t.space, t.offset_bytes, t.shape) for t in pair] for pair in tensors])
+    assert caches[0] == caches[1]
+    assert all(space == Space.STATE for pair in caches[0] for space, _, _ in pair)
+
+
+def test_no_step_reads_and_writes_the_same_bytes_under_two_names(lowered):
+    """Kernels are compiled on the promise that their buffers are distinct."""
+    plan = lowered.plan
+    for segment in plan.segments:
+        for step in segment.steps:
+            tensors = sorted({plan.tensors[i] for i in step.tensors}, key=lambda t: t.offset_bytes)
+            for space in (Space.STATE, Space.ARENA):
+                inside = [tensor for tensor in tensors if tensor.space == space]
+                for a, b in itertools.pairwise(inside):
+                    assert a.end_bytes(segment.max_tokens) <= b.offset_bytes, step
+
+
+def test_chunk_buffers_take_as_many_rows_as_the_call_has(lowered):
+    prefill = lowered.plan.segment("prefill")
+    ids = lowered.plan.tensors[prefill.inputs["input_ids"]]
+    hidden = lowered.plan.tensors[prefill.outputs["hidden"]]
+    assert ids.shape == (N_TOKENS,)
+    assert hidden.shape == (N_TOKENS, SHAPE.hidden_size)
+
+
+def test_steps_know_their_layer(lowered):
+    decode = lowered.plan.segment("decode")
+    layers = {step.layer for step in decode.steps}
+    assert layers == {-1, 0, 1, 2}
+    attention = [step.layer for step in decode.steps if step.kernel.startswith("sink_attention")]
+    assert attention == [0, 1, 2]
+
+
+def test_a_graph_without_row_selection_is_refused(recipe):
+    checkpoint = Checkpoint.open(recipe.model)
+    model = export_model(checkpoint)
+    for each in fusion_passes()[:-1]:
+        model = each(model).model
+    with pytest.raises(LoweringError, match="SelectRowsBeforeHead"):
+        lower_model(model, lowering_options(recipe, checkpoint.config))
+
+
+def test_an_operator_without_lowering_is_refused_by_name(recipe):
+    checkpoint = Checkpoint.open(recipe.model)
+    model = export_model(checkpoint)
+    for each in fusion_passes():
+        if type(each).__name__ != "FuseRouter":
+            model = each(model).model
+    with pytest.raises(LoweringError, match=r"The ONNX operator TopK of node .* has no lowering"):
+        lower_model(model, lowering_options(recipe, checkpoint.config))
