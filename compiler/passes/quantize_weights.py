@@ -21,7 +21,8 @@ class QuantizeWeights(Pass):
     1. The weight is in another scheme: its parts become tensors that quantize a slice when it is
        read; without loss where the new scheme has a conversion from the old one.
     2. It is in that scheme, or the plan says ``as-stored``: leave it, bit for bit.
-    3. The weight of a router or a norm, a bias or sinks: leave it; no scheme applies to them.
+    3. The weight of a router or a norm, a bias, sinks, or what is not fused: leave it; no plan
+       applies to them.
     """
 
     def __init__(self, plan: QuantizationPlan) -> None:
@@ -45,7 +46,8 @@ class QuantizeWeights(Pass):
         operation, stored = parse_operation(node.op_type)
         weight = find_operation(operation).weight
         assert weight is not None
-        assert weight.tensor_class is not None
+        if weight.tensor_class is None:  # case 3
+            return False
         wanted = self.plan.schemes()[weight.tensor_class]
         if wanted in (AS_STORED, stored):  # case 2
             return False

@@ -1,0 +1,29 @@
+"""Shapes of tiny models that between them have everything that a gpt-oss checkpoint may have."""
+
+import pytest
+
+from synthetic import SyntheticShape
+
+MXFP4_SHAPES = {
+    "default": SyntheticShape(),
+    "one-layer-top-1": SyntheticShape(num_hidden_layers=1, num_experts_per_tok=1),
+    "three-layers-window-3": SyntheticShape(num_hidden_layers=3, sliding_window=3),
+    "one-kv-head": SyntheticShape(num_attention_heads=5, num_key_value_heads=1, head_dim=20),
+    "33-experts-top-3": SyntheticShape(num_local_experts=33, num_experts_per_tok=3),
+    "top-4-of-5": SyntheticShape(num_local_experts=5, num_experts_per_tok=4, head_dim=6),
+    "odd-sizes": SyntheticShape(hidden_size=96, intermediate_size=160, vocab_size=331),
+    "full-attention": SyntheticShape(layer_types=("full_attention", "full_attention")),
+    "window-1": SyntheticShape(sliding_window=1, swiglu_limit=0.75, rope_factor=1.0),
+}
+
+BF16_SHAPES = {
+    "default": SyntheticShape(),
+    "no-multiple-of-32": SyntheticShape(hidden_size=50, intermediate_size=37, head_dim=10),
+    "three-layers-top-3": SyntheticShape(num_hidden_layers=3, num_experts_per_tok=3),
+}
+
+MODELS = [
+    *(pytest.param(shape, "mxfp4", id=f"mxfp4-{name}") for name, shape in MXFP4_SHAPES.items()),
+    *(pytest.param(shape, "bf16", id=f"bf16-{name}") for name, shape in BF16_SHAPES.items()),
+]
+"""Shape and layout of the experts."""

@@ -1,0 +1,44 @@
+"""transformers' GptOssForCausalLM in float32, on the dequantized weights of a checkpoint."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import GptOssConfig, GptOssForCausalLM
+
+from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.quantization import mxfp4
+
+
+def load_float32(checkpoint: Checkpoint) -> GptOssForCausalLM:
+    """Build the model from config.json and give it the checkpoint's weights."""
+    config = GptOssConfig.from_pretrained(checkpoint.path)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    model = GptOssForCausalLM._from_config(
+        config,
+        dtype=torch.float32,
+        attn_implementation="eager",
+        experts_implementation="eager",  # the default takes only some sizes
+    )
+    state = {name: torch.from_numpy(values) for name, values in float32_weights(checkpoint).items()}
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def float32_weights(checkpoint: Checkpoint) -> dict[str, NDArray[np.float32]]:
+    """Return the weights under transformers' names; experts as ``[E, K, N]``."""
+    weights = {}
+    for name in checkpoint.tensors:
+        stem, _, part = name.rpartition("_")
+        if part == "blocks":
+            parts = checkpoint.tensor(name), checkpoint.tensor(f"{stem}_scales")
+            weights[stem] = np.ascontiguousarray(mxfp4.dequantize(*parts).swapaxes(1, 2))
+        elif part != "scales":
+            weights[name] = checkpoint.tensor(name).astype(np.float32)
+    return weights
+
+
+def reference_logits(model: GptOssForCausalLM, token_ids: list[int]) -> NDArray[np.float32]:
+    """Return the logits ``[n, vocab_size]`` of all positions, in one pass without a cache."""
+    with torch.no_grad():
+        return model(torch.tensor([token_ids]), use_cache=False).logits[0].numpy()
