@@ -126,7 +126,7 @@ def write_weights(
         for name, weight in weights.items():
             put(memoryview(bytes(offsets[name] - end)))
             for piece in weight.pieces():
-                put(memoryview(piece).cast("B"))
+                put(piece.data)
                 progress(name, piece.nbytes)
             assert end == offsets[name] + weight.size_bytes, f"{name} has another size than planned"
         put(memoryview(bytes(total_bytes - end)))

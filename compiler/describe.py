@@ -48,7 +48,7 @@ def describe_bundle(
         quantization=QuantizationEntry(
             preset=plan.name,
             activations=plan.activations,
-            schemes=dict(plan.schemes()),
+            schemes={str(name): scheme for name, scheme in plan.schemes().items()},
             tensors={name: weight.scheme for name, weight in lowered.weights.items()},
         ),
         context=options.context,

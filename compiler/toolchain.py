@@ -54,17 +54,16 @@ def link_runtime(target: Target, object_file: Path, symbols: Iterable[str], fold
     sources = sorted((RUNTIME_SOURCES / "src").glob("*.c"))
     library_sources = [source for source in sources if source.name != "main.c"]
     common = [table, object_file]
-    _zig_cc(target.zig_static, target, ["-static"], [*sources, *common], folder / EXECUTABLE)
+    _zig_cc(target.zig_static, ["-static"], [*sources, *common], folder / EXECUTABLE)
     shared = ["-shared", "-fPIC", f"-Wl,-soname,{LIBRARY}"]
-    _zig_cc(target.zig_shared, target, shared, [*library_sources, *common], folder / LIBRARY)
+    _zig_cc(target.zig_shared, shared, [*library_sources, *common], folder / LIBRARY)
 
 
 def kernel_table(symbols: Iterable[str]) -> str:
     """Write the C file that lets the runtime find a kernel by its name."""
     names = sorted(symbols)
     declarations = [
-        f"int __tvm_ffi_{name}(void*, const TVMFFIAny*, int32_t, TVMFFIAny*);"
-        for name in names
+        f"int __tvm_ffi_{name}(void*, const TVMFFIAny*, int32_t, TVMFFIAny*);" for name in names
     ]
     entries = [f'    {{"{name}", __tvm_ffi_{name}}},' for name in names]
     lines = [
@@ -78,9 +77,7 @@ def kernel_table(symbols: Iterable[str]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _zig_cc(
-    triple: str, target: Target, flags: Sequence[str], inputs: Sequence[Path], output: Path
-) -> None:
+def _zig_cc(triple: str, flags: Sequence[str], inputs: Sequence[Path], output: Path) -> None:
     includes = [f"-I{RUNTIME_SOURCES / name}" for name in ("include", "src")]
     command = [
         *zig_command(),

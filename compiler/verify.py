@@ -16,7 +16,7 @@ from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.describe import model_fields
 from ossc.compiler.export.reference import ReferenceOutputs, reference_logits
 from ossc.compiler.pipeline import quantized_model
-from ossc.compiler.quantization.plan import QuantizationPlan
+from ossc.compiler.quantization.plan import Activations, QuantizationPlan
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.manifest import QuantizationEntry
 from ossc.runtimes.session import Session
@@ -129,8 +129,8 @@ def compare(
 
 def quantization_plan(entry: QuantizationEntry) -> QuantizationPlan:
     """Return the plan that a manifest records."""
-    schemes = dict(entry.schemes)
-    return QuantizationPlan(name=entry.preset, activations=entry.activations, **schemes)
+    activations: Activations = "f32" if entry.activations == "f32" else "int8"
+    return QuantizationPlan(name=entry.preset, activations=activations, **entry.schemes)
 
 
 def _require_same_model(bundle: Bundle, fields: dict[str, Any]) -> None:

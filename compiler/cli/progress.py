@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 from tqdm import tqdm
@@ -14,7 +15,7 @@ class TerminalReporter(Reporter):
     """Shows the current phase; one with a known size has a bar."""
 
     def __init__(self) -> None:
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Any] | None = None
 
     def phase(self, name: str, total_bytes: int | None = None) -> None:
         """Begin a phase; the one before it is done."""

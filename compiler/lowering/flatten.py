@@ -14,7 +14,7 @@ from tvm import relax
 
 from ossc.compiler.lowering.kernels.kernel import Kernel
 from ossc.compiler.lowering.segment import RelaxSegment, Role
-from ossc.runtimes.plan import N_TOKENS, DType
+from ossc.runtimes.plan import N_TOKENS, DType, SegmentName
 from ossc.targets.errors import LoweringError
 
 _DTYPE = {
@@ -76,7 +76,7 @@ class FlatStep:
 class FlatSegment:
     """A segment as calls on buffers that have no offsets yet."""
 
-    name: str
+    name: SegmentName
     max_tokens: int
     steps: tuple[FlatStep, ...]
     inputs: dict[str, Operand]

@@ -19,6 +19,7 @@ from ossc.compiler.lowering.segment import (
     SegmentBuilder,
 )
 from ossc.compiler.lowering.weights import PackedWeight
+from ossc.runtimes.plan import SegmentName
 from ossc.targets.errors import LoweringError
 
 HEAD_BLOCK_ROWS = 16
@@ -60,7 +61,7 @@ def import_segments(
     head_nodes = _downstream(model.graph, selection.outputs[0])
     body_nodes = [n for n in model.graph if n not in head_nodes and n is not selection]
 
-    def builder(name: str, max_tokens: int) -> SegmentBuilder:
+    def builder(name: SegmentName, max_tokens: int) -> SegmentBuilder:
         return SegmentBuilder(name, max_tokens, options, weights, kernels)
 
     segments = [
@@ -115,10 +116,13 @@ def _import_body(
 def _import_head(
     segment: SegmentBuilder, graph: ir.Graph, nodes: Iterable[ir.Node], selection: ir.Node
 ) -> RelaxSegment:
-    hidden_size = selection.inputs[0].shape[-1]
+    hidden = selection.inputs[0]
+    assert hidden is not None
+    assert hidden.shape is not None
+    hidden_size = int(str(hidden.shape[-1]))
 
     def translate() -> dict[str, Expr]:
-        shape = (segment.rows, int(hidden_size))
+        shape = (segment.rows, hidden_size)
         segment.values[selection.outputs[0]] = segment.parameter(
             "hidden", "input", shape, "float32"
         )

@@ -47,8 +47,7 @@ def lower_model(model: ir.Model, options: LoweringOptions) -> LoweredModel:
     flat = [_flatten(segment, kernels, options) for segment in segments]
 
     # calls → steps on buffers with offsets
-    logits = model.graph.outputs[0]
-    plan = make_plan(flat, weights, context=options.context, vocab_size=int(logits.shape[-1]))
+    plan = make_plan(flat, weights, context=options.context, vocab_size=_vocab_size(model.graph))
     generated = {name: func for segment in flat for name, func in segment.generated.items()}
     return LoweredModel(
         plan=plan,
@@ -57,6 +56,12 @@ def lower_model(model: ir.Model, options: LoweringOptions) -> LoweredModel:
         generated=generated,
         kv_bytes=_state_bytes(segments),
     )
+
+
+def _vocab_size(graph: ir.Graph) -> int:
+    shape = graph.outputs[0].shape
+    assert shape is not None
+    return int(str(shape[-1]))
 
 
 def _state_bytes(segments: list[RelaxSegment]) -> int:

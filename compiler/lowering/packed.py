@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from ossc.compiler.lowering import packing
+from ossc.compiler.lowering.kernels.weights.format import ROWS
 from ossc.compiler.lowering.weights import Bytes, PackedWeight
 from ossc.compiler.quantization.scheme import QuantizationScheme
 from ossc.compiler.tensors import read_rows
@@ -31,7 +34,7 @@ def weight_shape(scheme: QuantizationScheme, parts: Tensors) -> tuple[int, ...]:
     The last dimension follows from the scheme: the parts are those of exactly one K, or of a short
     last group, which the codes tell.
     """
-    first = tuple(int(dim) for dim in parts[0].shape)
+    first = tuple(parts[0].shape.numpy())
     if scheme.name == "mxfp4":
         *leading, n_blocks, block_bytes = first
         return (*leading, n_blocks * block_bytes * 2)
@@ -87,7 +90,7 @@ def _experts(
     parts: Tensors,
     shape: tuple[int, int, int],
     size_bytes: int,
-    pack: Callable[[list[np.ndarray]], Bytes],
+    pack: Callable[[list[NDArray[Any]]], Bytes],
 ) -> PackedMatrix:
     stride = packing.expert_stride(size_bytes)
 
@@ -106,11 +109,10 @@ def _experts(
 
 
 def _by_rows(
-    parts: Tensors, columns: int, pack: Callable[[list[np.ndarray]], Bytes]
+    parts: Tensors, columns: int, pack: Callable[[list[NDArray[Any]]], Bytes]
 ) -> Iterator[Bytes]:
-    rows = int(parts[0].shape[0])
-    group = packing.ROWS
-    step = max(group, PIECE_ELEMENTS // columns // group * group)
+    rows = parts[0].shape.numpy()[0]
+    step = max(ROWS, PIECE_ELEMENTS // columns // ROWS * ROWS)
     for begin in range(0, rows, step):
         end = min(rows, begin + step)
         yield pack([read_rows(part, begin, end) for part in parts])

@@ -8,7 +8,7 @@ first used.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import onnx_ir as ir
 import tvm
@@ -16,10 +16,14 @@ from tvm import relax
 
 from ossc.compiler.lowering.kernels.kernel import Kernel
 from ossc.compiler.lowering.weights import PackedWeight, float_weight
+from ossc.compiler.quantization.plan import Activations
+from ossc.runtimes.plan import SegmentName
 from ossc.targets import Target
 from ossc.targets.errors import LoweringError
 
-Expr = relax.Expr
+Expr = Any
+"""A Relax expression; TVM has no annotations to offer."""
+
 Role = Literal["input", "state", "weight"]
 
 OPAQUE_PATTERN = 8
@@ -31,7 +35,7 @@ class LoweringOptions:
     """What every segment of a model is lowered for."""
 
     target: Target
-    activations: str
+    activations: Activations
     """``f32`` or ``int8``: the type in which activations meet quantized weights."""
 
     context: int
@@ -54,7 +58,7 @@ class Parameter:
 class RelaxSegment:
     """A segment as Relax: ``module["main"]`` returns ``outputs`` in order, as one tuple."""
 
-    name: str
+    name: SegmentName
     max_tokens: int
     module: tvm.IRModule
     parameters: tuple[Parameter, ...]
@@ -67,12 +71,12 @@ class RelaxSegment:
 class SegmentBuilder:
     """Collects the bindings, parameters and kernels of one segment."""
 
-    name: str
+    name: SegmentName
     max_tokens: int
     options: LoweringOptions
     weights: dict[str, PackedWeight]
     kernels: dict[str, Kernel]
-    values: dict[ir.Value, Expr] = field(default_factory=dict)
+    values: dict[ir.Value | None, Expr] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -81,7 +85,7 @@ class SegmentBuilder:
         self._begin = tvm.tirx.Var("begin", "int32")
         self._end = tvm.tirx.Var("end", "int32")
         self._parameters: dict[str, Parameter] = {}
-        self._cache: dict[tuple[object, ...], Expr] = {}
+        self._cache: dict[tuple[object, ...], list[Expr]] = {}
 
     @property
     def static_rows(self) -> int | None:
@@ -132,8 +136,8 @@ class SegmentBuilder:
         if value in self.values:
             return self.values[value]
         tensor = initializer(value)
-        packed = float_weight(tensor, f"{value.name}")
-        return self.weight(packed, [int(dim) for dim in tensor.shape], "float32")
+        packed = float_weight(tensor, f"{tensor.name}")
+        return self.weight(packed, tensor.shape.numpy(), "float32")
 
     def call(
         self, kernel: Kernel, arguments: Sequence[Expr], label: str, in_place: Sequence[int] = ()

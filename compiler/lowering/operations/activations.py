@@ -3,9 +3,10 @@
 from ossc.compiler.lowering.kernels.quantize_activations import quantize_activations
 from ossc.compiler.lowering.kernels.weights import find_format
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder
+from ossc.compiler.quantization.plan import Activations
 
 
-def activation_type(segment: SegmentBuilder, scheme: str) -> str:
+def activation_type(segment: SegmentBuilder, scheme: str) -> Activations:
     """Return ``f32`` or ``int8``: weights without integer codes always meet float32."""
     return segment.options.activations if find_format(scheme).integer_sums else "f32"
 

@@ -33,28 +33,36 @@ def lower_sink_attention(segment: SegmentBuilder, node: ir.Node) -> None:
         for name in ("num_heads", "num_kv_heads", "head_dim", "window")
     )
     capacity = cache_capacity(segment.options, window)
-    shape = {
-        "num_heads": heads,
-        "num_kv_heads": kv_heads,
-        "head_dim": head_dim,
-        "capacity": capacity,
-        "n": segment.static_rows,
-    }
     blocks = (kv_heads, capacity // KEYS_PER_BLOCK, head_dim, KEYS_PER_BLOCK)
     keys = _state(segment, past_key, blocks)
     values = _state(segment, past_value, (kv_heads, capacity, head_dim))
     positions = _by_token(segment, position_ids, [segment.rows])
     angles = [_by_token(segment, value, [segment.rows, head_dim // 2]) for value in (cos, sin)]
     label = node.name or ""
+    store = rope_store(
+        num_heads=heads,
+        num_kv_heads=kv_heads,
+        head_dim=head_dim,
+        capacity=capacity,
+        n=segment.static_rows,
+    )
     keys, values, queries = segment.call(
-        rope_store(**shape),
+        store,
         [operand(segment, qkv), *angles, positions, keys, values],
         f"{label}/rope_store",
         in_place=(4, 5),
     )
-    kernel = sink_attention(**shape, window=window, scale=node.attributes["scale"].as_float())
+    attend = sink_attention(
+        num_heads=heads,
+        num_kv_heads=kv_heads,
+        head_dim=head_dim,
+        capacity=capacity,
+        window=window,
+        scale=node.attributes["scale"].as_float(),
+        n=segment.static_rows,
+    )
     arguments = [queries, keys, values, segment.float_parameter(sinks), positions]
-    (segment.values[node.outputs[0]],) = segment.call(kernel, arguments, label)
+    (segment.values[node.outputs[0]],) = segment.call(attend, arguments, label)
     segment.values[node.outputs[1]] = keys
     segment.values[node.outputs[2]] = values
 

@@ -52,7 +52,7 @@ def operand(segment: SegmentBuilder, value: ir.Value | None) -> Expr:
             f"The initializer {tensor.name!r} is {tensor.dtype}; generated code handles "
             f"{', '.join(sorted(_RELAX_DTYPE.values()))}."
         )
-    shape = [int(dim) for dim in tensor.shape]
+    shape = tensor.shape.numpy()
     dtype = _RELAX_DTYPE[tensor.dtype]
     if not shape:
         return relax.const(tensor.numpy(), dtype)
