@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ossc.runtimes
+from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME
 from ossc.runtimes.manifest import FileEntry, TargetEntry
 from synthetic.tiny_plan import HIDDEN, VOCAB, make_manifest, make_plan
 
@@ -41,7 +42,8 @@ def write_bundle(directory: Path, binaries: Sequence[Path] = (), **changes: obje
     (directory / "weights.bin").write_bytes(weights().tobytes())
     for binary in binaries:
         shutil.copy2(binary, directory / binary.name)
-    entries = {path.name: FileEntry.of(path.read_bytes()) for path in directory.iterdir()}
+    files = [path for path in directory.iterdir() if not path.name.startswith("manifest.")]
+    entries = {path.name: FileEntry.of(path.read_bytes()) for path in files}
     target = TargetEntry(name="cpu:test", arch=platform.machine(), cpu_features=())
     make_manifest(entries, **({"target": target} | changes)).write(directory)
     return directory
@@ -73,3 +75,14 @@ def runtime_sources(*, main: bool = False) -> list[Path]:
 def program_sources(name: str) -> list[Path]:
     """The sources of one of the runtime's own test programs."""
     return [C_RUNTIME / "test" / f"{name}.c", *runtime_sources()]
+
+
+def build_library(directory: Path) -> Path:
+    """``libossc_model.so`` of runtime and kernels, for this machine."""
+    flags = ("-O2", "-shared", "-fPIC")
+    return compile_c(directory / LIBRARY_NAME, runtime_sources(), flags)
+
+
+def build_executable(directory: Path) -> Path:
+    """``ossc-run`` of runtime and kernels, for this machine."""
+    return compile_c(directory / EXECUTABLE_NAME, runtime_sources(main=True), ("-O2",))

@@ -1,0 +1,24 @@
+"""Whether this machine can run a bundle's code; asked before any of it is loaded."""
+
+from ossc.runtimes.manifest import TargetEntry
+from ossc.targets.errors import SessionError
+from ossc.targets.machine import Machine
+
+
+def check_machine(target: TargetEntry, machine: Machine) -> None:
+    """Refuse a machine that the bundle was not compiled for.
+
+    Raises:
+        SessionError: It has another architecture, or lacks CPU features.
+    """
+    if target.arch != machine.arch:
+        raise SessionError(
+            f"The bundle is for {target.name} on {target.arch} and this machine is {machine.arch}; "
+            "compile the model with --target cpu, or run it emulated with ossc run."
+        )
+    missing = sorted(set(target.cpu_features) - machine.cpu_features)
+    if missing:
+        raise SessionError(
+            f"The bundle is for {target.name} and this CPU lacks {', '.join(missing)}; compile the "
+            "model with --target cpu, which chooses what this machine can run."
+        )

@@ -1,0 +1,18 @@
+"""The tests' bundle with its binaries, built once."""
+
+import pytest
+
+from synthetic.tiny_bundle import build_executable, build_library, write_bundle
+
+
+@pytest.fixture(scope="session")
+def binaries(tmp_path_factory):
+    """The runtime with the tests' kernels: ``libossc_model.so`` and ``ossc-run``."""
+    directory = tmp_path_factory.mktemp("binaries")
+    return [build_library(directory), build_executable(directory)]
+
+
+@pytest.fixture
+def tiny_bundle(tmp_path, binaries):
+    """A bundle that this machine runs, with the model of ``synthetic.tiny_bundle``."""
+    return write_bundle(tmp_path / "bundle", binaries)
