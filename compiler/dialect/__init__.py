@@ -79,12 +79,12 @@ def find_operation(name: str) -> Operation:
 
 
 def weight_inputs(node: ir.Node) -> tuple[ir.Value, ...]:
-    """Return the inputs of a node that hold the parts of its quantized weight, if it has one."""
+    """Return the inputs of a node that hold a weight that a plan can quantize, if it has one."""
     if node.domain != DOMAIN:
         return ()
     name, scheme_name = parse_operation(node.op_type)
     weight = find_operation(name).weight
-    if weight is None or scheme_name is None:
+    if weight is None or weight.tensor_class is None or scheme_name is None:
         return ()
     n_parts = len(find_scheme(scheme_name).parts)
     parts = node.inputs[weight.index : weight.index + n_parts]

@@ -46,8 +46,7 @@ class QuantizeWeights(Pass):
         operation, stored = parse_operation(node.op_type)
         weight = find_operation(operation).weight
         assert weight is not None
-        if weight.tensor_class is None:  # case 3
-            return False
+        assert weight.tensor_class is not None
         wanted = self.plan.schemes()[weight.tensor_class]
         if wanted in (AS_STORED, stored):  # case 2
             return False

@@ -1,0 +1,49 @@
+"""Small ONNX graphs for tests, written as text."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from ossc.compiler.dialect.functions import attach_functions
+from ossc.compiler.export.session import ort_session
+
+
+def parse_model(text: str, **initializers: NDArray[Any]) -> ir.Model:
+    """Read a graph in ONNX's textual syntax, and give it initializers and functions.
+
+    Args:
+        text: ``(inputs) => (outputs) { nodes }``
+        initializers: By name; ``__`` in it stands for ``.``.
+    """
+    header = '<ir_version: 12, opset_import: ["": 24, "ossc": 1]> graph '
+    model = ir.from_proto(onnx.parser.parse_model(header + text))
+    values = {value.name: value for node in model.graph for value in node.inputs if value}
+    for key, array in initializers.items():
+        name = key.replace("__", ".")
+        value = values.get(key) or ir.Value(name=name)
+        value.name = name
+        value.const_value = ir.Tensor(array, name=name)
+        value.shape = ir.Shape(array.shape)
+        value.dtype = value.const_value.dtype
+        model.graph.register_initializer(value)
+    attach_functions(model)
+    return model
+
+
+def op_types(model: ir.Model) -> Counter[str]:
+    """Count the operators of a graph."""
+    return Counter(node.op_type for node in model.graph)
+
+
+def run_model(model: ir.Model, **feeds: NDArray[Any]) -> list[NDArray[Any]]:
+    """Run a graph in onnxruntime."""
+    return ort_session(model).run(None, feeds)
+
+
+def random_f32(*shape: int, seed: int = 0) -> NDArray[np.float32]:
+    """Return normally distributed numbers."""
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
