@@ -55,6 +55,6 @@ def random_activations(activation: str, shape: tuple[int, ...], seed: int = 1) -
     codes[..., :columns] = rng.integers(-127, 128, shape, dtype=np.int8)
     blocks = codes.reshape(*leading, n_blocks, BLOCK)
     scales = rng.uniform(0.005, 0.03, blocks.shape[:-1]).astype(np.float32)
-    sums = blocks.sum(-1, dtype=np.int32)
+    sums = blocks.sum(-1, dtype=np.float32)
     exact = blocks * scales.astype(np.float64)[..., None]
     return Activations([codes, scales, sums], exact.reshape(codes.shape)[..., :columns])

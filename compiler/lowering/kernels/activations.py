@@ -97,7 +97,7 @@ class IntegerActivations:
         self._blocks = -(-columns // BLOCK)
         self._codes = function.per_token("codes", "int8", *leading, self._blocks * BLOCK)
         self._scales = function.per_token("scales", "float32", *leading, self._blocks)
-        self._sums = function.per_token("sums", "int32", *leading, self._blocks)
+        self._sums = function.per_token("sums", "float32", *leading, self._blocks)
 
     def multiply(
         self, weights: WeightFormat, packed: PackedRows, rows: Sequence[Row]
@@ -120,7 +120,7 @@ class IntegerActivations:
             weight_scale = T.Bind(weights.scale(packed, block))
             for i, row in enumerate(rows):
                 scale = weight_scale * v.splat(self._scales[(*row, block)])
-                total[i] = v.multiply_add(v.convert(sums[i], "float32"), scale, total[i])
+                total[i] = v.multiply_add(sums[i], scale, total[i])
         return total
 
 

@@ -21,8 +21,9 @@ def quantize_activations(*, columns: int, rows_per_token: int | None, n: int | N
     """Build the quantization of rows of ``columns``.
 
     Parameters of the function: x float32 ``[n, columns]``, or ``[n, rows_per_token, columns]``
-    when that is not None → codes int8, scales float32 and sums int32 (of the codes) of the same
-    leading dimensions and the last one 32·b, b, b for b = ceil(columns / 32). One task a row.
+    when that is not None → codes int8, scales float32 and sums float32 (of the codes, exact)
+    of the same leading dimensions and the last one 32·b, b, b for b = ceil(columns / 32). One task
+    a row.
 
     The scale is a block's largest magnitude over 127, the code the nearest integer (half to even)
     to x / scale; columns beyond the last are zeros. A block that holds an infinity or a NaN gets
@@ -36,7 +37,7 @@ def quantize_activations(*, columns: int, rows_per_token: int | None, n: int | N
         outputs = (
             function.per_token("codes", "int8", *leading, n_blocks * BLOCK),
             function.per_token("scales", "float32", *leading, n_blocks),
-            function.per_token("sums", "int32", *leading, n_blocks),
+            function.per_token("sums", "float32", *leading, n_blocks),
         )
         with function.tasks(per_token=rows_per_token or 1) as task:
             row = (task,) if rows_per_token is None else _split(task, rows_per_token)
@@ -80,7 +81,8 @@ def _quantize_block(
         v.store(codes, *row, first + i * v.LANES, value=v.convert(code, "int8"))
     scale = v.select(usable, largest / code_range, zero)
     v.store(scales, *row, block, value=scale, lanes=1)
-    v.store(sums, *row, block, value=v.horizontal_sum(total), lanes=1)
+    total = v.convert(v.horizontal_sum(total), "float32")
+    v.store(sums, *row, block, value=total, lanes=1)
 
 
 def _largest_magnitude(parts: Sequence[Expr]) -> Expr:

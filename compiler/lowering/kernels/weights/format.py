@@ -21,8 +21,8 @@ ROWS = v.LANES
 QUAD = 4
 """Columns whose int8 codes fill one 32-bit lane."""
 
-PREFETCH_BYTES = 2048
-"""How far ahead of its reads a kernel asks for weights: measured best of 0.5, 1, 2 and 4 KiB."""
+PREFETCH_BYTES = 12 << 10
+"""How far ahead of its reads a kernel asks for weights (docs/performance-log.md)."""
 
 CACHE_LINE_BYTES = 64
 
@@ -61,11 +61,11 @@ class IntegerColumns(Protocol):
 
     @property
     def sum(self) -> Expr:
-        """The sum of the block's 32 codes: int32."""
+        """The sum of the block's 32 codes: float32."""
 
 
 IntegerSums = Callable[[PackedRows, Expr, Sequence[IntegerColumns]], list[Expr]]
-"""``(rows, block, tokens)`` → for each token the exact products' sums of a block, int32x8."""
+"""``(rows, block, tokens)`` → for each token the sum of a block's products, exact: float32x8."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,7 +71,7 @@ def _avx2_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) 
         for i, token in enumerate(tokens):
             pairs = avx2.signed_pairs(weights, token.quad(quad))
             sums[i] = T.Bind(sums[i] + avx2.add_pairs(pairs))
-    return sums
+    return [T.Bind(v.convert(s, "float32")) for s in sums]
 
 
 def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
@@ -81,7 +81,7 @@ def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumn
         for i, token in enumerate(tokens):
             pairs = T.Bind(portable.signed_pairs(weights, token.quad(quad)))
             sums[i] = T.Bind(sums[i] + portable.add_pairs(pairs))
-    return sums
+    return [T.Bind(v.convert(s, "float32")) for s in sums]
 
 
 def _embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> Expr:

@@ -1,11 +1,12 @@
 """MXFP4: E2M1 codes of 4 bits, and for every 32 columns a power of two (E8M0).
 
 Eight rows of K columns: for each block of 32 columns 128 bytes of codes, then for each block the
-8 rows' scales as they are in the checkpoint. The codes are 4 vectors of 32 bytes; byte 4r + c of
+8 rows' scales. The codes are 4 vectors of 32 bytes; byte 4r + c of
 vector j has row r's column 8j + c in its low and column 8j + 4 + c in its high nibble.
 
-Codes are decoded to twice their value, which is an integer, and the scale is halved. Every scale
-means what the OCP specification says: 0 is 2^-127, 255 is NaN.
+Codes are decoded to twice their value, which is an integer, so the scale is packed halved, its
+exponent less one. The two smallest scales, 2^-127 and 2^-126, are packed as zero: halved they are
+not normal numbers. The scale NaN (255) is refused: no model computes anything with it.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from ossc.compiler.lowering.kernels.weights.format import (
     PackedRows,
     WeightFormat,
 )
+from ossc.targets.errors import LoweringError
 
 BLOCK_BYTES = BLOCK // 2 * ROWS
 """Bytes of codes of a block of 32 columns, in 8 rows."""
@@ -33,6 +35,8 @@ VECTORS = BLOCK_BYTES // 32
 
 DOUBLED = (0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)
 """Twice the value of each code."""
+
+NAN_SCALE = 255
 
 BIAS = 12
 """Added to `DOUBLED` where the weights are to be unsigned bytes."""
@@ -44,28 +48,33 @@ def _pack(blocks: NDArray[np.uint8], scales: NDArray[np.uint8]) -> NDArray[np.ui
     # [group, row, block, vector, nibble, column] → [group, block, vector, row, column, nibble]
     ordered = nibbles.reshape(-1, ROWS, n_blocks, VECTORS, 2, QUAD).transpose(0, 2, 3, 1, 5, 4)
     codes = ordered[..., 0] | (ordered[..., 1] << 4)
-    exponents = scales.reshape(-1, ROWS, n_blocks).transpose(0, 2, 1)
+    exponents = _halved(scales).reshape(-1, ROWS, n_blocks).transpose(0, 2, 1)
     n_groups = rows // ROWS
     parts = [codes.reshape(n_groups, -1), exponents.reshape(n_groups, -1)]
     return np.concatenate(parts, axis=1)
 
 
 def _pack_embedding(blocks: NDArray[np.uint8], scales: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.concatenate([blocks.reshape(len(blocks), -1), scales], axis=1)
+    return np.concatenate([blocks.reshape(len(blocks), -1), _halved(scales)], axis=1)
+
+
+def _halved(scales: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if (scales == NAN_SCALE).any():
+        raise LoweringError(
+            "An MXFP4 scale of the weights is 255, which stands for NaN; use weights without NaN."
+        )
+    return np.maximum(scales, 1) - np.uint8(1)
 
 
 def _scale(rows: PackedRows, block: Expr) -> Expr:
     exponents = rows.bytes(rows.columns // BLOCK * BLOCK_BYTES + block * ROWS, ROWS)
-    return _half_power_of_two(v.convert(exponents, "int32"))
+    return _power_of_two(v.convert(exponents, "int32"))
 
 
-def _half_power_of_two(exponent: Expr) -> Expr:
-    """Decode E8M0, halved: 0 and 255 need the upper bit of the mantissa too."""
+def _power_of_two(exponent: Expr) -> Expr:
+    """Decode E8M0, but 0 as zero."""
     dtype = v.dtype_of(exponent)
-    special = ((exponent + v.constant(1, dtype)) & v.constant(254, dtype)) == v.constant(0, dtype)
-    mantissa = v.select(special, v.constant(1 << 22, dtype), v.constant(0, dtype))
-    value = v.bits((exponent << v.constant(23, dtype)) | mantissa, dtype.replace("int", "float"))
-    return value * v.constant(0.5, v.dtype_of(value))
+    return v.bits(exponent << v.constant(23, dtype), dtype.replace("int", "float"))
 
 
 def _nibbles(rows: PackedRows, block: Expr, quad: int) -> Expr:
@@ -100,7 +109,7 @@ def _avx2_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) 
     Four pairs' sums fit in 16 bits: 4 · 2 · 24 · 127 = 24384.
     """
     table = avx2.table(bytes(value + BIAS for value in DOUBLED))
-    sums = [v.splat(token.sum * v.constant(-BIAS, "int32")) for token in tokens]
+    sums: list[Expr] = [v.constant(0, "int32x8")] * len(tokens)
     for half in (range(4), range(4, 8)):
         pairs: list[Expr] = [None] * len(tokens)
         for quad in half:
@@ -109,7 +118,11 @@ def _avx2_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) 
                 product = avx2.unsigned_pairs(weights, token.quad(quad))
                 pairs[i] = product if quad == half[0] else T.Bind(pairs[i] + product)
         sums = [T.Bind(s + avx2.add_pairs(p)) for s, p in zip(sums, pairs, strict=True)]
-    return sums
+    minus_bias = v.constant(-BIAS, "float32x8")
+    return [
+        T.Bind(v.multiply_add(v.splat(token.sum), minus_bias, v.convert(s, "float32")))
+        for token, s in zip(tokens, sums, strict=True)
+    ]
 
 
 def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
@@ -119,7 +132,7 @@ def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumn
         weights = _doubled(_nibbles(rows, block, quad))
         for i, token in enumerate(tokens):
             pairs[i] = T.Bind(pairs[i] + portable.signed_pairs(weights, token.quad(quad)))
-    return [T.Bind(portable.add_pairs(pair)) for pair in pairs]
+    return [T.Bind(v.convert(portable.add_pairs(pair), "float32")) for pair in pairs]
 
 
 def _embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> Expr:
@@ -129,7 +142,7 @@ def _embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> 
     above = [v.maximum(magnitude - v.constant(at, "int32"), 0) for at in (4, 6)]
     value = v.convert(magnitude + above[0] + above[1] + above[1], "float32")
     exponent = v.load(buffer, row + (columns // 2 + column // BLOCK), lanes=1)
-    scaled = value * _half_power_of_two(v.convert(exponent, "int32"))
+    scaled = value * _power_of_two(v.convert(exponent, "int32"))
     return v.select(nibble > v.constant(7, "int32"), -scaled, scaled)
 
 
