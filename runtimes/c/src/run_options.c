@@ -1,7 +1,7 @@
 #include "run_options.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@ const char run_options_usage[] =
     "\n"
     "Continues a prompt of token ids with the model of a bundle.\n"
     "\n"
-    "  --token-ids IDS             the prompt, separated by spaces or commas\n"
+    "  --token-ids IDS             the prompt, separated by spaces or commas; - reads stdin\n"
     "  -n N                        most tokens to generate (128)\n"
     "  --temp F                    temperature; 0 takes the likeliest token (0)\n"
     "  --top-p F                   draw among the likeliest tokens of this probability (1)\n"
@@ -78,7 +78,7 @@ static ossc_status parse_weights(const char* text, ossc_weights_mode* mode_out) 
   return status;
 }
 
-static ossc_status parse_token_ids(const char* text, run_options* options) {
+static ossc_status parse_ids(const char* text, run_options* options) {
   const char* separators = " \t\r\n,";
   free(options->token_ids);
   options->num_token_ids = 0;
@@ -95,6 +95,33 @@ static ossc_status parse_token_ids(const char* text, run_options* options) {
     id = end + strspn(end, separators);
   }
   return OSSC_OK;
+}
+
+/* All of stdin, which may be longer than an argument; the caller frees it. NULL without memory. */
+static char* read_stdin(void) {
+  size_t size = 0, capacity = 1 << 16;
+  char* text = malloc(capacity);
+  for (size_t count; text != NULL; size += count) {
+    if (capacity - size < 2) {
+      char* grown = realloc(text, capacity *= 2);
+      if (grown == NULL) free(text);
+      if (grown == NULL) return NULL;
+      text = grown;
+    }
+    count = fread(text + size, 1, capacity - size - 1, stdin);
+    if (count == 0) break;
+  }
+  if (text != NULL) text[size] = '\0';
+  return text;
+}
+
+static ossc_status parse_token_ids(const char* text, run_options* options) {
+  if (strcmp(text, "-") != 0) return parse_ids(text, options);
+  char* input = read_stdin();
+  if (input == NULL) return fail_out_of_memory("the prompt");
+  ossc_status status = parse_ids(input, options);
+  free(input);
+  return status;
 }
 
 /* Handles an option that has a value. */
