@@ -1,6 +1,7 @@
-"""Small ONNX graphs for tests, written as text."""
+"""Small ONNX graphs for tests, written as text or exported from tiny checkpoints."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,12 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.dialect.functions import attach_functions
+from ossc.compiler.export import export_model
 from ossc.compiler.export.session import ort_session
+from synthetic import SyntheticShape, make_checkpoint
+from synthetic.layout import Experts
 
 
 def parse_model(text: str, **initializers: NDArray[Any]) -> ir.Model:
@@ -34,6 +39,14 @@ def parse_model(text: str, **initializers: NDArray[Any]) -> ir.Model:
     return model
 
 
+def edited(text: str, *edits: tuple[str, str]) -> str:
+    """Return a graph with the first occurrence of each old text replaced by the new one."""
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return text
+
+
 def op_types(model: ir.Model) -> Counter[str]:
     """Count the operators of a graph."""
     return Counter(node.op_type for node in model.graph)
@@ -47,3 +60,10 @@ def run_model(model: ir.Model, **feeds: NDArray[Any]) -> list[NDArray[Any]]:
 def random_f32(*shape: int, seed: int = 0) -> NDArray[np.float32]:
     """Return normally distributed numbers."""
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+def export_tiny(
+    path: Path, shape: SyntheticShape | None = None, experts: Experts = "mxfp4"
+) -> ir.Model:
+    """Write a synthetic checkpoint and export it."""
+    return export_model(Checkpoint.open(make_checkpoint(path, shape, experts=experts)))

@@ -1,7 +1,7 @@
 """What a pass is, and what all of them share."""
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
 import onnx_ir as ir
@@ -56,6 +56,7 @@ class PatternPass(Pass):
     def rewrite(self, model: ir.Model) -> bool:
         """Replace all matches."""
         modified = False
+        names = {node.name for node in model.graph}
         for pattern in self.patterns:
             for node in tuple(model.graph):
                 if node.graph is None:  # went with an earlier match
@@ -63,6 +64,9 @@ class PatternPass(Pass):
                 match = pattern.match(node)
                 replacement = match and self.replace(match)
                 if match and replacement:
+                    names -= {each.name for each in match.nodes}
+                    _make_unique(replacement, names)
+                    names.add(replacement.name)
                     _splice(model.graph, pattern, match, replacement)
                     modified = True
         return modified
@@ -131,6 +135,17 @@ def register_initializer(graph: ir.Graph, tensor: ir.TensorProtocol) -> ir.Value
     )
     graph.register_initializer(value)
     return value
+
+
+def _make_unique(node: ir.Node, names: Collection[str | None]) -> None:
+    """Rename a node and its outputs where another node has its name, as one of the same weight."""
+    given, count = node.name, 2
+    while node.name in names:
+        node.name = f"{given}_{count}"
+        count += 1
+    if node.name != given:
+        for index, value in enumerate(node.outputs):
+            value.name = f"{node.name}:{index}"
 
 
 def _splice(graph: ir.Graph, pattern: Pattern, match: Match, replacement: ir.Node) -> None:

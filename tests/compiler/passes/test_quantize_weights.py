@@ -1,0 +1,161 @@
+"""QuantizeWeights."""
+
+from dataclasses import replace
+from functools import reduce
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from onnx_graphs import export_tiny, op_types
+from ossc.compiler.dialect import weight_schemes
+from ossc.compiler.export.reference import reference_logits
+from ossc.compiler.passes.fuse_embedding import FuseEmbedding
+from ossc.compiler.passes.fuse_expert_linear import FuseExpertLinear
+from ossc.compiler.passes.fuse_expert_swiglu import FuseExpertSwiGlu
+from ossc.compiler.passes.fuse_linear import FuseLinear
+from ossc.compiler.passes.fuse_router import FuseRouter
+from ossc.compiler.passes.quantize_weights import QuantizeWeights
+from ossc.compiler.quantization import all_schemes, find_scheme
+from ossc.compiler.quantization.plan import load_plan
+from ossc.compiler.tensors import read_rows
+from ossc.targets.errors import QuantizationError
+from synthetic import SyntheticShape
+
+IDS = list(range(8))
+EXPERTS = "model.layers.0.mlp.experts.gate_up_proj"
+FUSIONS = (FuseEmbedding, FuseLinear, FuseRouter, FuseExpertLinear, FuseExpertSwiGlu)
+
+
+def fused(path, experts="mxfp4", shape: SyntheticShape | None = None) -> ir.Model:
+    model = export_tiny(path, shape, experts)
+    return reduce(lambda each, fusion: fusion()(each).model, FUSIONS, model)
+
+
+def quantized(path, preset: str, experts="mxfp4") -> ir.Model:
+    return QuantizeWeights(load_plan(preset))(fused(path, experts)).model
+
+
+def parts_of(model: ir.Model, name: str, count: int) -> list[np.ndarray]:
+    node = next(node for node in model.graph if node.name == name)
+    at = 2 if "Expert" in node.op_type else 1
+    return [value.const_value.numpy() for value in node.inputs[at : at + count]]
+
+
+def test_default_quantizes_all_but_the_experts(tmp_path):
+    model = quantized(tmp_path, "default")
+    schemes = weight_schemes(model)
+    assert {name: schemes[name] for name in ("model.embed_tokens", "lm_head", EXPERTS)} == {
+        "model.embed_tokens": "int8-g32",
+        "lm_head": "int8-g32",
+        EXPERTS: "mxfp4",
+    }
+    dense = [scheme for name, scheme in schemes.items() if ".self_attn." in name]
+    assert dense == ["int8-g32"] * 8
+
+
+def test_default_keeps_mxfp4_experts_bit_for_bit(tmp_path):
+    before = fused(tmp_path)
+    tensors = {name: value.const_value for name, value in before.graph.initializers.items()}
+    after = QuantizeWeights(load_plan("default"))(before).model
+    for part in ("blocks", "scales"):
+        name = f"{EXPERTS}_{part}"
+        assert after.graph.initializers[name].const_value is tensors[name]
+
+
+def test_none_changes_nothing(tmp_path):
+    model = fused(tmp_path)
+    before = op_types(model)
+    assert not QuantizeWeights(load_plan("none"))(model).modified
+    assert op_types(model) == before
+
+
+def test_routers_norms_sinks_and_biases_stay_as_they_are(tmp_path):
+    model = fused(tmp_path)
+    before = {name: value.const_value for name, value in model.graph.initializers.items()}
+    QuantizeWeights(load_plan("default"))(model)
+    kept = [n for n in before if "norm" in n or "bias" in n or "sinks" in n or "router" in n]
+    assert len(kept) == 2 * 11 + 1
+    for name in kept:
+        assert model.graph.initializers[name].const_value is before[name]
+
+
+@pytest.mark.parametrize("scheme", [scheme.name for scheme in all_schemes()])
+@pytest.mark.parametrize("experts", ["mxfp4", "bf16"])
+def test_a_schemes_preset_puts_the_experts_in_it(tmp_path, scheme, experts):
+    model = quantized(tmp_path, scheme, experts)
+    found = find_scheme(scheme)
+    assert weight_schemes(model)[EXPERTS] == scheme
+    parts = parts_of(model, EXPERTS, len(found.parts))
+    assert tuple(part.shape for part in parts) == found.part_shapes((4, 192, 64))
+    assert [part.dtype for part in parts] == [part.dtype for part in found.parts]
+    assert np.isfinite(reference_logits(model, IDS).logits).all()
+
+
+@pytest.mark.parametrize("scheme", ["int8-g32", "bf16"])
+def test_experts_leave_mxfp4_without_loss(tmp_path, scheme):
+    stored = parts_of(fused(tmp_path), EXPERTS, 2)
+    exact = find_scheme("mxfp4").dequantize(*stored)
+    model = quantized(tmp_path, scheme)
+    found = find_scheme(scheme)
+    parts = parts_of(model, EXPERTS, len(found.parts))
+    np.testing.assert_array_equal(found.dequantize(*parts, columns=64), exact)
+
+
+def test_bfloat16_experts_become_mxfp4_in_default(tmp_path):
+    (stored,) = parts_of(fused(tmp_path, "bf16"), EXPERTS, 1)
+    model = quantized(tmp_path, "default", "bf16")
+    expected = find_scheme("mxfp4").quantize(stored.astype(np.float32))
+    for actual, part in zip(parts_of(model, EXPERTS, 2), expected, strict=True):
+        np.testing.assert_array_equal(actual, part)
+
+
+def test_a_slice_of_a_quantized_weight_is_that_of_the_whole(tmp_path):
+    model = quantized(tmp_path, "default", "bf16")
+    for name in ("lm_head.codes", "lm_head.scales", f"{EXPERTS}.blocks"):
+        tensor = model.graph.initializers[name].const_value
+        whole = tensor.numpy()
+        assert read_rows(tensor, 1, 3).tobytes() == whole[1:3].tobytes()
+
+
+def test_quantized_logits_are_those_of_the_dequantized_weights(tmp_path):
+    model = fused(tmp_path)
+    coarse = QuantizeWeights(load_plan("default"))(fused(tmp_path)).model
+    for node in model.graph:
+        other = next(each for each in coarse.graph if each.name == node.name)
+        if other.op_type.startswith("Int8G32"):
+            codes, scales = (value.const_value.numpy() for value in other.inputs[1:3])
+            values = find_scheme("int8-g32").dequantize(codes, scales)
+            node.inputs[1].const_value = ir.Tensor(values, name=node.inputs[1].name)
+            node.inputs[1].dtype = ir.DataType.FLOAT
+    expected = reference_logits(model, IDS).logits  # the bodies widen float32 to itself
+    actual = reference_logits(coarse, IDS).logits
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5)
+
+
+def test_rows_that_do_not_fit_a_scheme_are_refused_by_name(tmp_path):
+    shape = SyntheticShape(hidden_size=50, intermediate_size=64)
+    model = fused(tmp_path, "bf16", shape)
+    with pytest.raises(QuantizationError, match=r"gate_up_proj: mxfp4 needs rows .* not 50"):
+        QuantizeWeights(load_plan("default"))(model)
+
+
+def test_a_weight_that_is_not_finite_is_refused_by_name_when_it_is_read(tmp_path):
+    model = fused(tmp_path)
+    node = next(node for node in model.graph if node.name == "lm_head")
+    values = node.inputs[1].const_value.numpy().copy()
+    values[3, 4] = np.nan
+    node.inputs[1].const_value = ir.Tensor(values, name="lm_head.weight")
+    QuantizeWeights(load_plan("default"))(model)
+    codes = model.graph.initializers["lm_head.codes"].const_value
+    read_rows(codes, 0, 3)
+    with pytest.raises(QuantizationError, match="lm_head: int8-g32 cannot hold"):
+        read_rows(codes, 3, 4)
+
+
+def test_a_plan_may_mix_schemes(tmp_path):
+    plan = replace(load_plan("default"), head="bf16", dense="mxfp4")
+    model = QuantizeWeights(plan)(fused(tmp_path)).model
+    assert op_types(model)["Mxfp4Linear"] == 8
+    assert op_types(model)["Bf16MatMul"] == 1
+    assert op_types(model)["Int8G32Embedding"] == 1
