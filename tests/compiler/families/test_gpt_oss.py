@@ -1,0 +1,146 @@
+"""Checkpoints that are not what gpt-oss is."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.families.gpt_oss import check, expert_layout, tensor_specs
+from ossc.targets.errors import CheckpointError, ConfigError, OsscError
+from synthetic import GPT_OSS_20B, GPT_OSS_120B, SyntheticShape, make_checkpoint
+
+
+def edit_config(path: Path, **changes: Any) -> None:
+    """Change fields of config.json; None removes one."""
+    file = path / "config.json"
+    config = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+
+
+def edit_header(path: Path, edit: Callable[[dict[str, Any]], None]) -> None:
+    """Change the header of model.safetensors; the data stay as they are."""
+    file = path / "model.safetensors"
+    data = file.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    edit(header)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # the data stay aligned
+    file.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+
+
+@pytest.mark.parametrize("experts", ["mxfp4", "bf16"])
+@pytest.mark.parametrize("form", [4, 5])
+def test_a_checkpoint_of_either_layout_and_form_is_accepted(tmp_path, experts, form):
+    path = make_checkpoint(tmp_path, experts=experts, config_form=form)
+    checkpoint = Checkpoint.open(path)
+    check(checkpoint)
+    assert expert_layout(checkpoint) == experts
+    names = [name for name, _, _ in tensor_specs(checkpoint.config, experts)]
+    assert sorted(names) == sorted(checkpoint.tensors)
+
+
+@pytest.mark.parametrize(("shape", "count"), [(GPT_OSS_20B, 459), (GPT_OSS_120B, 687)])
+def test_the_published_sizes_have_their_number_of_tensors(tmp_path, shape, count):
+    checkpoint = Checkpoint.open(make_checkpoint(tmp_path, shape, sparse=True))
+    check(checkpoint)
+    assert len(list(tensor_specs(checkpoint.config, "mxfp4"))) == count
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        pytest.param({"hidden_act": "gelu"}, "hidden_act 'gelu'.*'silu' only", id="act"),
+        pytest.param({"attention_bias": False}, "attention_bias False", id="bias"),
+        pytest.param({"tie_word_embeddings": True}, "tie_word_embeddings True", id="tied"),
+        pytest.param(
+            {"quantization_config": None}, "no quantization_config.*holds MXFP4 blocks", id="plain"
+        ),
+        pytest.param(
+            {"quantization_config": {"quant_method": "awq"}}, "quant_method 'awq'", id="method"
+        ),
+    ],
+)
+def test_a_config_that_describes_something_else_is_refused(tmp_path, changes, complaint):
+    edit_config(make_checkpoint(tmp_path), **changes)
+    with pytest.raises(ConfigError, match=complaint):
+        check(Checkpoint.open(tmp_path))
+
+
+def test_a_config_that_promises_mxfp4_needs_blocks(tmp_path):
+    make_checkpoint(tmp_path, experts="bf16")
+    edit_config(tmp_path, quantization_config={"quant_method": "mxfp4"})
+    with pytest.raises(ConfigError, match=r"mxfp4 experts, but .* no MXFP4 blocks"):
+        check(Checkpoint.open(tmp_path))
+
+
+def test_mxfp4_needs_sizes_of_whole_blocks(tmp_path):
+    make_checkpoint(tmp_path)
+    edit_config(tmp_path, hidden_size=80)
+    with pytest.raises(ConfigError, match=r"hidden_size 80.*multiple of 32"):
+        check(Checkpoint.open(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        pytest.param({"vocab_size": 600}, "embed_tokens.weight' has the shape", id="vocabulary"),
+        pytest.param({"hidden_size": 96}, "has the shape", id="hidden"),
+        pytest.param({"intermediate_size": 64}, "gate_up_proj_blocks' has the shape", id="experts"),
+        pytest.param({"num_local_experts": 8}, "router.weight' has the shape", id="router"),
+        pytest.param({"num_attention_heads": 8}, "q_proj.weight' has the shape", id="heads"),
+        pytest.param({"num_key_value_heads": 1}, "k_proj.weight' has the shape", id="kv-heads"),
+        pytest.param(
+            {"num_hidden_layers": 3, "layer_types": ["full_attention"] * 3},
+            r"no tensor 'model\.layers\.2\.",
+            id="more-layers",
+        ),
+        pytest.param(
+            {"num_hidden_layers": 1, "layer_types": ["full_attention"]},
+            r"'model\.layers\.1\..*' has no place in a gpt_oss model of 1 layers",
+            id="fewer-layers",
+        ),
+    ],
+)
+def test_a_config_that_contradicts_the_tensors_is_refused(tmp_path, changes, complaint):
+    edit_config(make_checkpoint(tmp_path), **changes)
+    with pytest.raises(CheckpointError, match=complaint):
+        check(Checkpoint.open(tmp_path))
+
+
+def remove(header: dict[str, Any], name: str) -> None:
+    """Let another, unknown name take the tensor's place, so that no gap is left."""
+    header["something.else"] = header.pop(name)
+
+
+def retype(header: dict[str, Any], name: str) -> None:
+    header[name]["dtype"] = "F16"
+
+
+EVERY_TENSOR = [
+    name
+    for name, _, _ in tensor_specs(
+        # the fields that the list of names depends on
+        type("Config", (), vars(SyntheticShape()) | {"num_hidden_layers": 1}),
+        "mxfp4",
+    )
+]
+
+
+@pytest.mark.parametrize("name", EVERY_TENSOR)
+def test_every_tensor_is_needed(tmp_path, name):
+    make_checkpoint(tmp_path, SyntheticShape(num_hidden_layers=1))
+    edit_header(tmp_path, lambda header: remove(header, name))
+    with pytest.raises(OsscError, match=r"no tensor|no MXFP4 blocks"):
+        check(Checkpoint.open(tmp_path))
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY_TENSOR if not name.endswith("s")])
+def test_every_tensor_has_its_dtype(tmp_path, name):
+    make_checkpoint(tmp_path, SyntheticShape(num_hidden_layers=1))
+    edit_header(tmp_path, lambda header: retype(header, name))
+    with pytest.raises(CheckpointError, match=f"{name}' is F16, but has to be BF16"):
+        check(Checkpoint.open(tmp_path))
