@@ -23,7 +23,7 @@ DIGEST_NAME = "manifest.sha256"
 WEIGHTS_NAME = "weights.bin"
 PLAN_NAME = "plan.bin"
 
-MAX_MANIFEST_BYTES = 16 * 2**20
+MAX_MANIFEST_BYTES = 4 * 2**20
 _HASH_BLOCK_BYTES = 2**20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")

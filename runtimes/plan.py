@@ -43,6 +43,8 @@ PLAN_MAGIC = b"OSSCPLAN"
 PLAN_ABI_VERSION = 1
 """Version of the bytes and of what they mean; the runtime runs exactly one."""
 
+MAX_SEGMENTS = 16
+
 _LAYER = re.compile(r"router_indices\.(0|[1-9]\d{0,4})")
 
 
@@ -107,6 +109,7 @@ class Plan:
         return shape[-1] if shape else 0
 
     def _check_segments(self) -> None:
+        require(len(self.segments) <= MAX_SEGMENTS, "it has too many segments")
         keys = [(segment.name, segment.max_tokens) for segment in self.segments]
         names = [name for name, _ in keys]
         require(len(set(keys)) == len(keys), f"two segments are alike in {keys}")

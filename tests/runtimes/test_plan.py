@@ -96,6 +96,11 @@ def test_a_changed_byte_is_refused_or_changes_the_plan(position, change):
         pytest.param({"segments": (PREFILL, head(1))}, "one segment decode", id="no-decode"),
         pytest.param({"segments": (DECODE, PREFILL, head(1), head(1))}, "alike", id="two-heads"),
         pytest.param(
+            {"segments": (DECODE, PREFILL, *(head(rows) for rows in range(1, 16)))},
+            "too many segments",
+            id="many-heads",
+        ),
+        pytest.param(
             {"segments": with_decode(outputs={"router_indices.0": ROUTER})},
             "no output hidden",
             id="no-hidden",
