@@ -10,6 +10,15 @@ from ossc.compiler.quantization import find_scheme
 
 BLOCK = 32
 
+PAIRS = [
+    ("bf16", "f32"),
+    ("mxfp4", "f32"),
+    ("int8-g32", "f32"),
+    ("mxfp4", "int8"),
+    ("int8-g32", "int8"),
+]
+"""Weight schemes and the activation types that kernels multiply them with."""
+
 
 def random_parts(scheme: str, shape: tuple[int, ...], seed: int = 0) -> list[NDArray]:
     """Return the parts of a random weight ``[..., N, K]`` that use every code of the scheme."""

@@ -10,6 +10,7 @@ NAN_KEY = -(2**31)
 """Sorts below the key of minus infinity."""
 
 
+MAGNITUDE_BITS = 0x7FFFFFFF
 INFINITY_BITS = 0x7F800000
 
 
@@ -52,10 +53,9 @@ def _choose(logits: Buffer, token: Expr, experts: int, last: v.Registers) -> Non
 
 def _key(logit: Expr) -> Expr:
     """Return an integer that sorts like the number; both zeros are equal, NaN is smallest."""
-    value = T.Bind(logit + v.constant(0, "float32"))  # -0 + 0 is +0
-    bits = T.Bind(v.bits(value, "int32"))
-    ordered = bits ^ ((bits >> v.constant(31, "int32")) & v.constant(2**31 - 1, "int32"))
-    magnitude = bits & v.constant(2**31 - 1, "int32")
+    bits = T.Bind(v.bits(logit, "int32"))
+    magnitude = T.Bind(bits & v.constant(MAGNITUDE_BITS, "int32"))
+    ordered = v.select(bits < v.constant(0, "int32"), -magnitude, magnitude)
     is_nan = magnitude > v.constant(INFINITY_BITS, "int32")
     return T.Bind(v.select(is_nan, v.constant(NAN_KEY, "int32"), ordered))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,46 +14,57 @@ from ossc.compiler.lowering.kernels.kernel import Kernel
 GUARD_BYTES = 64
 """Bytes before and after each buffer that must stay as they are; all ones, which is NaN."""
 
+Output = NDArray | tuple[str, tuple[int, ...]]
 Run = Callable[..., list[NDArray]]
+
+_functions: dict[str, tvm.tirx.PrimFunc] = {}
 
 
 @pytest.fixture
 def run() -> Run:
-    """``run(kernel, inputs, outputs)`` gives the arrays of ``outputs`` after the call.
+    """``run(kernel, inputs, outputs, n=…)`` gives the arrays of ``outputs`` after the call.
 
     ``inputs`` are arrays, ``outputs`` arrays or (dtype, shape) pairs, which start as all ones.
-    ``begin`` and ``end`` limit the tasks. Fails if a byte beside any buffer changes.
+    Without ``tasks=(begin, end)`` all tasks are done, once in one range and once in three, which
+    must give the same bytes. Fails if a byte beside any buffer changes.
     """
     return _run
-
-
-@cache
-def compiled(name: str, cpu: str) -> tvm.runtime.Module:
-    """Compile the kernel of this name once per session."""
-    target = {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": cpu}
-    return tvm.compile(_functions[name], tvm.target.Target(target))[name]
-
-
-_functions: dict[str, tvm.tirx.PrimFunc] = {}
 
 
 def _run(
     kernel: Kernel,
     inputs: Sequence[NDArray],
-    outputs: Sequence[NDArray | tuple[str, tuple[int, ...]]],
+    outputs: Sequence[Output],
     *,
     n: int = 1,
-    begin: int = 0,
-    end: int | None = None,
+    tasks: tuple[int, int] | None = None,
     cpu: str = "x86-64-v3",
 ) -> list[NDArray]:
-    if end is None:
-        end = kernel.tasks_fixed + kernel.tasks_per_token * n
-    _functions.setdefault(kernel.name, kernel.func)
-    function = compiled(kernel.name, cpu)
     started = [x if isinstance(x, np.ndarray) else _all_ones(*x) for x in outputs]
-    guarded = [_guarded(array) for array in (*inputs, *started)]
-    function(*[tvm.runtime.from_dlpack(view) for _, view in guarded], begin, end)
+    _functions.setdefault(kernel.name, kernel.func)
+    if tasks is not None:
+        return _call(kernel.name, cpu, inputs, started, tasks)
+    count = kernel.tasks_fixed + kernel.tasks_per_token * n
+    whole = _call(kernel.name, cpu, inputs, started, (0, count))
+    pieces = started
+    cuts = [0, count // 3, count - count // 4, count]
+    for begin, end in reversed(list(pairwise(cuts))):
+        pieces = _call(kernel.name, cpu, inputs, pieces, (begin, end))
+    for one, other in zip(whole, pieces, strict=True):
+        assert one.tobytes() == other.tobytes(), "ranges of tasks depend on each other"
+    return whole
+
+
+def _call(
+    name: str,
+    cpu: str,
+    inputs: Sequence[NDArray],
+    outputs: Sequence[NDArray],
+    tasks: tuple[int, int],
+) -> list[NDArray]:
+    guarded = [_guarded(array) for array in (*inputs, *outputs)]
+    tensors = [tvm.runtime.from_dlpack(view) for _, view in guarded]
+    _compiled(name, cpu)(*tensors, *tasks)
     for whole, view in guarded:
         before, after = whole[:GUARD_BYTES], whole[GUARD_BYTES + view.nbytes :]
         assert (before == 0xFF).all(), "wrote before a buffer"
@@ -60,6 +72,12 @@ def _run(
     for array, (_, view) in zip(inputs, guarded, strict=False):
         assert array.tobytes() == view.tobytes(), "wrote to an input"
     return [view for _, view in guarded[len(inputs) :]]
+
+
+@cache
+def _compiled(name: str, cpu: str) -> Callable[..., None]:
+    target = {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": cpu}
+    return tvm.compile(_functions[name], tvm.target.Target(target))[name]
 
 
 def _all_ones(dtype: str, shape: tuple[int, ...]) -> NDArray:
@@ -72,6 +90,6 @@ def _guarded(array: NDArray) -> tuple[NDArray, NDArray]:
     storage = np.full(array.nbytes + 2 * GUARD_BYTES + 64, 0xFF, np.uint8)
     begin = -storage.ctypes.data % 64
     whole = storage[begin : begin + array.nbytes + 2 * GUARD_BYTES]
-    view = whole[GUARD_BYTES : GUARD_BYTES + array.nbytes].view(array.dtype).reshape(array.shape)
-    view[...] = array
-    return whole, view
+    inner = whole[GUARD_BYTES : GUARD_BYTES + array.nbytes]
+    inner[:] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return whole, inner.view(array.dtype).reshape(array.shape)
