@@ -55,6 +55,18 @@ class RunReport:
             del fields["emulator"]
         return json.dumps(fields, ensure_ascii=False)
 
+    def __str__(self) -> str:
+        """The sentence that ``ossc run`` prints after the text."""
+        megabyte = 1e6
+        where = f"emulated by {self.emulator}; times are not a device's: " if self.emulator else ""
+        return (
+            f"{where}load {self.load_s:.3f} s, prefill {self.prefill_tokens} tokens at "
+            f"{self.prefill_tokens_per_s:.1f} tok/s, decode {self.decode_tokens} tokens at "
+            f"{self.decode_tokens_per_s:.1f} tok/s, peak memory "
+            f"{self.peak_rss_bytes / megabyte:.0f} MB of which anonymous "
+            f"{self.peak_anonymous_bytes / megabyte:.0f} MB"
+        )
+
     @classmethod
     def from_json(cls, line: str, emulator: str | None = None) -> Self:
         """Read the line that ``ossc-run --format json`` prints.
