@@ -19,12 +19,12 @@ PROMPT = [5, 1, 30]
 
 @pytest.fixture
 def emulator(tmp_path, monkeypatch):
-    """A ``qemu-<arch>`` that drops its options and runs the program natively."""
+    """A ``qemu-<arch>`` that records its arguments, and runs the program natively."""
     name = f"qemu-{this_machine().arch}"
     folder = tmp_path / "bin"
     folder.mkdir()
     script = folder / name
-    script.write_text('#!/bin/sh\nshift 2\nexec "$@"\n')
+    script.write_text(f'#!/bin/sh\necho "$@" > {folder}/arguments\nshift 2\nexec "$@"\n')
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return name
@@ -51,6 +51,25 @@ def test_the_executable_gives_the_tokens_of_the_library(tiny_bundle, emulator, o
         assert report.token_ids == tuple(expected)
     assert (report.emulator, report.prefill_tokens) == (emulator, len(PROMPT))
     assert report.token_ids
+
+
+def test_every_option_reaches_the_program(tiny_bundle, emulator, tmp_path):
+    options = RunOptions(
+        max_new_tokens=2, temperature=0.5, top_p=0.9, seed=3, threads=4, weights="resident"
+    )
+    run_emulated(Bundle.open(tiny_bundle), PROMPT, options)
+    arguments = (tmp_path / "bin" / "arguments").read_text().split()
+    assert arguments[:4] == ["-cpu", "max", f"{tiny_bundle}/ossc-run", str(tiny_bundle)]
+    assert dict(zip(arguments[4::2], arguments[5::2], strict=True)) == {
+        "--token-ids": "-",
+        "-n": "2",
+        "--temp": "0.5",
+        "--top-p": "0.9",
+        "--seed": "3",
+        "--threads": "4",
+        "--weights": "resident",
+        "--format": "json",
+    }
 
 
 def test_a_refused_prompt_is_an_error_without_the_program_s_name(tiny_bundle, emulator):

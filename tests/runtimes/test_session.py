@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ossc.runtimes import library as library_module
 from ossc.runtimes import session as session_module
 from ossc.runtimes.manifest import TargetEntry
 from ossc.runtimes.session import Session
@@ -58,8 +59,10 @@ def test_routing_is_that_of_the_last_call(session):
     session.prefill(PROMPT)
     expected = [[[token % 4, (token + 1) % 4] for token in PROMPT]]
     np.testing.assert_array_equal(session.router_indices(), expected)
+    first = session.router_indices()
     session.decode(7)
     np.testing.assert_array_equal(session.router_indices(), [[[3, 0]]])
+    np.testing.assert_array_equal(first, expected)
 
 
 def test_routing_that_is_not_recorded_cannot_be_asked_for(tiny_bundle):
@@ -206,6 +209,12 @@ def test_a_library_that_cannot_be_loaded_is_refused(tmp_path):
     library.write_bytes(b"\x7fELF nonsense")
     with pytest.raises(BundleError, match="cannot be loaded"):
         Session(write_bundle(tmp_path))
+
+
+def test_a_library_of_another_version_is_refused(tiny_bundle, monkeypatch):
+    monkeypatch.setattr(library_module, "API_VERSION", 2)
+    with pytest.raises(BundleError, match="API version 1 and this ossc calls 2"):
+        Session(tiny_bundle)
 
 
 @pytest.mark.parametrize(

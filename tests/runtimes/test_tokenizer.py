@@ -6,8 +6,9 @@ from datetime import datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
+from ossc.runtimes.chat_template import ChatTemplate
 from ossc.runtimes.tokenizer import BundleTokenizer
 from ossc.targets.errors import BundleError, SessionError
 
@@ -150,6 +151,16 @@ def test_a_chat_becomes_tokens_with_its_special_tokens(bundle):
     (bundle / "chat_template.jinja").write_text(template)
     tokenizer = BundleTokenizer.open(bundle, clock=lambda: datetime(2025, 1, 2))
     assert tokenizer.encode_chat(MESSAGES) == tokenizer.encode("hi<|end|>02")
+
+
+def test_a_chat_gets_no_special_tokens_but_its_template_s():
+    inner = byte_level_tokenizer()
+    inner.post_processor = processors.TemplateProcessing(
+        single="<|end|> $A", special_tokens=[("<|end|>", END)]
+    )
+    tokenizer = BundleTokenizer(inner, ChatTemplate(source="{{ messages[0].content }}"))
+    assert tokenizer.encode("hi")[0] == END
+    assert tokenizer.encode_chat(MESSAGES) == tokenizer.encode("hi")[1:]
 
 
 def test_a_chat_needs_a_template(bundle):
