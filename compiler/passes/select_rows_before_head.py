@@ -22,7 +22,7 @@ class SelectRowsBeforeHead(Pass):
         """Insert the selection."""
         graph = model.graph
         head = _find_head(graph)
-        if head is None or any(value.name == ROW_INDICES for value in graph.inputs):  # case 2
+        if head is None:  # case 2
             return False
         hidden, logits = head.inputs[0], head.outputs[0]
         assert hidden is not None

@@ -41,6 +41,20 @@ def test_yarn_is_within_two_last_bits_of_transformers(head_dim, truncate, theta)
     np.testing.assert_allclose(actual, expected, rtol=2**-22)
 
 
+def test_a_ramp_without_length_is_that_of_transformers():
+    parameters = {
+        "rope_type": "yarn",
+        "rope_theta": 150000.0,
+        "factor": 32.0,
+        "original_max_position_embeddings": 6,  # less than one rotation
+        "truncate": True,
+    }
+    config = GptOssConfig(head_dim=64, rope_parameters=parameters)
+    expected = GptOssRotaryEmbedding(config).inv_freq.numpy()
+    rope = RopeParameters(**parameters)
+    np.testing.assert_allclose(inverse_frequencies(rope, 64), expected, rtol=2**-22)
+
+
 def test_without_yarn_each_frequency_is_the_correctly_rounded_power():
     rope = RopeParameters(rope_theta=500000.0, rope_type="default")
     with localcontext(prec=50):

@@ -49,6 +49,15 @@ def test_a_weighted_sum_of_something_else_is_left():
     assert not FuseCombineExperts()(model).modified
 
 
+def test_a_weighted_sum_of_another_operation_is_left():
+    text = edited(
+        COMBINE,
+        ("(float[T, 2, 4] x,", "(float[T, 4] x,"),
+        ("ossc.Bf16ExpertLinear", "ossc.Bf16ExpertSwiGlu <alpha = 1.0, limit = 1.0>"),
+    )
+    assert not FuseCombineExperts()(combine_model(text)).modified
+
+
 def test_a_sum_over_another_axis_is_left():
     model = combine_model(edited(COMBINE, ("<value_ints = [1]>", "<value_ints = [0]>")))
     assert not FuseCombineExperts()(model).modified

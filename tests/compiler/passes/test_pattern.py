@@ -37,6 +37,14 @@ def test_operands_of_a_commutative_operator_may_be_swapped():
     assert match.values["c"].name == "v"
 
 
+def test_the_second_order_starts_from_nothing():
+    pattern = Pattern("(a, b) => (y) { e = Exp (b) y = Add (a, e) }")
+    text = "(float[2] u, float[2] v) => (float[2] z) { q = Exp (u) z = Add (q, v) }"
+    match = match_last(pattern, text)
+    assert match is not None
+    assert (match.values["a"].name, match.values["b"].name) == ("v", "u")
+
+
 def test_operands_of_another_operator_may_not_be_swapped():
     pattern = Pattern("(a, b) => (y) { p = Exp (a) y = Sub (p, b) }")
     text = "(float[2] u) => (float[2] z) { q = Exp (u) z = Sub (u, q) }"
