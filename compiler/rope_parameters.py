@@ -22,6 +22,9 @@ _YARN_FIELDS = {
 _FIELDS = {"rope_theta", "rope_type", "type"}
 """``type`` is the older name of ``rope_type``."""
 
+LARGEST_NUMBER = 1e30
+"""Far above any real parameter; float32 still holds it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RopeParameters:
@@ -61,6 +64,8 @@ def read_rope_parameters(config: JsonObject) -> RopeParameters:
     else:
         config.fail("gives neither 'rope_parameters' nor 'rope_scaling', one of which is needed")
     theta = _theta(config, rope)
+    if not 1 < theta < LARGEST_NUMBER:
+        config.fail(f"has the rope_theta {theta}, which has to be between 1 and {LARGEST_NUMBER:g}")
     rope_type = rope.text("rope_type", rope.text("type", "default"))
     if rope_type not in ("default", "yarn"):
         rope.fail(f"has the rope_type {rope_type!r}, but only 'default' and 'yarn' are supported")
@@ -92,8 +97,8 @@ def _refuse_unknown(rope: JsonObject, known: set[str]) -> None:
 def _read_yarn(rope: JsonObject, theta: float) -> RopeParameters:
     factor = rope.number("factor")
     beta_fast, beta_slow = rope.number("beta_fast", 32.0), rope.number("beta_slow", 1.0)
-    if factor < 1:
-        rope.fail(f"has the factor {factor}, but it has to be at least 1")
+    if not 1 <= factor < LARGEST_NUMBER:
+        rope.fail(f"has the factor {factor}, which has to be from 1 to {LARGEST_NUMBER:g}")
     if beta_fast <= beta_slow:
         rope.fail(f"has beta_fast {beta_fast}, which has to be above beta_slow {beta_slow}")
     return RopeParameters(
