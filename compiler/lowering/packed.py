@@ -29,16 +29,8 @@ class PackedMatrix(PackedWeight):
 
 
 def weight_shape(scheme: QuantizationScheme, parts: Tensors) -> tuple[int, ...]:
-    """Return the shape of the weight that the parts hold.
-
-    The last dimension follows from the scheme: the parts are those of exactly one K, or of a short
-    last group, which the codes tell.
-    """
-    first = tuple(parts[0].shape.numpy())
-    if scheme.name == "mxfp4":
-        *leading, n_blocks, block_bytes = first
-        return (*leading, n_blocks * block_bytes * 2)
-    return first
+    """Return the shape of the weight that the parts hold."""
+    return scheme.weight_shape(tuple(tuple(part.shape.numpy()) for part in parts))
 
 
 def matrix_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedMatrix:

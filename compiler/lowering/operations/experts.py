@@ -4,19 +4,23 @@ One token calls its experts directly. A chunk first groups its (token, slot) pai
 that an expert's weights are read once for all tokens that chose it.
 """
 
+from collections.abc import Callable
+
 import onnx_ir as ir
 
 from ossc.compiler.lowering.kernels.combine_experts import combine_experts
 from ossc.compiler.lowering.kernels.expert_linear import expert_linear
 from ossc.compiler.lowering.kernels.expert_swiglu import expert_swiglu
 from ossc.compiler.lowering.kernels.group_by_expert import group_by_expert
+from ossc.compiler.lowering.kernels.kernel import Kernel
 from ossc.compiler.lowering.kernels.router_top_k import router_top_k
 from ossc.compiler.lowering.operations.activations import activation_operands, activation_type
 from ossc.compiler.lowering.operations.dense import product
 from ossc.compiler.lowering.operations.standard import operand
-from ossc.compiler.lowering.packed import expert_weight, swiglu_weight
+from ossc.compiler.lowering.packed import PackedMatrix, Tensors, expert_weight, swiglu_weight
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
 from ossc.compiler.quantization import find_scheme
+from ossc.compiler.quantization.scheme import QuantizationScheme
 
 
 def lower_router(segment: SegmentBuilder, node: ir.Node) -> None:
@@ -41,56 +45,38 @@ def lower_router(segment: SegmentBuilder, node: ir.Node) -> None:
 
 def lower_expert_swiglu(segment: SegmentBuilder, node: ir.Node, scheme: str) -> None:
     """Translate ``ExpertSwiGlu(x, indices, parts…, bias)``."""
-    x, indices, *parts, bias = node.inputs
-    label = node.name or ""
-    packed = swiglu_weight(find_scheme(scheme), [initializer(part) for part in parts])
-    experts, rows, columns = packed.shape
-    routing = operand(segment, indices)
+    product = _ExpertProduct(segment, node, scheme, swiglu_weight)
+    experts, rows, columns = product.packed.shape
     kernel = expert_swiglu(
         scheme=scheme,
         activation=activation_type(segment, scheme),
         experts=experts,
         intermediate=rows // 2,
         hidden=columns,
-        k=int(routing.ty.shape[1]),
+        k=product.k,
         alpha=node.attributes["alpha"].as_float(),
         limit=node.attributes["limit"].as_float(),
         n=segment.static_rows,
         isa=segment.options.target.kernel_isa,
     )
-    arguments = [
-        *activation_operands(segment, operand(segment, x), scheme, label),
-        *_groups(segment, routing, experts, label),
-        segment.packed_parameter(packed),
-        segment.float_parameter(bias),
-    ]
-    (segment.values[node.outputs[0]],) = segment.call(kernel, arguments, label)
+    product.call(kernel)
 
 
 def lower_expert_linear(segment: SegmentBuilder, node: ir.Node, scheme: str) -> None:
     """Translate ``ExpertLinear(a, indices, parts…, bias)``."""
-    a, indices, *parts, bias = node.inputs
-    label = node.name or ""
-    packed = expert_weight(find_scheme(scheme), [initializer(part) for part in parts])
-    experts, rows, columns = packed.shape
-    routing = operand(segment, indices)
+    product = _ExpertProduct(segment, node, scheme, expert_weight)
+    experts, rows, columns = product.packed.shape
     kernel = expert_linear(
         scheme=scheme,
         activation=activation_type(segment, scheme),
         experts=experts,
         hidden=rows,
         intermediate=columns,
-        k=int(routing.ty.shape[1]),
+        k=product.k,
         n=segment.static_rows,
         isa=segment.options.target.kernel_isa,
     )
-    arguments = [
-        *activation_operands(segment, operand(segment, a), scheme, label),
-        *_groups(segment, routing, experts, label),
-        segment.packed_parameter(packed),
-        segment.float_parameter(bias),
-    ]
-    (segment.values[node.outputs[0]],) = segment.call(kernel, arguments, label)
+    product.call(kernel)
 
 
 def lower_combine_experts(segment: SegmentBuilder, node: ir.Node) -> None:
@@ -101,10 +87,39 @@ def lower_combine_experts(segment: SegmentBuilder, node: ir.Node) -> None:
     (segment.values[node.outputs[0]],) = segment.call(kernel, [y, weights], node.name or "")
 
 
-def _groups(segment: SegmentBuilder, routing: Expr, experts: int, label: str) -> list[Expr]:
-    if segment.static_rows == 1:
-        return [routing]
-    kernel = group_by_expert(experts=experts, k=int(routing.ty.shape[1]), n=segment.static_rows)
-    return segment.once(
-        ("groups", routing), lambda: segment.call(kernel, [routing], f"{label}/group")
-    )
+class _ExpertProduct:
+    """What the two products share: activations, routing, packed weight and bias."""
+
+    def __init__(
+        self,
+        segment: SegmentBuilder,
+        node: ir.Node,
+        scheme: str,
+        pack: Callable[[QuantizationScheme, Tensors], PackedMatrix],
+    ) -> None:
+        self._segment, self._node, self._scheme = segment, node, scheme
+        self._x, indices, *parts, self._bias = node.inputs
+        self._routing = operand(segment, indices)
+        self.packed = pack(find_scheme(scheme), [initializer(part) for part in parts])
+        self.k = int(self._routing.ty.shape[1])
+
+    def call(self, kernel: Kernel) -> None:
+        """Emit the kernel's call as the node's value."""
+        segment, label = self._segment, self._node.name or ""
+        arguments = [
+            *activation_operands(segment, operand(segment, self._x), self._scheme, label),
+            *self._groups(label),
+            segment.packed_parameter(self.packed),
+            segment.float_parameter(self._bias),
+        ]
+        (segment.values[self._node.outputs[0]],) = segment.call(kernel, arguments, label)
+
+    def _groups(self, label: str) -> list[Expr]:
+        """Return the choice itself for one token, and for a chunk what groups it by expert."""
+        segment, routing = self._segment, self._routing
+        if segment.static_rows == 1:
+            return [routing]
+        kernel = group_by_expert(experts=self.packed.shape[0], k=self.k, n=segment.static_rows)
+        return segment.once(
+            ("groups", routing), lambda: segment.call(kernel, [routing], f"{label}/group")
+        )
