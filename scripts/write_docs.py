@@ -1,0 +1,104 @@
+"""Writes the pages of docs/ that are made from the code: the command line, targets and schemes."""
+
+import sys
+from pathlib import Path
+
+import click
+from click.testing import CliRunner
+
+from ossc.compiler.cli import COMMANDS, main
+from ossc.compiler.quantization import all_schemes
+from ossc.compiler.quantization.plan import presets
+from ossc.targets import all_targets
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+NOTE = "<!-- Made by scripts/docs; change the code instead. -->"
+
+
+def command_line() -> str:
+    """The help text of ossc and of every command."""
+    lines = ["# Command line", "", NOTE, "", *_help([])]
+    for name in COMMANDS:
+        lines += ["", f"## ossc {name}", "", *_help([name])]
+    return "\n".join([*lines, ""])
+
+
+def targets() -> str:
+    """The table of targets."""
+    lines = [
+        "# Targets",
+        "",
+        NOTE,
+        "",
+        "`cpu` stands for the first of them that fits this machine. *Verified* says how far the "
+        "target was ever run: on a device, under emulation, or compiled only.",
+        "",
+        "| target | machines | kernels | verified |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{target.name}` | {target.summary} | {target.kernel_isa} | {target.verified} |"
+        for target in all_targets()
+    ]
+    return "\n".join([*lines, ""])
+
+
+def schemes() -> str:
+    """The tables of schemes and presets."""
+    lines = [
+        "# Quantization schemes and presets",
+        "",
+        NOTE,
+        "",
+        "A scheme is the format of one tensor.",
+        "",
+        "| scheme | bits a weight | format |",
+        "|---|---|---|",
+    ]
+    lines += [f"| `{each.name}` | {each.bits:g} | {each.summary} |" for each in all_schemes()]
+    lines += [
+        "",
+        "A preset (`--quant`) gives each class of tensors a scheme. Routers, norms, sinks and "
+        "biases always stay float. A TOML file can do the same: `activations`, and a table `[schemes]`.",
+        "",
+        "| preset | experts | dense | embedding | head | activations |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{plan.name}` | {plan.experts} | {plan.dense} | {plan.embedding} | {plan.head} "
+        f"| {plan.activations} |"
+        for plan in presets().values()
+    ]
+    return "\n".join([*lines, ""])
+
+
+PAGES = {"command-line.md": command_line, "targets.md": targets, "schemes.md": schemes}
+
+
+def _help(arguments: list[str]) -> list[str]:
+    result = CliRunner().invoke(main, [*arguments, "--help"], prog_name="ossc", terminal_width=100)
+    return ["```", result.output.strip(), "```"]
+
+
+def stale_pages() -> list[str]:
+    """Pages that are not as the code would write them."""
+    texts = {name: make() for name, make in PAGES.items()}
+    return [
+        name
+        for name, text in texts.items()
+        if not (DOCS / name).is_file() or (DOCS / name).read_text(encoding="utf-8") != text
+    ]
+
+
+def write_pages() -> None:
+    """Write every page."""
+    for name, make in PAGES.items():
+        (DOCS / name).write_text(make(), encoding="utf-8")
+        click.echo(DOCS.joinpath(name).relative_to(DOCS.parent))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--check"]:
+        stale = stale_pages()
+        sys.exit(f"Stale: {', '.join(stale)}; run scripts/docs." if stale else 0)
+    write_pages()
