@@ -59,7 +59,8 @@ def schemes() -> str:
     lines += [
         "",
         "A preset (`--quant`) gives each class of tensors a scheme. Routers, norms, sinks and "
-        "biases always stay float. A TOML file can do the same: `activations`, and a table `[schemes]`.",
+        "biases always stay float. A TOML file can do the same: `activations`, and a table "
+        "`[schemes]`.",
         "",
         "| preset | experts | dense | embedding | head | activations |",
         "|---|---|---|---|---|---|",
