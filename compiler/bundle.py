@@ -1,21 +1,14 @@
-"""Writing a bundle: all of it or nothing.
+"""Writing a bundle: all of it or nothing, and never over something else."""
 
-A bundle is built in a hidden sibling of its final place and renamed when it is complete, so no
-reader ever sees a half one. The sibling holds a locked file as long as its writer lives; a later
-run removes siblings whose lock is free.
-"""
-
-import ctypes
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from ossc.compiler.atomic_folder import NewFolder, new_folder, remove_dead_siblings
 from ossc.compiler.lowering.weights import PackedWeight
 from ossc.runtimes.manifest import MANIFEST_NAME, WEIGHTS_NAME, FileEntry, hash_file
 from ossc.targets.errors import BundleError
@@ -23,51 +16,75 @@ from ossc.targets.errors import BundleError
 TEXT_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 """Files of a checkpoint that turn text into token ids and back; copied as they are."""
 
-_LOCK_NAME = ".lock"
-_PARTIAL = ".ossc-partial-"
-_RENAME_EXCHANGE = 2
-"""Flag of renameat2(2): swap two paths in one step."""
+CODE_BYTES = 4_000_000
+"""Allowance for ``ossc-run``, ``libossc_model.so`` and the plan; gpt-oss takes less."""
 
-_AT_FDCWD = -100
+_UNWRITABLE = (
+    errno.EACCES,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.ENOTEMPTY,
+    errno.EPERM,
+    errno.EROFS,
+)
+"""What the system says where a folder cannot be made, or holds something by now."""
+
+
+def prepare_place(place: Path, *, force: bool) -> Path:
+    """Remove what killed runs left at a bundle's place, and make sure that it can be written.
+
+    Returns:
+        The place, absolute and without symbolic links.
+
+    Raises:
+        BundleError: It cannot be written, or holds something that must not be lost.
+    """
+    place = Path(os.path.realpath(place))
+    with _disk_errors(place):
+        if place.parent.is_dir():
+            remove_dead_siblings(place)
+        check_place(place, force=force)
+        there = next(parent for parent in place.parents if os.path.lexists(parent))
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            raise BundleError(
+                f"{place} cannot be written, because {there} is no folder that this user can "
+                "write to; choose another --out."
+            )
+    return place
 
 
 @contextmanager
-def new_bundle(place: Path, *, force: bool) -> Iterator[Path]:
+def new_bundle(place: Path, *, force: bool) -> Iterator[NewFolder]:
     """Give a folder to build in; it becomes ``place`` when the block ends without an error.
 
     Args:
-        place: Where the bundle goes.
+        place: Where the bundle goes, from :func:`prepare_place`.
         force: Whether a bundle that is there already is replaced.
 
     Raises:
-        BundleError: Something else is there, the folder cannot be written, or the disk is full.
+        BundleError: Something else is there by now, the folder cannot be written, or the disk is
+            full; what was there is there still.
     """
-    place = place.absolute()
-    check_place(place, force=force)
-    with _disk_errors(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        remove_dead_partials(place)
-        partial = Path(tempfile.mkdtemp(prefix=f".{place.name}{_PARTIAL}", dir=place.parent))
-        lock = os.open(partial / _LOCK_NAME, os.O_CREAT | os.O_RDWR)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield partial
-            (partial / _LOCK_NAME).unlink()
-            partial.chmod(0o755)
-            _publish(partial, place)
-        finally:
-            os.close(lock)
-            shutil.rmtree(partial, ignore_errors=True)
+    with _disk_errors(place), new_folder(place) as new:
+        yield new
+        check_place(place, force=force)
+        new.publish(replace=force)
 
 
 def check_place(place: Path, *, force: bool) -> None:
-    """Refuse a place that holds something that must not be lost.
+    """Refuse a place that a bundle must not, or cannot, be moved to.
 
     Raises:
-        BundleError: It does.
+        BundleError: It is one.
     """
     if not os.path.lexists(place):
         return
+    if os.path.ismount(place) or place == Path.cwd():
+        raise BundleError(
+            f"{place} is a mount point or the current folder, which cannot be replaced by a "
+            "bundle; choose a folder in it as --out."
+        )
     if place.is_dir() and not any(place.iterdir()):
         return
     if not (place / MANIFEST_NAME).is_file():
@@ -76,22 +93,6 @@ def check_place(place: Path, *, force: bool) -> None:
         )
     if not force:
         raise BundleError(f"{place} exists already; replace it with --force, or choose --out.")
-
-
-def remove_dead_partials(place: Path) -> None:
-    """Remove what earlier runs for this place left when they were killed."""
-    for partial in place.parent.glob(f".{place.name}{_PARTIAL}*"):
-        try:
-            lock = os.open(partial / _LOCK_NAME, os.O_CREAT | os.O_RDWR)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(partial, ignore_errors=True)
-        except BlockingIOError:
-            continue  # its writer is alive
-        finally:
-            os.close(lock)
 
 
 def write_weights(
@@ -140,17 +141,23 @@ def file_entry(path: Path) -> FileEntry:
     return FileEntry(size_bytes=path.stat().st_size, sha256=hash_file(path))
 
 
-def check_space(folder: Path, needed_bytes: int) -> None:
-    """Refuse to start where the disk cannot hold the weights.
+def check_space(place: Path, weights_bytes: int) -> None:
+    """Refuse to start where the disk cannot hold the bundle, beside one that it replaces.
+
+    Args:
+        place: A folder on the disk.
+        weights_bytes: The bundle's weights.
 
     Raises:
-        BundleError: There is less room than ``needed_bytes``.
+        BundleError: There is less room than they take together with the code.
     """
-    free_bytes = shutil.disk_usage(folder).free
+    needed_bytes = weights_bytes + CODE_BYTES
+    free_bytes = shutil.disk_usage(place).free
     if free_bytes < needed_bytes:
         raise BundleError(
-            f"The bundle needs {needed_bytes / 1e9:.2f} GB, but the disk of {folder.parent} has "
-            f"{free_bytes / 1e9:.2f} GB free; free space, or choose --out on another disk."
+            f"The bundle needs {needed_bytes / 1e6:.0f} MB, and its disk has "
+            f"{free_bytes / 1e6:.0f} MB free; free space, or choose --out on another disk "
+            "(a bundle that --force replaces is kept until the new one is complete)."
         )
 
 
@@ -171,22 +178,8 @@ def _disk_errors(place: Path) -> Iterator[None]:
                 f"The disk is full, so {place} was not written; free space, or choose --out on "
                 "another disk (ossc compile --dry-run says how much it takes)."
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+        if error.errno in _UNWRITABLE:
             raise BundleError(
                 f"{place} cannot be written ({error.strerror}); choose another --out."
             ) from error
         raise
-
-
-def _publish(partial: Path, place: Path) -> None:
-    """Rename in one step, also over a bundle that is there; the old one is removed after."""
-    if not place.exists():
-        partial.rename(place)
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    exchanged = libc.renameat2(
-        _AT_FDCWD, os.fsencode(partial), _AT_FDCWD, os.fsencode(place), _RENAME_EXCHANGE
-    )
-    if exchanged != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(place))

@@ -6,16 +6,13 @@ weight, so the plan's sizes are exact; only the compiler's own memory is an allo
 
 from dataclasses import dataclass
 
-from ossc.compiler.bundle import TEXT_FILES
+from ossc.compiler.bundle import CODE_BYTES, TEXT_FILES
 from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.describe import memory_entry
 from ossc.compiler.lowering.lower import lower_model
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.manifest import MemoryEntry
-
-CODE_BYTES = 4_000_000
-"""Allowance for ``ossc-run``, ``libossc_model.so`` and the plan; gpt-oss takes less."""
 
 COMPILER_BYTES = 1_200_000_000
 """Allowance for TVM, LLVM and the weights in flight: the most that a 20b compilation was seen to

@@ -1,15 +1,15 @@
 """From a checkpoint to a bundle, read from top to bottom."""
 
-import tempfile
 from pathlib import Path
 
 import onnx_ir as ir
 
+from ossc.compiler.atomic_folder import NewFolder
 from ossc.compiler.bundle import (
-    check_place,
     check_space,
     copy_text_files,
     new_bundle,
+    prepare_place,
     write_weights,
 )
 from ossc.compiler.checkpoint import Checkpoint
@@ -56,8 +56,8 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
     """
     progress = progress or SilentReporter()
     target = recipe.resolve_target()
-    place = recipe.resolve_out(target)
-    check_place(place, force=recipe.force)
+    out = recipe.resolve_out(target)
+    place = prepare_place(out, force=recipe.force)
 
     progress.phase(f"Reading {recipe.model} for {target.name}")
     checkpoint = Checkpoint.open(recipe.model)
@@ -70,11 +70,12 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
     progress.phase("Lowering to kernels and a plan")
     lowered = lower_model(model, options)
 
-    with new_bundle(place, force=recipe.force) as folder:
+    with new_bundle(place, force=recipe.force) as new:
+        folder = new.content
         check_space(folder, lowered.plan.weights_bytes)
 
         progress.phase("Compiling kernels")
-        link_kernels(lowered, target, folder)
+        link_kernels(lowered, target, new)
 
         progress.phase("Packing weights", lowered.plan.weights_bytes)
         offsets, total_bytes = weight_offsets(lowered.weights.values())
@@ -83,7 +84,7 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
         (folder / PLAN_NAME).write_bytes(lowered.plan.to_bytes())
         copy_text_files(checkpoint.path, folder)
         describe_bundle(folder, checkpoint.config, plan, options, lowered, weights).write(folder)
-    return place
+    return out
 
 
 def lowering_options(recipe: Recipe, config: ModelConfig) -> LoweringOptions:
@@ -122,10 +123,9 @@ def quantized_model(checkpoint: Checkpoint, plan: QuantizationPlan) -> ir.Model:
     return model
 
 
-def link_kernels(lowered: LoweredModel, target: Target, folder: Path) -> None:
-    """Generate code and link the runtime's executable and library into a folder."""
-    with tempfile.TemporaryDirectory(prefix="ossc-") as scratch:
-        object_file = Path(scratch) / "kernels.o"
-        write_object(lowered.kernels, lowered.generated, target, object_file)
-        symbols = [*lowered.kernels, *lowered.generated]
-        link_runtime(target, object_file, symbols, folder)
+def link_kernels(lowered: LoweredModel, target: Target, new: NewFolder) -> None:
+    """Generate code and link the runtime's executable and library into a new bundle."""
+    object_file = new.scratch / "kernels.o"
+    write_object(lowered.kernels, lowered.generated, target, object_file)
+    symbols = [*lowered.kernels, *lowered.generated]
+    link_runtime(target, object_file, symbols, new.content)

@@ -6,6 +6,7 @@ result is cached in ``ZIG_GLOBAL_CACHE_DIR``.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -96,9 +97,9 @@ def _zig_cc(triple: str, flags: Sequence[str], inputs: Sequence[Path], output: P
     ]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     if finished.returncode:
+        problem = _problem(finished.returncode, finished.stderr)
         raise ToolchainError(
-            f"zig could not link {output.name} for {triple}: {_last_error(finished.stderr)}; "
-            "run again with --debug to see all of it."
+            f"zig could not link {output.name} for {triple}: {problem}."
         ) from ToolchainError(finished.stderr)
 
 
@@ -118,6 +119,19 @@ def zig_command() -> list[str]:
     return [str(binary)] if os.access(binary, os.X_OK) else [sys.executable, "-m", "ziglang"]
 
 
-def _last_error(stderr: str) -> str:
-    lines = [line for line in stderr.splitlines() if "error" in line]
-    return lines[0].strip() if lines else stderr.strip()[-200:]
+def _problem(returncode: int, stderr: str) -> str:
+    """Say why zig failed, and what to do."""
+    # zig writes its output through memory mappings: a full disk ends it with SIGBUS.
+    if returncode == -signal.SIGBUS or "NoSpaceLeft" in stderr or "No space left" in stderr:
+        return (
+            "the disk of the bundle or of zig's cache is full; free space, or set "
+            "ZIG_GLOBAL_CACHE_DIR to a folder on another disk"
+        )
+    if "cache directory" in stderr:
+        return "its cache cannot be written; set ZIG_GLOBAL_CACHE_DIR to a folder that can"
+    if returncode < 0:
+        return (
+            f"it was ended by {signal.Signals(-returncode).name}; run again with more free memory"
+        )
+    errors = [line.strip() for line in stderr.splitlines() if "error:" in line]
+    return f"{errors[0] if errors else stderr.strip()[-200:]}; run again with --debug to see it all"

@@ -8,10 +8,9 @@ import onnx_ir as ir
 from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.export.graph_builder import GraphBuilder
 from ossc.compiler.export.save import save_model
-from ossc.compiler.export.session import ort_session
 from ossc.compiler.families import find_family
 
-__all__ = ["export_model", "ort_session", "save_model"]
+__all__ = ["export_model", "save_model"]
 
 
 def export_model(checkpoint: Checkpoint) -> ir.Model:

@@ -1,13 +1,17 @@
 """Runs a model in onnxruntime, with the weights mapped from where they are."""
 
+import os
 import tempfile
 from pathlib import Path
 
 import onnx_ir as ir
-import onnxruntime
 
 from ossc.compiler.export.external_data import LargeTensor, append_tensor, file_of, to_proto
 from ossc.compiler.tensors import SlicedTensor
+
+# Loading onnxruntime would else leave an identifier in the home folder and report to its makers.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime
 
 
 def ort_session(model: ir.Model) -> onnxruntime.InferenceSession:
@@ -19,6 +23,7 @@ def ort_session(model: ir.Model) -> onnxruntime.InferenceSession:
     """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.enable_cpu_mem_arena = False  # it keeps what the largest product needed
     options.log_severity_level = 3  # errors only
     # Locations are absolute but for the leading slash; this is the folder they may not leave.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/")

@@ -1,5 +1,6 @@
 """The Relax passes that turn a segment into a sequence of calls, and code generation."""
 
+import os
 from pathlib import Path
 
 import tvm
@@ -47,6 +48,9 @@ def write_object(
         generated: Relax's, by symbol.
         target: What to compile for.
         path: The object file; its bytes depend only on the functions and the target.
+
+    Raises:
+        OSError: The file cannot be written.
     """
     functions = {name: kernel.func for name, kernel in sorted(kernels.items())}
     functions.update(sorted(generated.items()))
@@ -57,4 +61,11 @@ def write_object(
         }
     )
     executable = tvm.compile(module, target=tvm_target(target))
-    executable.mod.write_to_file(str(path))
+    path.write_bytes(_object_bytes(executable))
+
+
+def _object_bytes(executable: tvm.runtime.Executable) -> bytes:
+    """Take the object file by way of memory: on a full disk, LLVM would end the process."""
+    with os.fdopen(os.memfd_create("kernels"), "rb") as memory:
+        executable.mod.write_to_file(f"/proc/self/fd/{memory.fileno()}", "o")
+        return memory.read()
