@@ -121,17 +121,15 @@ def zig_command() -> list[str]:
 
 def _problem(returncode: int, stderr: str) -> str:
     """Say why zig failed, and what to do."""
-    # zig writes its output through memory mappings: a full disk ends it with SIGBUS.
-    if returncode == -signal.SIGBUS or "NoSpaceLeft" in stderr or "No space left" in stderr:
+    if returncode < 0:  # zig maps the file that it writes, so a full disk ends it like a full RAM
+        name = signal.Signals(-returncode).name
+        return f"it was ended by {name}, as when disk or memory is full; free some and run again"
+    if "NoSpaceLeft" in stderr or "No space left" in stderr:
         return (
-            "the disk of the bundle or of zig's cache is full; free space, or set "
-            "ZIG_GLOBAL_CACHE_DIR to a folder on another disk"
+            "the disk of its cache is full; free space, or set ZIG_GLOBAL_CACHE_DIR to a folder on "
+            "another disk"
         )
     if "cache directory" in stderr:
         return "its cache cannot be written; set ZIG_GLOBAL_CACHE_DIR to a folder that can"
-    if returncode < 0:
-        return (
-            f"it was ended by {signal.Signals(-returncode).name}; run again with more free memory"
-        )
     errors = [line.strip() for line in stderr.splitlines() if "error:" in line]
     return f"{errors[0] if errors else stderr.strip()[-200:]}; run again with --debug to see it all"
