@@ -8,9 +8,7 @@ from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Kernel, building, symbol
-
-KEYS = v.LANES
-"""Keys that the cache interleaves."""
+from ossc.compiler.lowering.kernels.query_heads import KEYS
 
 
 def rope_store(

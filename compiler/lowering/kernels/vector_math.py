@@ -31,17 +31,17 @@ def exp(x: Expr) -> Expr:
     def number(value: float) -> Expr:
         return v.constant(value, dtype)
 
-    x = T.Bind(v.at_least(v.at_most(x, LARGEST), SMALLEST))
+    x = v.keep(v.at_least(v.at_most(x, LARGEST), SMALLEST))
     whole = T.Bind(v.round_to_even(x * number(LOG2_E)))
     rest = v.multiply_add(whole, number(-LN_2_HIGH), x)
-    rest = T.Bind(v.multiply_add(whole, number(-LN_2_LOW), rest))
+    rest = v.keep(v.multiply_add(whole, number(-LN_2_LOW), rest))
     series = number(COEFFICIENTS[0])
     for coefficient in COEFFICIENTS[1:]:
         series = v.multiply_add(series, rest, number(coefficient))
     value = v.multiply_add(series * rest, rest, rest) + number(1)
-    exponent = T.Bind(v.convert(whole, "int32"))
+    exponent = v.keep(v.convert(whole, "int32"))
     half = T.Bind(exponent >> v.constant(1, integer))  # the power itself may be out of range
-    return T.Bind(value * _power_of_two(half, dtype) * _power_of_two(exponent - half, dtype))
+    return v.keep(value * _power_of_two(half, dtype) * _power_of_two(exponent - half, dtype))
 
 
 def _power_of_two(exponent: Expr, dtype: str) -> Expr:

@@ -101,15 +101,20 @@ def maximum(value: Expr, bound: float) -> Expr:
     return tvm.tirx.Max(value, constant(bound, dtype_of(value)))
 
 
-def larger(a: Expr, b: Expr) -> Expr:
-    """Return the larger in each lane.
+def keep(value: Expr) -> Expr:
+    """Return the value from a variable of its own.
 
-    The result goes through a local buffer: TVM's simplifier looks through a bound maximum, and
-    takes time exponential in the depth of a chain of them.
+    TVM's simplifier looks through ``T.Bind``, and takes time exponential in the depth of a chain
+    in which each step uses the one before twice. It does not look into a variable.
     """
-    result = Registers(1, *_element_and_lanes(dtype_of(a)))
-    result[0] = tvm.tirx.Max(a, b)
-    return result[0]
+    variable = Registers(1, *_element_and_lanes(dtype_of(value)))
+    variable[0] = value
+    return variable[0]
+
+
+def larger(a: Expr, b: Expr) -> Expr:
+    """Return the larger in each lane."""
+    return keep(tvm.tirx.Max(a, b))
 
 
 def at_most(value: Expr, bound: float) -> Expr:
@@ -173,8 +178,9 @@ def horizontal_max(vector: Expr) -> Expr:
 
 def _fold(vector: Expr, combine: Callable[[Expr, Expr], Expr]) -> Expr:
     for width in (4, 2, 1):
-        vector = T.Bind(combine(_part(vector, 0, width), _part(vector, width, width)))
-    return vector
+        vector = keep(vector)
+        vector = combine(_part(vector, 0, width), _part(vector, width, width))
+    return T.Bind(vector)
 
 
 def _part(vector: Expr, begin: int, count: int) -> Expr:

@@ -1,0 +1,131 @@
+"""How close the products of one token come to the memory's read bandwidth, on one thread.
+
+    PYTHONPATH=.links python tests/benchmarks/kernel_bandwidth.py
+
+Each round reads the packed weights once with a plain loop in C and once with the kernel, so that
+both meet the same load of the machine; the ratio of a round is what to look at.
+"""
+
+import ctypes
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tvm
+from numpy.typing import NDArray
+
+from ossc.compiler.lowering.kernels.kernel import Kernel
+from ossc.compiler.lowering.kernels.linear import linear
+from ossc.targets import resolve_target
+
+COLUMNS = 2880
+WEIGHTS_BYTES = 256 << 20
+"""Far larger than the last cache."""
+
+ROUNDS = 15
+
+PAGE_BYTES = 4096
+
+READ_SOURCE = """
+#include <stddef.h>
+#include <stdint.h>
+typedef int32_t vector __attribute__((vector_size(32), aligned(1)));
+int32_t read_all(const uint8_t* bytes, size_t size) {
+  vector sums[8] = {0};
+  for (size_t i = 0; i + 256 <= size; i += 256)
+    for (int j = 0; j < 8; ++j) sums[j] += *(const vector*)(bytes + i + 32 * j);
+  vector total = sums[0];
+  for (int j = 1; j < 8; ++j) total += sums[j];
+  return total[0];
+}
+"""
+
+
+def read_probe(folder: Path) -> Callable[[NDArray[np.uint8]], object]:
+    """Compile the plain reader."""
+    source, library = folder / "read.c", folder / "read.so"
+    source.write_text(READ_SOURCE)
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-O3", "-march=native"]
+    subprocess.run([*compiler, "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
+    function = ctypes.CDLL(str(library)).read_all
+    function.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    return lambda array: function(array.ctypes.data, array.nbytes)
+
+
+def kernel_call(kernel: Kernel, weights: NDArray[np.uint8]) -> Callable[[], object]:
+    """Compile a product and bind its buffers: random weights, one token."""
+    target = tvm.target.Target(dict(resolve_target("cpu").tvm_target))
+    function = tvm.compile(kernel.func, target)[kernel.name]
+    rng = np.random.default_rng(0)
+    arrays = []
+    for buffer in (parameter.ty for parameter in kernel.func.params[:-2]):
+        shape = [int(dim) for dim in buffer.shape]
+        if len(shape) == 1:
+            arrays.append(weights)
+        elif str(buffer.dtype) == "float32":
+            arrays.append(rng.uniform(0, 1, shape).astype(np.float32))
+        else:
+            arrays.append(rng.integers(-100, 100, shape).astype(str(buffer.dtype)))
+    tensors = [tvm.runtime.from_dlpack(aligned(array)) for array in arrays]
+    return lambda: function(*tensors, 0, kernel.tasks_fixed)
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Return the processor time of one call: what others do on this machine stays out."""
+    begin = time.thread_time()
+    action()
+    return time.thread_time() - begin
+
+
+def aligned(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array at a page's start, where it is if it is there already."""
+    if array.ctypes.data % PAGE_BYTES == 0:
+        return array
+    storage = np.empty(array.nbytes + PAGE_BYTES, np.uint8)
+    view = storage[-storage.ctypes.data % PAGE_BYTES :][: array.nbytes]
+    view[:] = array.reshape(-1).view(np.uint8)
+    return view.view(array.dtype).reshape(array.shape)
+
+
+def random_bytes(size_bytes: int) -> NDArray[np.uint8]:
+    """Return random bytes that make normal scales in every scheme, for numbers that are not normal
+    take their own time; the same 4 MiB over and over."""
+    some = np.random.default_rng(1).integers(0x3A, 0x3E, 1 << 22, np.uint8)
+    return aligned(np.resize(some, size_bytes))
+
+
+def main() -> None:
+    """Print a table."""
+    isa = resolve_target("cpu").kernel_isa
+    pairs = [("mxfp4", "int8"), ("int8-g32", "int8"), ("bf16", "f32"), ("mxfp4", "f32")]
+    print("| weights × activations | read GB/s | kernel GB/s | kernel / read: median (quartiles) |")
+    print("|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        read = read_probe(Path(folder))
+        for scheme, activation in pairs:
+            bits = {"mxfp4": 4.25, "int8-g32": 8.5, "bf16": 16}[scheme]
+            rows = int(WEIGHTS_BYTES * 8 / bits / COLUMNS) // 8 * 8
+            kernel = linear(
+                scheme=scheme, activation=activation, rows=rows, columns=COLUMNS, bias=False,
+                n=1, isa=isa,
+            )
+            weights = random_bytes(int(kernel.func.params[-4].ty.shape[0]))
+            call = kernel_call(kernel, weights)
+            call()
+            times = [(seconds(lambda: read(weights)), seconds(call)) for _ in range(ROUNDS)]
+            reads, calls = np.array(times).T
+            rates = [weights.nbytes / np.median(column) / 1e9 for column in (reads, calls)]
+            low, middle, high = np.percentile(reads / calls, [25, 50, 75])
+            print(
+                f"| {scheme} × {activation} | {rates[0]:.1f} | {rates[1]:.1f} "
+                f"| {middle:.2f} ({low:.2f}–{high:.2f}) |"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Every kernel becomes an object for every target: always the same one, that needs no library."""
+
+import re
+
+import pytest
+import tvm
+
+from kernel_operands import PAIRS
+from ossc.compiler.lowering.kernels.combine_experts import combine_experts
+from ossc.compiler.lowering.kernels.embedding import embedding
+from ossc.compiler.lowering.kernels.expert_linear import expert_linear
+from ossc.compiler.lowering.kernels.expert_swiglu import expert_swiglu
+from ossc.compiler.lowering.kernels.group_by_expert import group_by_expert
+from ossc.compiler.lowering.kernels.kernel import Kernel
+from ossc.compiler.lowering.kernels.linear import linear
+from ossc.compiler.lowering.kernels.quantize_activations import quantize_activations
+from ossc.compiler.lowering.kernels.rms_norm import rms_norm
+from ossc.compiler.lowering.kernels.rope_store import rope_store
+from ossc.compiler.lowering.kernels.router_top_k import router_top_k
+from ossc.compiler.lowering.kernels.sink_attention import sink_attention
+from ossc.targets import Target, all_targets
+
+ATTENTION = {"num_heads": 5, "num_kv_heads": 1, "head_dim": 20, "capacity": 64}
+
+
+def every_kernel(isa: str, n: int | None) -> list[Kernel]:
+    """Return one of each kernel, and the products of each scheme and activation type."""
+    shape = {"experts": 4, "k": 2, "n": n}
+    kernels = [
+        rms_norm(hidden=44, epsilon=1e-5, add=True, n=n),
+        quantize_activations(columns=44, rows_per_token=None, n=n),
+        router_top_k(experts=4, k=2, n=n),
+        group_by_expert(experts=4, k=2, n=n),
+        combine_experts(hidden=44, k=2, n=n),
+        rope_store(**ATTENTION, n=n),
+        sink_attention(**ATTENTION, window=9, scale=0.25, n=n),
+    ]
+    schemes = ("bf16", "int8-g32", "mxfp4")
+    kernels += [embedding(scheme=scheme, vocab=9, hidden=64, n=n) for scheme in schemes]
+    for scheme, activation in PAIRS:
+        types = {"scheme": scheme, "activation": activation, "isa": isa}
+        sizes = {"hidden": 64, "intermediate": 32}
+        kernels += [
+            linear(**types, rows=12, columns=64, bias=True, n=n),
+            expert_linear(**types, **shape, **sizes),
+            expert_swiglu(**types, **shape, **sizes, alpha=1.7, limit=7.0),
+        ]
+    return kernels
+
+
+def object_bytes(target: Target, folder) -> bytes:
+    """Compile every kernel, for calls of any number of tokens, to one object."""
+    kernels = every_kernel(target.kernel_isa, None)
+    module = tvm.IRModule({kernel.name: kernel.func for kernel in kernels})
+    executable = tvm.compile(module, tvm.target.Target(dict(target.tvm_target)))
+    executable.mod.write_to_file(str(folder / "kernels.o"))
+    return (folder / "kernels.o").read_bytes()
+
+
+@pytest.mark.parametrize("target", all_targets(), ids=lambda target: target.name)
+def test_objects_are_the_same_each_time_and_need_no_library(target, tmp_path):
+    data = object_bytes(target, tmp_path)
+    for function in (b"expf", b"fmaf", b"roundeven", b"sqrt", b"pow", b"memcpy", b"Workspace"):
+        assert not re.search(rb"\0\w*" + function + rb"\w*\0", data), function
+    if target.name == "cpu:x86-64-v3":
+        assert object_bytes(target, tmp_path) == data
+
+
+def test_names_differ_where_kernels_differ():
+    kernels = [
+        *every_kernel("avx2", 1),
+        *every_kernel("avx2", None),
+        rms_norm(hidden=44, epsilon=1e-6, add=True, n=1),
+        rms_norm(hidden=44, epsilon=1e-5, add=False, n=1),
+        quantize_activations(columns=44, rows_per_token=1, n=1),
+        sink_attention(**ATTENTION, window=9, scale=0.5, n=1),
+        sink_attention(**ATTENTION, window=0, scale=0.25, n=1),
+    ]
+    names = [kernel.name for kernel in kernels]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z]\w*", name) for name in names)
