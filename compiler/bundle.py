@@ -10,8 +10,14 @@ from pathlib import Path
 
 from ossc.compiler.atomic_folder import NewFolder, new_folder, remove_dead_siblings
 from ossc.compiler.lowering.weights import PackedWeight
-from ossc.runtimes.manifest import MANIFEST_NAME, WEIGHTS_NAME, FileEntry, hash_file
-from ossc.targets.errors import BundleError
+from ossc.runtimes.manifest import (
+    DIGEST_NAME,
+    MANIFEST_NAME,
+    WEIGHTS_NAME,
+    FileEntry,
+    hash_file,
+)
+from ossc.targets.errors import BundleError, CheckpointError
 
 TEXT_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 """Files of a checkpoint that turn text into token ids and back; copied as they are."""
@@ -87,7 +93,7 @@ def check_place(place: Path, *, force: bool) -> None:
         )
     if place.is_dir() and not any(place.iterdir()):
         return
-    if not (place / MANIFEST_NAME).is_file():
+    if not all((place / name).is_file() for name in (MANIFEST_NAME, DIGEST_NAME)):
         raise BundleError(
             f"{place} exists and is not a bundle; choose another --out, or remove it yourself."
         )
@@ -162,10 +168,20 @@ def check_space(place: Path, weights_bytes: int) -> None:
 
 
 def copy_text_files(checkpoint: Path, folder: Path) -> None:
-    """Copy the checkpoint's tokenizer and chat template, where it has them."""
+    """Copy the checkpoint's tokenizer and chat template, where it has them.
+
+    Raises:
+        CheckpointError: One is there and cannot be read.
+    """
     for name in TEXT_FILES:
         if (checkpoint / name).is_file():
-            shutil.copyfile(checkpoint / name, folder / name)
+            try:
+                data = (checkpoint / name).read_bytes()
+            except OSError as error:
+                raise CheckpointError(
+                    f"{checkpoint / name} cannot be read ({error.strerror}); make it readable."
+                ) from error
+            (folder / name).write_bytes(data)
 
 
 @contextmanager
