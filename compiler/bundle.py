@@ -51,12 +51,13 @@ def prepare_place(place: Path, *, force: bool) -> Path:
         if place.parent.is_dir():
             remove_dead_siblings(place)
         check_place(place, force=force)
-        there = next(parent for parent in place.parents if os.path.lexists(parent))
-        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-            raise BundleError(
-                f"{place} cannot be written, because {there} is no folder that this user can "
-                "write to; choose another --out."
-            )
+        existing = [path for path in (place, *place.parents) if os.path.lexists(path)]
+        for folder in existing[: 2 if existing[0] == place else 1]:
+            if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+                raise BundleError(
+                    f"{place} cannot be written, because {folder} is no folder that this user can "
+                    "write to; choose another --out."
+                )
     return place
 
 
