@@ -9,10 +9,8 @@ LINEAR = Operation(
     outputs=(("y", "f32 [T, N]"),),
     weight=WeightInput(index=1, tensor_class="dense"),
     body="""
-        columns = Transpose <perm = [1, 0]> (matrix)
-        product = MatMul (x, columns)
         bias_f32 = Cast <to = 1> (bias)
-        y = Add (product, bias_f32)
+        y = Gemm <transB = 1> (x, matrix, bias_f32)
     """,
 )
 
@@ -22,8 +20,5 @@ MAT_MUL = Operation(
     inputs=(("x", "f32 [T, K]"), ("weight", "[N, K]")),
     outputs=(("y", "f32 [T, N]"),),
     weight=WeightInput(index=1, tensor_class="head"),
-    body="""
-        columns = Transpose <perm = [1, 0]> (matrix)
-        y = MatMul (x, columns)
-    """,
+    body="y = Gemm <transB = 1> (x, matrix)",
 )

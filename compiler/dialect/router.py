@@ -10,10 +10,8 @@ OPERATION = Operation(
     attributes=("k",),
     body="""
         weight_f32 = Cast <to = 1> (weight)
-        columns = Transpose <perm = [1, 0]> (weight_f32)
-        product = MatMul (x, columns)
         bias_f32 = Cast <to = 1> (bias)
-        logits = Add (product, bias_f32)
+        logits = Gemm <transB = 1> (x, weight_f32, bias_f32)
         k = Constant <value_int: int = @k> ()
         vector = Constant <value_ints = [1]> ()
         n_chosen = Reshape (k, vector)

@@ -135,28 +135,22 @@ def dequantize(
 
 
 def _onnx_floats(values: NDArray[Any]) -> str:
-    numbers = ", ".join(repr(float(value)) for value in values)
-    return f"float[{len(values)}] {{{numbers}}}"
+    """Return a constant in ONNX's textual syntax."""
+    numbers = ", ".join(repr(float(value)) for value in values.reshape(-1))
+    return f"float{list(values.shape)} {{{numbers}}}"
 
 
 DEQUANTIZE_BODY = f"""
-    code_values = Constant <value = {_onnx_floats(CODE_VALUES)}> ()
+    byte_values = Constant <value = {_onnx_floats(_BYTE_VALUES)}> ()
     scale_values = Constant <value = {_onnx_floats(_SCALE_VALUES)}> ()
-    low_mask = Constant <value = uint8 {{15}}> ()
-    four = Constant <value = uint8 {{4}}> ()
     last_axis = Constant <value_ints = [-1]> ()
     last_two_axes = Constant <value_ints = [-2, -1]> ()
-    low = BitwiseAnd (blocks, low_mask)
-    high = BitShift <direction = "RIGHT"> (blocks, four)
-    low_column = Unsqueeze (low, last_axis)
-    high_column = Unsqueeze (high, last_axis)
-    codes = Concat <axis = -1> (low_column, high_column)
-    code_indices = Cast <to = 6> (codes)
-    scale_indices = Cast <to = 6> (scales)
-    unscaled = Gather (code_values, code_indices)
-    scale = Gather (scale_values, scale_indices)
-    scale_column = Unsqueeze (scale, last_two_axes)
-    scaled = Mul (unscaled, scale_column)
+    bytes = Cast <to = 6> (blocks)
+    pairs = Gather (byte_values, bytes)
+    scale_bytes = Cast <to = 6> (scales)
+    scale = Gather (scale_values, scale_bytes)
+    scale_of_pairs = Unsqueeze (scale, last_two_axes)
+    scaled = Mul (pairs, scale_of_pairs)
     leading = Shape <start = 0, end = -1> (scales)
     weight_shape = Concat <axis = 0> (leading, last_axis)
     dequantized = Reshape (scaled, weight_shape)
