@@ -7,10 +7,12 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from ossc.compiler import tensors
 from ossc.compiler.tensors import (
     SlicedTensor,
     concatenate_rows,
     derive_tensors,
+    iterate_rows,
     read_rows,
     transpose_matrices,
 )
@@ -46,6 +48,15 @@ def test_no_rows_of_an_external_tensor_are_an_empty_array(tmp_path):
 
 def test_rows_of_a_tensor_in_memory():
     assert read_rows(ir.tensor([1, 2, 3, 4]), 1, 3).tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("slice_bytes", [1, 16, 24, 1000])
+def test_all_rows_come_a_few_at_a_time(monkeypatch, slice_bytes):
+    monkeypatch.setattr(tensors, "SLICE_BYTES", slice_bytes)
+    values = np.arange(10, dtype=np.int64).reshape(5, 2)  # 16 bytes a row
+    pieces = list(iterate_rows(ir.tensor(values)))
+    assert np.array_equal(np.concatenate(pieces), values)
+    assert {len(piece) for piece in pieces[:-1]} <= {max(1, slice_bytes // 16)}
 
 
 @pytest.mark.parametrize(("begin", "end"), [(0, 9), (0, 2), (1, 8), (2, 3), (5, 9), (4, 4)])

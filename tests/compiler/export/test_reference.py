@@ -1,11 +1,16 @@
 """The session that bundles are compared with."""
 
+import tempfile
+
 import numpy as np
 import pytest
 
 from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.export import export_model
 from ossc.compiler.export.reference import ReferenceSession, reference_logits
+from ossc.compiler.passes.fuse_linear import FuseLinear
+from ossc.compiler.passes.quantize_weights import QuantizeWeights
+from ossc.compiler.quantization.plan import load_plan
 from synthetic import make_checkpoint
 from tolerances import PASS_LOGITS
 
@@ -24,6 +29,16 @@ def test_one_run_and_token_by_token_agree(model):
     assert at_once.router_indices.shape == (2, 12, 2)
     np.testing.assert_allclose(stepwise.logits, at_once.logits, rtol=0, atol=PASS_LOGITS)
     np.testing.assert_array_equal(stepwise.router_indices, at_once.router_indices)
+
+
+def test_what_was_computed_for_a_session_is_removed(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    FuseLinear()(model)
+    QuantizeWeights(load_plan("default"))(model)
+    session = ReferenceSession(model)
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert np.isfinite(session.run(IDS).logits).all()
 
 
 def test_a_session_goes_on_and_starts_again(model):

@@ -4,15 +4,19 @@ from collections import Counter
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 
 from model_shapes import MODELS
 from onnx_graphs import export_tiny, op_types
+from ossc.compiler import tensors
 from ossc.compiler.export import save_model
 from ossc.compiler.export.reference import reference_logits
+from ossc.compiler.passes import quantize_weights
 from ossc.compiler.passes.quantize_weights import QuantizeWeights
 from ossc.compiler.pipeline import fusion_passes
 from ossc.compiler.quantization.plan import load_plan
+from ossc.compiler.tensors import SlicedTensor
 from synthetic import SyntheticShape
 from tolerances import PASS_LOGITS
 
@@ -71,6 +75,21 @@ def test_every_stage_is_a_valid_model(tmp_path, preset, experts):
         each(model)
         save_model(model, tmp_path / "model.onnx")
         onnx.checker.check_model(tmp_path / "model.onnx", full_check=True)
+
+
+@pytest.mark.parametrize("experts", ["mxfp4", "bf16"])
+def test_no_pass_reads_a_weight(tmp_path, monkeypatch, experts):
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("a weight was read")
+
+    model = export_tiny(tmp_path, experts=experts)
+    for reader in (SlicedTensor, ir.ExternalTensor):
+        monkeypatch.setattr(reader, "numpy", refuse)
+        monkeypatch.setattr(reader, "tobytes", refuse)
+    monkeypatch.setattr(tensors, "read_rows", refuse)
+    monkeypatch.setattr(quantize_weights, "read_rows", refuse)
+    for each in [*fusion_passes(), QuantizeWeights(load_plan("default"))]:
+        assert each(model).modified
 
 
 def test_a_second_round_changes_nothing(tmp_path):
