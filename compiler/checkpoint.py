@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from ossc.compiler.config import ModelConfig, read_model_config
 from ossc.compiler.safetensors_header import TensorEntry, read_header
-from ossc.compiler.strict_json import read_json_object, shorten
+from ossc.compiler.strict_json import read_json_object
+from ossc.runtimes.strict_json import shorten
 from ossc.targets.errors import CheckpointError
 
 __all__ = ["Checkpoint", "TensorEntry"]

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ossc.compiler.strict_json import JsonObject, parse_json_object, shorten
+from ossc.compiler.strict_json import JsonObject, parse_json_object
+from ossc.runtimes.strict_json import shorten
 from ossc.targets.errors import CheckpointError
 
 MAX_HEADER_BYTES = 100_000_000

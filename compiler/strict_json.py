@@ -3,14 +3,13 @@
 Every error is one sentence that begins with the file.
 """
 
-import json
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ossc.runtimes.strict_json import parse_fields, shorten
 from ossc.targets.errors import OsscError
 
 MAX_INTEGER = 2**31 - 1
@@ -91,14 +90,7 @@ class JsonObject:
         return default
 
     def _mistyped(self, name: str, value: object, needed: str) -> NoReturn:
-        shown = shorten(value)
-        self.fail(f"gives {name!r} as {shown}, but it has to be {needed}")
-
-
-def shorten(value: object, limit: int = 60) -> str:
-    """Return the value for a message, cut to a readable length."""
-    shown = repr(value)
-    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+        self.fail(f"gives {name!r} as {shorten(value)}, but it has to be {needed}")
 
 
 def read_json_object(path: Path, error: type[OsscError], *, max_bytes: int) -> JsonObject:
@@ -138,24 +130,7 @@ def parse_json_object(data: bytes, source: str, error: type[OsscError]) -> JsonO
         OsscError: ``error``, when it is anything else.
     """
     try:
-        value = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
-        )
-    except (ValueError, RecursionError) as reason:
-        kind = "is nested too deeply" if isinstance(reason, RecursionError) else str(reason)
-        raise error(f"{source} is not valid JSON: {shorten(kind, 200)}.") from reason
-    if type(value) is not dict:
-        raise error(f"{source} has to hold a JSON object, but holds {shorten(value)}.")
-    return JsonObject(source=source, error=error, fields=value)
-
-
-def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        (repeated, _), *_ = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"the key {shorten(repeated)} is there more than once")
-    return fields
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+        fields = parse_fields(data)
+    except ValueError as reason:
+        raise error(f"{source} {reason}.") from reason
+    return JsonObject(source=source, error=error, fields=fields)

@@ -214,6 +214,8 @@ def _file(name: str, fields: StrictObject) -> FileEntry:
 
 def _read(path: Path, max_bytes: int) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # reading a pipe would wait for a writer
+            raise BundleError(f"{path} is not a file; give the directory of a complete bundle.")
         with path.open("rb") as file:
             data = file.read(max_bytes + 1)
     except OSError as error:

@@ -1,7 +1,8 @@
 """Reads JSON that nobody vouches for: no duplicate, missing or unknown field, and no wrong type."""
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from ossc.targets.errors import BundleError
@@ -120,23 +121,50 @@ def parse_object(data: bytes, where: str) -> StrictObject:
     """Parse bytes that must be one JSON object.
 
     Raises:
-        BundleError: They are not UTF-8, not JSON, not an object, or repeat a name.
+        BundleError: They are not, as of :func:`parse_fields`.
     """
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len({name for name, _ in pairs}) != len(pairs):
-            raise ValueError("a name occurs twice in one object")
-        return dict(pairs)
-
-    def constant(name: str) -> NoReturn:
-        raise ValueError(f"{name} is not JSON")
-
     try:
-        value = json.loads(data.decode(), object_pairs_hook=unique, parse_constant=constant)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(
-            f"{where} is not valid JSON ({error}); compile the model again."
-        ) from error
-    if not isinstance(value, dict):
-        raise BundleError(f"{where} is not a JSON object; compile the model again.")
-    return StrictObject(value, where)
+        return StrictObject(parse_fields(data), where)
+    except ValueError as error:
+        raise BundleError(f"{where} {error}; compile the model again.") from error
+
+
+def parse_fields(data: bytes) -> dict[str, Any]:
+    """Parse strict JSON: UTF-8, no repeated name, no NaN or infinity, one object.
+
+    Raises:
+        ValueError: It is anything else; the message continues a sentence that begins with the file.
+    """
+    try:
+        text = data.decode()
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()  # no half of a surrogate pair
+    except RecursionError as error:
+        raise ValueError("is not valid JSON: it is nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"is not valid JSON: {_cut(str(error), 200)}") from error
+    if type(value) is not dict:
+        raise ValueError(f"has to hold a JSON object, but holds {shorten(value)}")
+    return value
+
+
+def shorten(value: object, limit: int = 60) -> str:
+    """Return the value for a message, cut to a readable length."""
+    return _cut(repr(value), limit)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        (repeated, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"the key {shorten(repeated)} is there more than once")
+    return fields
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")

@@ -48,7 +48,6 @@ def refusal(path: Path) -> str:
         "C:model.safetensors",
         "model.safetensors\0",
         "model\n.safetensors",
-        "\ud800.safetensors",
         "a" * 5000 + ".safetensors",
         "config.json",
         "..",
