@@ -28,6 +28,10 @@ class OsscCommand(click.Command):
             raise
         except OsscError as error:
             _fail(str(error), error.exit_code, error if debug else None)
+        except OSError as error:
+            where = error.filename or "A file"
+            hint = "make sure that it is there, may be used by this user, and has room"
+            _fail(f"{where} cannot be used ({error.strerror}); {hint}.", 1, error if debug else None)
         except Exception as error:  # noqa: BLE001 - a fault of ours: still one sentence, unless asked
             message = f"ossc failed with {type(error).__name__}: {error}"
             hint = "this is a fault of ossc; run again with --debug and report what it prints."
