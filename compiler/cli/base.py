@@ -27,15 +27,15 @@ class OsscCommand(click.Command):
         except (click.exceptions.Exit, click.Abort, click.ClickException, BrokenPipeError):
             raise
         except OsscError as error:
-            _fail(str(error), error.exit_code, error if debug else None)
+            _fail(error, str(error), error.exit_code, debug)
         except OSError as error:
-            where = error.filename or "A file"
-            hint = "make sure that it is there, may be used by this user, and has room"
-            _fail(f"{where} cannot be used ({error.strerror}); {hint}.", 1, error if debug else None)
+            what = f"{error.filename or 'A file'} cannot be used ({error.strerror})"
+            hint = "make sure that it is there, that this user may use it, and that there is room."
+            _fail(error, f"{what}; {hint}", 1, debug)
         except Exception as error:  # noqa: BLE001 - a fault of ours: still one sentence, unless asked
-            message = f"ossc failed with {type(error).__name__}: {error}"
+            what = f"ossc failed with {type(error).__name__}: {error}"
             hint = "this is a fault of ossc; run again with --debug and report what it prints."
-            _fail(f"{message}; {hint}", 1, error if debug else None)
+            _fail(error, f"{what}; {hint}", 1, debug)
 
 
 class OsscGroup(click.Group):
@@ -65,8 +65,8 @@ class OsscGroup(click.Group):
             formatter.write_dl(list(self._commands_help.items()))
 
 
-def _fail(message: str, exit_code: int, error: BaseException | None) -> None:
-    if error is not None:
+def _fail(error: BaseException, message: str, exit_code: int, debug: bool) -> None:
+    if debug:
         traceback.print_exception(error)
     click.echo(f"Error: {message}", err=True)
     sys.exit(exit_code)
