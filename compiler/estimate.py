@@ -12,6 +12,7 @@ from ossc.compiler.describe import memory_entry
 from ossc.compiler.lowering.lower import lower_model
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.recipe import Recipe
+from ossc.compiler.sizes import format_bytes
 from ossc.runtimes.manifest import MemoryEntry
 
 COMPILER_BYTES = 1_200_000_000
@@ -38,15 +39,15 @@ class Estimate:
     """Memory of a session besides the mapped weights: KV caches, buffers, the runtime."""
 
     def __str__(self) -> str:
-        memory = self.memory
-        kv = f"{_gb(memory.kv_bytes)} of it KV cache, {memory.kv_bytes_per_token} bytes a token"
+        memory, size = self.memory, format_bytes
+        kv = f"{size(memory.kv_bytes)} of it KV cache, {size(memory.kv_bytes_per_token)} a token"
         rows = {
             "target": self.target,
-            "read": f"{_gb(self.checkpoint_bytes)} of weights",
-            "disk": f"{_gb(self.disk_bytes)} for the bundle",
-            "compile RAM": f"{_gb(self.compile_peak_bytes)} at most",
-            "run RAM": f"{_gb(self.run_anonymous_bytes)} ({kv})",
-            "mapped": f"{_gb(memory.weights_bytes)} of weights, fast when they fit in free RAM",
+            "read": f"{size(self.checkpoint_bytes)} of weights",
+            "disk": f"{size(self.disk_bytes)} at most for the bundle",
+            "compile RAM": f"{size(self.compile_peak_bytes)} at most",
+            "run RAM": f"{size(self.run_anonymous_bytes)} ({kv})",
+            "mapped": f"{size(memory.weights_bytes)} of weights, fast when they fit in free RAM",
         }
         return "\n".join(f"{name:12} {value}" for name, value in rows.items())
 
@@ -72,7 +73,3 @@ def estimate(recipe: Recipe) -> Estimate:
         memory=memory,
         run_anonymous_bytes=memory.state_bytes + memory.arena_bytes + RUNTIME_BYTES,
     )
-
-
-def _gb(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.2f} GB"

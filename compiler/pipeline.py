@@ -55,13 +55,10 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
             left behind.
     """
     progress = progress or SilentReporter()
-    target = recipe.resolve_target()
-    out = recipe.resolve_out(target)
-    place = prepare_place(out, force=recipe.force)
+    target, plan, place = check_recipe(recipe)
 
     progress.phase(f"Reading {recipe.model} for {target.name}")
     checkpoint = Checkpoint.open(recipe.model)
-    plan = recipe.resolve_plan()
     options = lowering_options(recipe, checkpoint.config)
 
     progress.phase("Exporting to ONNX, fusing and quantizing")
@@ -84,7 +81,22 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
         (folder / PLAN_NAME).write_bytes(lowered.plan.to_bytes())
         copy_text_files(checkpoint.path, folder)
         describe_bundle(folder, checkpoint.config, plan, options, lowered, weights).write(folder)
-    return out
+    return recipe.resolve_out(target)
+
+
+def check_recipe(recipe: Recipe) -> tuple[Target, QuantizationPlan, Path]:
+    """Resolve a recipe as far as that goes without reading the checkpoint.
+
+    Returns:
+        The target, the quantization plan, and the bundle's folder without symbolic links; what
+        killed runs left there is removed.
+
+    Raises:
+        OsscError: The recipe names what there is not, or the folder cannot become the bundle's.
+    """
+    target = recipe.resolve_target()
+    plan = recipe.resolve_plan()
+    return target, plan, prepare_place(recipe.resolve_out(target), force=recipe.force)
 
 
 def lowering_options(recipe: Recipe, config: ModelConfig) -> LoweringOptions:

@@ -22,7 +22,11 @@ COMMANDS = {
 """What ``ossc --help`` says of each command, in the order of use."""
 
 
-@click.group(cls=OsscGroup, commands_help=COMMANDS)
+@click.group(
+    cls=OsscGroup,
+    commands_help=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="ossc")
 def main() -> None:
     """Compile open-weight models for the edge, and run them.

@@ -33,9 +33,24 @@ class OsscCommand(click.Command):
             hint = "make sure that it is there, that this user may use it, and that there is room."
             _fail(error, f"{what}; {hint}", 1, debug)
         except Exception as error:  # noqa: BLE001 - a fault of ours: still one sentence, unless asked
-            what = f"ossc failed with {type(error).__name__}: {error}"
-            hint = "this is a fault of ossc; run again with --debug and report what it prints."
-            _fail(error, f"{what}; {hint}", 1, debug)
+            _fail(error, _missing_package(error) or _fault(error), 1, debug)
+
+
+def _missing_package(error: Exception) -> str | None:
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    if name is None or name.startswith("ossc."):
+        return None
+    return (
+        f"This needs the Python package {name}, which is not installed; "
+        'run pip install "ossc[compile]".'
+    )
+
+
+def _fault(error: Exception) -> str:
+    return (
+        f"ossc failed with {type(error).__name__}: {error}; this is a fault of ossc, "
+        "run again with --debug and report what it prints."
+    )
 
 
 class OsscGroup(click.Group):

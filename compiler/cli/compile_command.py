@@ -1,5 +1,6 @@
 """``ossc compile``: a checkpoint becomes one bundle for each target."""
 
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -7,6 +8,8 @@ import click
 from ossc.compiler.cli.base import OsscCommand
 from ossc.compiler.cli.progress import terminal_progress
 from ossc.compiler.recipe import Recipe
+from ossc.targets import resolve_target
+from ossc.targets.errors import UsageError
 
 
 @click.command("compile", cls=OsscCommand)
@@ -16,8 +19,9 @@ from ossc.compiler.recipe import Recipe
     "targets",
     multiple=True,
     default=("cpu",),
-    show_default="cpu, this machine",
-    help="Machine to compile for, see `ossc targets`; give it again for more bundles.",
+    metavar="TARGET",
+    help="Machine to compile for, see `ossc targets`; give it again for more bundles.  "
+    "[default: cpu, this machine]",
 )
 @click.option(
     "--quant",
@@ -37,7 +41,8 @@ from ossc.compiler.recipe import Recipe
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The bundle's folder; with several targets, the parent of one folder each.",
+    help="The bundle's folder; with several targets, the parent of one folder each.  "
+    "[default: MODEL's name and the target's, in the current folder]",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what compiling and running will take.")
 @click.option("--force", is_flag=True, help="Replace a bundle that is there already.")
@@ -53,39 +58,39 @@ def command(
     """Compile the checkpoint in the folder MODEL into a bundle.
 
     MODEL is a folder in Hugging Face's layout: config.json, *.safetensors, and tokenizer.json for
-    text. The bundle's path is printed on stdout.
+    text. The bundle's path is printed on stdout. The first compilation for a target takes a minute
+    or two more, in which zig builds its C library.
 
     \b
     ossc compile gpt-oss-20b --target cpu --dry-run     what it will take
     ossc compile gpt-oss-20b --target cpu --out bundle
     ossc compile gpt-oss-20b --target cpu:x86-64-v3 --target cpu:aarch64 --out bundles
     """  # noqa: D301 - click reads the character \b
+    places = _places(out, targets)
     recipes = [
-        Recipe(
-            model=model,
-            target=target,
-            quant=quant,
-            context=context,
-            out=_place(out, target, len(targets)),
-            force=force,
-        )
-        for target in targets
+        Recipe(model=model, target=target, quant=quant, context=context, out=place, force=force)
+        for target, place in places.items()
     ]
     if dry_run:
         from ossc.compiler.estimate import estimate
 
         click.echo("\n\n".join(str(estimate(recipe)) for recipe in recipes))
         return
-    from ossc.compiler.pipeline import compile_model
+    from ossc.compiler.pipeline import check_recipe, compile_model
 
+    for recipe in recipes:
+        check_recipe(recipe)
     for recipe in recipes:
         with terminal_progress() as progress:
             click.echo(compile_model(recipe, progress))
 
 
-def _place(out: Path | None, target: str, count: int) -> Path | None:
-    if out is None or count == 1:
-        return out
-    from ossc.targets import resolve_target
-
-    return out / resolve_target(target).name.replace(":", "-")
+def _places(out: Path | None, names: tuple[str, ...]) -> dict[str, Path | None]:
+    """Return the place of each target's bundle, by the target's full name."""
+    targets = [resolve_target(name).name for name in names]
+    twice = [name for name, count in Counter(targets).items() if count > 1]
+    if twice:
+        raise UsageError(f"{twice[0]} is given twice as --target; give it once.")
+    if out is None or len(targets) == 1:
+        return dict.fromkeys(targets, out)
+    return {target: out / target.replace(":", "-") for target in targets}

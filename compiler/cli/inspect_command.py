@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ossc.compiler.cli.base import OsscCommand
+from ossc.compiler.sizes import format_bytes
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.plan import Segment
 
@@ -36,17 +37,17 @@ def command(bundle: Path, steps: bool, form: str) -> None:
         + ", ".join(f"{key} {value}" for key, value in manifest.quantization.schemes.items()),
         "activations": manifest.quantization.activations,
         "context": f"{manifest.context} tokens, prompts in chunks of {manifest.prefill_chunk}",
-        "weights": _size(manifest.memory.weights_bytes),
-        "KV cache": f"{_size(manifest.memory.kv_bytes)}, "
-        f"{_size(manifest.memory.kv_bytes_per_token)} a token",
-        "session": f"{_size(manifest.memory.state_bytes + manifest.memory.arena_bytes)} "
+        "weights": format_bytes(manifest.memory.weights_bytes),
+        "KV cache": f"{format_bytes(manifest.memory.kv_bytes)}, "
+        f"{format_bytes(manifest.memory.kv_bytes_per_token)} a token",
+        "session": f"{format_bytes(manifest.memory.state_bytes + manifest.memory.arena_bytes)} "
         "with the KV cache, beside the weights",
     }
     for key, value in rows.items():
         click.echo(f"{key:13} {value}")
     click.echo("files")
     for name, entry in sorted(manifest.files.items()):
-        click.echo(f"  {name:22} {_size(entry.size_bytes):>10}  sha256 {entry.sha256[:16]}…")
+        click.echo(f"  {name:22} {format_bytes(entry.size_bytes):>10}  sha256 {entry.sha256[:16]}…")
     click.echo("plan")
     for segment in opened.plan.segments:
         click.echo(f"  {_segment_title(segment)}: {len(segment.steps)} steps")
@@ -76,13 +77,3 @@ def _fields(bundle: Bundle, steps: bool) -> dict[str, object]:
             ]
         segments.append(fields)
     return {"manifest": dataclasses.asdict(bundle.manifest), "plan": segments}
-
-
-def _size(size_bytes: int) -> str:
-    """Write bytes for people, in decimal units as disks have them."""
-    size = float(size_bytes)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.2f} GB"
