@@ -1,4 +1,4 @@
-"""The activations that enter a matrix product: float32, or int8 with a scale per 32 columns."""
+"""The activations that enter a matrix product: float32, or integers with a scale per 32 columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
-from ossc.compiler.lowering.kernels.kernel import Activation, Buffer, Expr, Isa, KernelBuilder
+from ossc.compiler.lowering.kernels.kernel import (
+    TERMS,
+    Activation,
+    Buffer,
+    Expr,
+    Isa,
+    KernelBuilder,
+)
+from ossc.compiler.lowering.kernels.quantize_activations import TERM_RANGE
 from ossc.compiler.lowering.kernels.weights.format import (
     BLOCK,
     QUAD,
@@ -56,7 +64,7 @@ class FloatActivations:
         block: Expr,
         columns: int,
     ) -> None:
-        packed.prefetch(block * weights.block_bytes, weights.block_bytes)
+        weights.prefetch(packed, block)
         sums = [[v.constant(0, "float32x8")] * 2 for _ in rows]
         for quad in range(-(-columns // QUAD)):
             here = range(quad * QUAD, min(columns, (quad + 1) * QUAD))
@@ -73,31 +81,35 @@ class FloatActivations:
 
 @dataclass(frozen=True)
 class _Columns:
-    """One block of one row of int8 activations: an `IntegerColumns`."""
+    """One int8 term of one block of a row: an `IntegerColumns`."""
 
     codes: Buffer
     sums: Buffer
     row: Row
-    block: Expr
+    term: Expr
+    """Among all terms of the row: block by block, the high one first."""
 
     def quad(self, index: int) -> Expr:
-        column = self.block * BLOCK + index * QUAD
+        column = self.term * BLOCK + index * QUAD
         word = v.bits(v.load(self.codes, *self.row, column, lanes=QUAD), "int32")
         return T.Bind(v.bits(v.splat(word), "int8x32"))
 
     @property
     def sum(self) -> Expr:
-        return self.sums[(*self.row, self.block)]
+        return self.sums[(*self.row, self.term)]
 
 
 class IntegerActivations:
-    """int8 activations: codes ``[n, …, Kp]``, scales and sums ``[n, …, Kp / 32]``."""
+    """Integer activations: what `quantize_activations` writes."""
 
-    def __init__(self, function: KernelBuilder, leading: Sequence[int], columns: int) -> None:
-        self._blocks = -(-columns // BLOCK)
-        self._codes = function.per_token("codes", "int8", *leading, self._blocks * BLOCK)
+    def __init__(
+        self, function: KernelBuilder, leading: Sequence[int], columns: int, terms: int
+    ) -> None:
+        self._blocks, self._terms = -(-columns // BLOCK), terms
+        n_terms = self._blocks * terms
+        self._codes = function.per_token("codes", "int8", *leading, n_terms * BLOCK)
         self._scales = function.per_token("scales", "float32", *leading, self._blocks)
-        self._sums = function.per_token("sums", "float32", *leading, self._blocks)
+        self._sums = function.per_token("sums", "float32", *leading, n_terms)
 
     def multiply(
         self, weights: WeightFormat, packed: PackedRows, rows: Sequence[Row]
@@ -114,14 +126,26 @@ class IntegerActivations:
         total.fill(range(len(rows)), 0)
         assert weights.scale is not None, "integer codes have a scale"
         with T.serial(self._blocks) as block:
-            packed.prefetch(block * weights.block_bytes, weights.block_bytes)
-            columns = [_Columns(self._codes, self._sums, row, block) for row in rows]
-            sums = weights.integer_sums[packed.isa](packed, block, columns)
+            weights.prefetch(packed, block)
+            terms = [
+                _Columns(self._codes, self._sums, row, block * self._terms + term)
+                for row in rows
+                for term in range(self._terms)
+            ]
+            sums = self._join(weights.integer_sums[packed.isa](packed, block, terms))
             weight_scale = T.Bind(weights.scale(packed, block))
             for i, row in enumerate(rows):
                 scale = weight_scale * v.splat(self._scales[(*row, block)])
                 total[i] = v.multiply_add(sums[i], scale, total[i])
         return total
+
+    def _join(self, sums: list[Expr]) -> list[Expr]:
+        """Add the sums of each row's two terms."""
+        if self._terms == 1:
+            return sums
+        weight = v.constant(TERM_RANGE, "float32x8")
+        pairs = zip(sums[::2], sums[1::2], strict=True)
+        return [T.Bind(v.multiply_add(high, weight, low)) for high, low in pairs]
 
 
 Activations = FloatActivations | IntegerActivations
@@ -144,7 +168,7 @@ def declare_activations(
         return FloatActivations(function, leading, columns)
     if isa not in weights.integer_sums:
         raise LoweringError(
-            f"No {isa} kernel multiplies {weights.scheme} weights with int8 activations; "
+            f"No {isa} kernel multiplies {weights.scheme} weights with {activation} activations; "
             f"use f32 activations for this weight."
         )
-    return IntegerActivations(function, leading, columns)
+    return IntegerActivations(function, leading, columns, TERMS[activation])

@@ -8,7 +8,7 @@ from ossc.compiler.lowering.kernels.experts import Routing
 from ossc.compiler.lowering.kernels.kernel import Activation, Isa, Kernel, building, symbol
 from ossc.compiler.lowering.kernels.tiles import row_counts
 from ossc.compiler.lowering.kernels.weights import find_format
-from ossc.compiler.lowering.kernels.weights.format import ROWS, PackedRows
+from ossc.compiler.lowering.kernels.weights.format import ROWS
 from ossc.compiler.lowering.packing import expert_stride
 
 
@@ -47,7 +47,7 @@ def expert_linear(
         with function.tasks(fixed=routing.tasks(groups)) as number:
             task = routing.task(number, groups)
             offset = T.Bind(v.convert(task.expert, "int64") * stride + task.group * group_bytes)
-            packed = PackedRows(weight, offset, intermediate, isa)
+            packed = weights.rows(weight, offset, intermediate, isa)
             for tile in task.tiles():
                 products = activations.multiply(weights, packed, tile)
                 first = task.group * ROWS

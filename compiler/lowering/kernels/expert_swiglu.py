@@ -17,7 +17,7 @@ from ossc.compiler.lowering.kernels.kernel import (
 from ossc.compiler.lowering.kernels.tiles import row_counts
 from ossc.compiler.lowering.kernels.vector_math import exp
 from ossc.compiler.lowering.kernels.weights import find_format
-from ossc.compiler.lowering.kernels.weights.format import ROWS, PackedRows
+from ossc.compiler.lowering.kernels.weights.format import ROWS
 from ossc.compiler.lowering.packing import expert_stride
 
 
@@ -62,8 +62,8 @@ def expert_swiglu(
             task = routing.task(number, groups)
             pair_bytes = task.group * (2 * group_bytes)
             offset = T.Bind(v.convert(task.expert, "int64") * stride + pair_bytes)
-            gate_rows = PackedRows(weight, offset, hidden, isa)
-            up_rows = PackedRows(weight, offset + group_bytes, hidden, isa)
+            gate_rows = weights.rows(weight, offset, hidden, isa)
+            up_rows = weights.rows(weight, offset + group_bytes, hidden, isa)
             for tile in task.tiles():
                 tokens = [(token,) for token, _ in tile]
                 gates = activations.multiply(weights, gate_rows, tokens)

@@ -23,8 +23,13 @@ Buffer = Any
 Isa = Literal["avx2", "portable"]
 """Which kernel bodies to take; ``portable`` holds no instruction of a particular machine."""
 
-Activation = Literal["f32", "int8"]
-"""The type in which activations meet weights; int8 has a scale for every 32 columns."""
+Activation = Literal["f32", "int8", "int8x2"]
+"""The type in which activations meet weights: float32, or integers with a scale for every 32
+columns. ``int8`` are codes of -127 to 127, ``int8x2`` codes of -32258 to 32258 in two terms of
+int8, high · 254 + low: twice the products, 254 times the precision (docs/decisions/0004)."""
+
+TERMS: dict[Activation, int] = {"int8": 1, "int8x2": 2}
+"""int8 terms of one integer code."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from ossc.compiler.lowering.kernels.kernel import (
 )
 from ossc.compiler.lowering.kernels.tiles import row_counts, token_tiles
 from ossc.compiler.lowering.kernels.weights import find_format
-from ossc.compiler.lowering.kernels.weights.format import ROWS, PackedRows
+from ossc.compiler.lowering.kernels.weights.format import ROWS
 
 
 def linear(
@@ -46,7 +46,7 @@ def linear(
         biases = function.buffer("bias", "float32", rows) if bias else None
         out = function.per_token("out", "float32", rows)
         with function.tasks(fixed=groups) as group:
-            packed = PackedRows(weight, group * group_bytes, columns, isa)
+            packed = weights.rows(weight, group * group_bytes, columns, isa)
             for first, count in token_tiles(0, function.tokens):
                 tile = [first + i for i in range(count)]
                 products = activations.multiply(weights, packed, [(token,) for token in tile])

@@ -1,4 +1,4 @@
-"""Turning float32 activations into int8 with a scale for every 32 columns."""
+"""Turning float32 activations into integers with a scale for every 32 columns."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,10 @@ from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Kernel, building
 from ossc.compiler.lowering.kernels.weights.format import BLOCK
 
 LARGEST_CODE = 127
+"""Of one int8 term."""
+
+TERM_RANGE = 2 * LARGEST_CODE
+"""The high of two terms counts so many of the low one, which reaches half of it either way."""
 
 SMALLEST = 2.0**-100
 """Blocks whose largest magnitude is below it become zeros: its reciprocal is still finite."""
@@ -17,36 +21,39 @@ SMALLEST = 2.0**-100
 Outputs = tuple[Buffer, Buffer, Buffer]
 
 
-def quantize_activations(*, columns: int, rows_per_token: int | None, n: int | None) -> Kernel:
+def quantize_activations(
+    *, columns: int, rows_per_token: int | None, terms: int, n: int | None
+) -> Kernel:
     """Build the quantization of rows of ``columns``.
 
     Parameters of the function: x float32 ``[n, columns]``, or ``[n, rows_per_token, columns]``
     when that is not None → codes int8, scales float32 and sums float32 (of the codes, exact)
-    of the same leading dimensions and the last one 32·b, b, b for b = ceil(columns / 32). One task
-    a row.
+    of the same leading dimensions and the last one 32·t·b, b, t·b for b = ceil(columns / 32) blocks
+    of t = ``terms`` terms, 1 or 2. One task a row.
 
-    The scale is a block's largest magnitude over 127, the code the nearest integer (half to even)
-    to x / scale; columns beyond the last are zeros. A block that holds an infinity or a NaN gets
-    such a scale, so whatever is multiplied with it does not look finite.
+    The scale is a block's largest magnitude over 127, or with two terms over 127 · 254, and the
+    code the nearest integer (half to even) to x / scale; columns beyond the last are zeros. Two
+    terms are high · 254 + low; a block's 32 high ones come first. A block that holds an infinity or
+    a NaN gets such a scale, so whatever is multiplied with it does not look finite.
     """
     leading = () if rows_per_token is None else (rows_per_token,)
     n_blocks = -(-columns // BLOCK)
-    name = symbol("quantize_activations", *leading, columns, n=n)
+    name = symbol("quantize_activations", *leading, columns, f"int8x{terms}", n=n)
     with building(name, n) as function:
         x = function.per_token("x", "float32", *leading, columns)
         outputs = (
-            function.per_token("codes", "int8", *leading, n_blocks * BLOCK),
+            function.per_token("codes", "int8", *leading, n_blocks * terms * BLOCK),
             function.per_token("scales", "float32", *leading, n_blocks),
-            function.per_token("sums", "float32", *leading, n_blocks),
+            function.per_token("sums", "float32", *leading, n_blocks * terms),
         )
         with function.tasks(per_token=rows_per_token or 1) as task:
             row = (task,) if rows_per_token is None else _split(task, rows_per_token)
             whole, rest = divmod(columns, BLOCK)
             if whole:
                 with T.serial(whole) as block:
-                    _quantize_block(x, outputs, row, block, BLOCK)
+                    _quantize_block(x, outputs, row, block, BLOCK, terms)
             if rest:
-                _quantize_block(x, outputs, row, v.constant(whole, "int32"), rest)
+                _quantize_block(x, outputs, row, v.constant(whole, "int32"), rest, terms)
     return function.kernel()
 
 
@@ -60,6 +67,7 @@ def _quantize_block(
     row: tuple[Expr, ...],
     block: Expr,
     columns: int,
+    terms: int,
 ) -> None:
     codes, scales, sums = outputs
     counts = [min(v.LANES, columns - begin) for begin in range(0, columns, v.LANES)]
@@ -69,20 +77,33 @@ def _quantize_block(
     ]
     largest = _largest_magnitude(parts)
     usable = v.bits(largest, "int32") >= v.bits(v.constant(SMALLEST, "float32"), "int32")
-    zero, code_range = v.constant(0, "float32"), v.constant(LARGEST_CODE, "float32")
+    largest_code = LARGEST_CODE * TERM_RANGE ** (terms - 1)
+    zero, code_range = v.constant(0, "float32"), v.constant(largest_code, "float32")
     factor = T.Bind(v.select(usable, code_range / largest, zero))
-    total = v.constant(0, "int32x8")
+    totals = [v.constant(0, "int32x8")] * terms
     for i in range(BLOCK // v.LANES):
         code = v.constant(0, "int32x8")
         if i < len(parts):
             rounded = v.convert(v.round_to_even(parts[i] * v.splat(factor)), "int32")
-            code = v.keep_lanes(rounded, counts[i])
-        total = T.Bind(total + code)
-        v.store(codes, *row, first + i * v.LANES, value=v.convert(code, "int8"))
+            code = T.Bind(v.keep_lanes(rounded, counts[i]))
+        for term, value in enumerate(_terms(code, terms)):
+            totals[term] = T.Bind(totals[term] + value)
+            column = (block * terms + term) * BLOCK + i * v.LANES
+            v.store(codes, *row, column, value=v.convert(value, "int8"))
     scale = v.select(usable, largest / code_range, zero)
     v.store(scales, *row, block, value=scale, lanes=1)
-    total = v.convert(v.horizontal_sum(total), "float32")
-    v.store(sums, *row, block, value=total, lanes=1)
+    for term, total in enumerate(totals):
+        value = v.convert(v.horizontal_sum(total), "float32")
+        v.store(sums, *row, block * terms + term, value=value, lanes=1)
+
+
+def _terms(code: Expr, terms: int) -> list[Expr]:
+    """Split a code into high and low, if it has two terms: the high one is the nearest multiple."""
+    if terms == 1:
+        return [code]
+    share = v.constant(1 / TERM_RANGE, "float32x8")
+    high = T.Bind(v.convert(v.round_to_even(v.convert(code, "float32") * share), "int32"))
+    return [high, T.Bind(code - high * v.constant(TERM_RANGE, "int32x8"))]
 
 
 def _largest_magnitude(parts: Sequence[Expr]) -> Expr:

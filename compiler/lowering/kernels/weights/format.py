@@ -21,8 +21,11 @@ ROWS = v.LANES
 QUAD = 4
 """Columns whose int8 codes fill one 32-bit lane."""
 
-PREFETCH_BYTES = 12 << 10
-"""How far ahead of its reads a kernel asks for weights (docs/performance-log.md)."""
+PREFETCH_BYTES = 16 << 10
+"""How far ahead of its reads a kernel asks for weights, at least (docs/performance-log.md)."""
+
+LARGEST_PREFETCH_BYTES = 64 << 10
+"""And at most: beyond it the weights would leave the nearest cache before they are read."""
 
 CACHE_LINE_BYTES = 64
 
@@ -38,6 +41,9 @@ class PackedRows:
     columns: int
     isa: Isa
 
+    ahead: int
+    """Bytes from what is read to what is asked for."""
+
     def bytes(self, offset: Expr, count: int, dtype: str = "uint8") -> Expr:
         """Read ``count`` bytes at ``offset`` from the rows' start, as a vector of ``dtype``."""
         raw = v.load(self.buffer, self.offset + offset, lanes=count)
@@ -45,12 +51,19 @@ class PackedRows:
         return raw if dtype == "uint8" else v.bits(raw, f"{dtype}x{lanes}")
 
     def prefetch(self, offset: Expr, count: int) -> None:
-        """Ask for the ``count`` bytes that come `PREFETCH_BYTES` after ``offset``."""
+        """Ask for the ``count`` bytes that are ``ahead`` of those at ``offset``."""
         for line in range(0, count, CACHE_LINE_BYTES):
-            byte = self.buffer[self.offset + offset + (PREFETCH_BYTES + line)]
+            byte = self.buffer[self.offset + offset + (self.ahead + line)]
             arguments = [v.constant(value, "int32") for value in (0, 3, 1)]
             address = tvm.tirx.address_of(byte)
             T.evaluate(tvm.tirx.call_llvm_intrin("void", "llvm.prefetch", address, *arguments))
+
+
+def prefetch_distance(row_group_bytes: int) -> int:
+    """Return how far ahead to ask: whole row groups, so that every byte is asked for once."""
+    groups = -(-PREFETCH_BYTES // row_group_bytes)
+    distance = groups * row_group_bytes
+    return distance if distance <= LARGEST_PREFETCH_BYTES else PREFETCH_BYTES
 
 
 class IntegerColumns(Protocol):
@@ -82,6 +95,9 @@ class WeightFormat:
     block_bytes: int
     """Bytes of codes that a block of 32 columns takes, in 8 rows."""
 
+    scale_bytes: int
+    """Bytes of its scales; they follow the codes of all blocks. 0 if there are none."""
+
     scale: Callable[[PackedRows, Expr], Expr] | None
     """``(rows, block)`` → the scales of a block, float32x8; None where codes are the values."""
 
@@ -99,3 +115,15 @@ class WeightFormat:
 
     embedding_values: Callable[[Buffer, Any, int, Expr], Expr]
     """``(buffer, row offset, K, column)`` → the value at the column, float32."""
+
+    def rows(self, buffer: Buffer, offset: Expr, columns: int, isa: Isa) -> PackedRows:
+        """Return the eight rows that start at ``offset``."""
+        ahead = prefetch_distance(self.row_group_bytes(columns))
+        return PackedRows(buffer, offset, columns, isa, ahead)
+
+    def prefetch(self, rows: PackedRows, block: Expr) -> None:
+        """Ask for what a later group of rows has in the place of this block."""
+        rows.prefetch(block * self.block_bytes, self.block_bytes)
+        if self.scale_bytes:
+            scales = -(-rows.columns // BLOCK) * self.block_bytes
+            rows.prefetch(scales + block * self.scale_bytes, self.scale_bytes)

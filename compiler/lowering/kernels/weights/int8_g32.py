@@ -96,6 +96,7 @@ FORMAT = WeightFormat(
     row_group_bytes=lambda columns: _blocks(columns) * (BLOCK_BYTES + SCALES_BYTES),
     pack=_pack,
     block_bytes=BLOCK_BYTES,
+    scale_bytes=SCALES_BYTES,
     scale=_scale,
     values=_values,
     integer_sums={"avx2": _avx2_sums, "portable": _portable_sums},

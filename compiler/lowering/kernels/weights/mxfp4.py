@@ -151,6 +151,7 @@ FORMAT = WeightFormat(
     row_group_bytes=lambda columns: columns // BLOCK * (BLOCK_BYTES + ROWS),
     pack=_pack,
     block_bytes=BLOCK_BYTES,
+    scale_bytes=ROWS,
     scale=_scale,
     values=_values,
     integer_sums={"avx2": _avx2_sums, "portable": _portable_sums},
