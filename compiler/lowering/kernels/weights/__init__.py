@@ -6,6 +6,7 @@ walks along its own row, and no lane is ever added to another.
 """
 
 from importlib import import_module
+from pkgutil import iter_modules
 
 from ossc.compiler.lowering.kernels.weights.format import WeightFormat
 from ossc.targets.errors import LoweringError
@@ -17,14 +18,13 @@ def find_format(scheme: str) -> WeightFormat:
     Raises:
         LoweringError: No kernel reads this scheme.
     """
-    module = f"{__name__}.{scheme.replace('-', '_')}"
-    try:
-        found: WeightFormat = import_module(module).FORMAT
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
+    name = scheme.replace("-", "_")
+    known = {module.name for module in iter_modules(__path__)} - {"format"}
+    if name not in known:
         raise LoweringError(
             f"No kernel reads weights of scheme {scheme!r}; "
-            f"add {scheme.replace('-', '_')}.py to compiler/lowering/kernels/weights."
-        ) from error
+            f"choose one of {', '.join(sorted(known)).replace('_', '-')}, "
+            f"or add {name}.py to compiler/lowering/kernels/weights."
+        )
+    found: WeightFormat = import_module(f"{__name__}.{name}").FORMAT
     return found
