@@ -44,18 +44,20 @@ class StrictObject:
         """
         value = self._take(name)
         if type(value) is not int or not least <= value <= MAX_INTEGER:
-            self._fail(f"has {value!r} for {name!r}, which is not an integer of at least {least}")
+            self._fail(
+                f"has {shorten(value)} for {name!r}, which is not an integer of at least {least}"
+            )
         return value
 
     def text(self, name: str) -> str:
-        """A text field.
+        """A text field, without control characters: it will be shown in a terminal.
 
         Raises:
             BundleError: It is missing or something else.
         """
         value = self._take(name)
-        if not isinstance(value, str):
-            self._fail(f"has {value!r} for {name!r}, which is not a text")
+        if not isinstance(value, str) or not value.isprintable():
+            self._fail(f"has {shorten(value)} for {name!r}, which is not a printable text")
         return value
 
     def integers(self, name: str) -> tuple[int, ...]:
@@ -66,7 +68,7 @@ class StrictObject:
         """
         values = self._take(name)
         if not isinstance(values, list) or any(type(v) is not int or v < 0 for v in values):
-            self._fail(f"has {values!r} for {name!r}, which is not a list of integers")
+            self._fail(f"has {shorten(values)} for {name!r}, which is not a list of integers")
         return tuple(values)
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -77,7 +79,7 @@ class StrictObject:
         """
         values = self._take(name)
         if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
-            self._fail(f"has {values!r} for {name!r}, which is not a list of texts")
+            self._fail(f"has {shorten(values)} for {name!r}, which is not a list of texts")
         return tuple(values)
 
     def mapping(self, name: str) -> dict[str, Any]:
@@ -88,7 +90,7 @@ class StrictObject:
         """
         value = self._take(name)
         if not isinstance(value, dict):
-            self._fail(f"has {value!r} for {name!r}, which is not an object")
+            self._fail(f"has {shorten(value)} for {name!r}, which is not an object")
         return value
 
     def object(self, name: str) -> "StrictObject":

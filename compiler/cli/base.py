@@ -10,6 +10,15 @@ import click
 
 from ossc.targets.errors import OsscError, UnknownNameError
 
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="text for people, json for programs.",
+)
+
 
 class OsscCommand(click.Command):
     """A command that prints an expected failure as one sentence."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ossc.compiler.cli.base import OsscCommand
+from ossc.compiler.cli.base import OsscCommand, format_option
 from ossc.compiler.cli.progress import terminal_progress
 
 
@@ -20,7 +20,7 @@ from ossc.compiler.cli.progress import terminal_progress
     help="Also compare with the checkpoint's own logits, by onnxruntime on its exported ONNX.",
 )
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="[default: all CPUs]")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@format_option
 def command(bundle: Path, text: Path, against: Path | None, threads: int | None, form: str) -> None:
     """Measure the perplexity of BUNDLE on a text.
 

@@ -3,11 +3,13 @@
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
-from ossc.compiler.cli.base import OsscCommand
+from ossc.compiler.cli.base import OsscCommand, format_option
 from ossc.compiler.sizes import format_bytes
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.plan import Segment
@@ -16,7 +18,7 @@ from ossc.runtimes.plan import Segment
 @click.command("inspect", cls=OsscCommand)
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--steps", is_flag=True, help="List every step of the plan too.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@format_option
 def command(bundle: Path, steps: bool, form: str) -> None:
     """Show the model, target, formats, memory and plan of BUNDLE.
 
@@ -27,10 +29,8 @@ def command(bundle: Path, steps: bool, form: str) -> None:
         click.echo(json.dumps(_fields(opened, steps), indent=1))
         return
     manifest = opened.manifest
-    model = manifest.model
     rows = {
-        "model": f"{model['model_type']}, {model['num_hidden_layers']} layers, "
-        f"{model['num_local_experts']} experts, {model['num_experts_per_tok']} a token",
+        "model": _model_title(manifest.model),
         "target": f"{manifest.target.name} ({manifest.target.arch})",
         "compiled by": f"ossc {manifest.ossc_version}",
         "quantization": f"{manifest.quantization.preset}: "
@@ -54,6 +54,16 @@ def command(bundle: Path, steps: bool, form: str) -> None:
         if steps:
             for step in segment.steps:
                 click.echo(f"    {step.label:55} {step.kernel}")
+
+
+def _model_title(model: Mapping[str, Any]) -> str:
+    counts = {
+        "num_hidden_layers": "layers",
+        "num_local_experts": "experts",
+        "num_experts_per_tok": "of them a token",
+    }
+    known = [f"{model[field]} {what}" for field, what in counts.items() if field in model]
+    return ", ".join([str(model.get("model_type", "of unknown type")), *known])
 
 
 def _segment_title(segment: Segment) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ossc.compiler.cli.base import OsscCommand
+from ossc.compiler.cli.base import OsscCommand, format_option
 from ossc.runtimes.bundle import Bundle
 from ossc.targets.errors import UsageError
 
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     help="mapped: pages of the file, ready at once and shared. resident: copied into huge pages, "
     "slower to open and faster to run, and all of it counts as this process's memory.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@format_option
 def command(
     bundle: Path,
     prompt: str | None,

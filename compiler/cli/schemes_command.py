@@ -4,12 +4,12 @@ import json
 
 import click
 
-from ossc.compiler.cli.base import OsscCommand
+from ossc.compiler.cli.base import OsscCommand, format_option
 
 
 @click.command("schemes", cls=OsscCommand)
 @click.argument("name", required=False)
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@format_option
 def command(name: str | None, form: str) -> None:
     """List the quantization schemes and presets, or describe the scheme NAME.
 

@@ -5,7 +5,7 @@ import json
 
 import click
 
-from ossc.compiler.cli.base import OsscCommand
+from ossc.compiler.cli.base import OsscCommand, format_option
 from ossc.targets import Target, all_targets, find_target, resolve_target
 from ossc.targets.errors import TargetError
 
@@ -19,7 +19,7 @@ VERIFIED = {
 
 @click.command("targets", cls=OsscCommand)
 @click.argument("name", required=False)
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@format_option
 def command(name: str | None, form: str) -> None:
     """List the targets, or describe the target NAME.
 

@@ -1,6 +1,10 @@
-"""The tests' bundle with its binaries, built once."""
+"""What all tests share: the bundle that is made without our compiler, with its binaries."""
+
+import os
 
 import pytest
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before any test loads onnxruntime
 
 from synthetic.tiny_bundle import build_executable, build_library, write_bundle
 
