@@ -7,7 +7,7 @@ plan and runtime, but not the quantization itself, which both sides share.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,24 +41,42 @@ class Comparison:
     """``[n_tokens]``"""
     relative_difference: NDArray[np.float64]
     """``[n_tokens]``: largest difference over the largest logit."""
-    routing_agrees: NDArray[np.bool_]
-    """``[n_tokens]``: the same experts in every layer, here and at all earlier positions, which
-    attention brings in."""
+    same_experts: NDArray[np.bool_]
+    """``[n_tokens]``: in every layer."""
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """``[n_tokens]``: the same experts, here and at all earlier positions.
+
+        Where a position took another expert, its keys and values are others from the next layer
+        on, and attention brings them into the positions that follow.
+        """
+        return np.logical_and.accumulate(self.same_experts)
 
     @property
     def compared(self) -> int:
-        """Positions that are judged: those whose routing agrees."""
-        return int(self.routing_agrees.sum())
+        """Positions that are judged."""
+        return int(self.judged.sum())
+
+    @property
+    def rerouted(self) -> int:
+        """Positions that chose another expert in some layer."""
+        return int((~self.same_experts).sum())
+
+    @property
+    def following(self) -> int:
+        """Positions that chose the same experts, after one that did not."""
+        return int((self.same_experts & ~self.judged).sum())
 
     @property
     def worst_cosine(self) -> float:
         """The smallest of the judged positions."""
-        return float(self.cosine[self.routing_agrees].min())
+        return float(self.cosine[self.judged].min())
 
     @property
     def worst_difference(self) -> float:
         """The largest of the judged positions."""
-        return float(self.relative_difference[self.routing_agrees].max())
+        return float(self.relative_difference[self.judged].max())
 
     @property
     def holds(self) -> bool:
@@ -69,9 +87,9 @@ class Comparison:
         """
         if not self.compared:
             raise NotComparableError(
-                "The bundle and its model route every token differently, so their logits cannot be "
-                "compared; close choices flip with the rounding of int8 activations, compile with "
-                "--quant none to compare the rest."
+                "The bundle chooses another expert than its model for the first token already, so "
+                "no logits can be compared; close choices flip with the rounding of int8 "
+                "activations, compile with --quant none to compare the rest."
             )
         if self.activations == "f32":
             return self.worst_difference <= MAX_RELATIVE_DIFFERENCE
@@ -123,13 +141,13 @@ def compare(
         activations=activations,
         cosine=(ours * theirs).sum(axis=1) / norms,
         relative_difference=np.abs(ours - theirs).max(axis=1) / np.abs(theirs).max(axis=1),
-        routing_agrees=np.logical_and.accumulate(same.all(axis=(0, 2))),
+        same_experts=same.all(axis=(0, 2)),
     )
 
 
 def quantization_plan(entry: QuantizationEntry) -> QuantizationPlan:
     """Return the plan that a manifest records."""
-    activations: Activations = "f32" if entry.activations == "f32" else "int8"
+    activations = cast(Activations, entry.activations)
     return QuantizationPlan(name=entry.preset, activations=activations, **entry.schemes)
 
 

@@ -10,12 +10,17 @@ from ossc.compiler.quantization import find_scheme
 
 BLOCK = 32
 
+TERM_RANGE = 254
+"""What one of the high term of int8x2 counts."""
+
 PAIRS = [
     ("bf16", "f32"),
     ("mxfp4", "f32"),
     ("int8-g32", "f32"),
     ("mxfp4", "int8"),
     ("int8-g32", "int8"),
+    ("mxfp4", "int8x2"),
+    ("int8-g32", "int8x2"),
 ]
 """Weight schemes and the activation types that kernels multiply them with."""
 
@@ -53,17 +58,21 @@ class Activations:
 
 
 def random_activations(activation: str, shape: tuple[int, ...], seed: int = 1) -> Activations:
-    """Return random activations ``[n, …, K]`` as float32, or as int8 codes, scales and sums."""
+    """Return random activations ``[n, …, K]`` as float32, or as codes, scales and sums."""
     rng = np.random.default_rng(seed)
     if activation == "f32":
         x = rng.standard_normal(shape).astype(np.float32)
         return Activations([x], x.astype(np.float64))
     *leading, columns = shape
     n_blocks = -(-columns // BLOCK)
-    codes = np.zeros((*leading, n_blocks * BLOCK), np.int8)
-    codes[..., :columns] = rng.integers(-127, 128, shape, dtype=np.int8)
-    blocks = codes.reshape(*leading, n_blocks, BLOCK)
-    scales = rng.uniform(0.005, 0.03, blocks.shape[:-1]).astype(np.float32)
-    sums = blocks.sum(-1, dtype=np.float32)
-    exact = blocks * scales.astype(np.float64)[..., None]
-    return Activations([codes, scales, sums], exact.reshape(codes.shape)[..., :columns])
+    terms = 2 if activation == "int8x2" else 1
+    padded = np.zeros((terms, *leading, n_blocks * BLOCK), np.int8)
+    padded[..., :columns] = rng.integers(-127, 128, (terms, *shape), dtype=np.int8)
+    codes = np.moveaxis(padded.reshape(terms, *leading, n_blocks, BLOCK), 0, -2)
+    scales = rng.uniform(0.005, 0.03, codes.shape[:-2]).astype(np.float32)
+    sums = codes.sum(-1, dtype=np.float32).reshape(*leading, -1)
+    joined = codes[..., 0, :].astype(np.float64)
+    if terms == 2:
+        joined = joined * TERM_RANGE + codes[..., 1, :]
+    exact = (joined * scales.astype(np.float64)[..., None]).reshape(*leading, -1)[..., :columns]
+    return Activations([codes.reshape(*leading, -1), scales, sums], exact)

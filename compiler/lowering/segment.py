@@ -36,7 +36,7 @@ class LoweringOptions:
 
     target: Target
     activations: Activations
-    """``f32`` or ``int8``: the type in which activations meet quantized weights."""
+    """The type in which activations meet quantized weights."""
 
     context: int
     """Positions that the KV caches of full attention hold."""

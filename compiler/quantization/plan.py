@@ -17,8 +17,9 @@ from typing import Any, Literal, get_args
 from ossc.compiler.quantization import all_schemes, find_scheme
 from ossc.targets.errors import QuantizationError, UnknownNameError
 
-Activations = Literal["f32", "int8"]
-"""Type of a matrix product's activations: float32, or int8 with one scale per 32 elements."""
+Activations = Literal["f32", "int8", "int8x2"]
+"""Type of a matrix product's activations: float32, or integers with one scale per 32 elements, of
+one int8 term (8 bits) or two (15 bits)."""
 
 TensorClass = Literal["experts", "dense", "embedding", "head"]
 """``dense`` is every matrix outside the experts but the embedding, the head and the router."""
@@ -53,7 +54,7 @@ _DEFAULT = QuantizationPlan(
     dense="int8-g32",
     embedding="int8-g32",
     head="int8-g32",
-    activations="int8",
+    activations="int8x2",
 )
 _NONE = QuantizationPlan(
     name="none", experts=AS_STORED, dense="bf16", embedding="bf16", head="bf16", activations="f32"
@@ -103,7 +104,7 @@ def _read_plan(path: Path) -> QuantizationPlan:
     activations = document.get("activations", _DEFAULT.activations)
     if activations not in get_args(Activations):
         raise QuantizationError(
-            f'{path}: activations must be "f32" or "int8", not {activations!r}.'
+            f'{path}: activations must be "f32", "int8" or "int8x2", not {activations!r}.'
         )
     return replace(_DEFAULT, name=path.stem, activations=activations, **schemes)
 

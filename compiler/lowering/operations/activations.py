@@ -1,5 +1,6 @@
-"""The form in which activations enter a product with weights: float32, or int8 per 32 elements."""
+"""The form in which activations enter a product with weights: float32, or integers with scales."""
 
+from ossc.compiler.lowering.kernels.kernel import TERMS
 from ossc.compiler.lowering.kernels.quantize_activations import quantize_activations
 from ossc.compiler.lowering.kernels.weights import find_format
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder
@@ -7,7 +8,7 @@ from ossc.compiler.quantization.plan import Activations
 
 
 def activation_type(segment: SegmentBuilder, scheme: str) -> Activations:
-    """Return ``f32`` or ``int8``: weights without integer codes always meet float32."""
+    """Return the plan's type; weights without integer codes always meet float32."""
     return segment.options.activations if find_format(scheme).integer_sums else "f32"
 
 
@@ -23,10 +24,14 @@ def activation_operands(segment: SegmentBuilder, x: Expr, scheme: str, label: st
     Returns:
         ``[x]``, or codes, scales and sums.
     """
-    if activation_type(segment, scheme) == "f32":
+    activation = activation_type(segment, scheme)
+    if activation == "f32":
         return [x]
     *slots, columns = (int(dim) for dim in list(x.ty.shape)[1:])
     kernel = quantize_activations(
-        columns=columns, rows_per_token=slots[0] if slots else None, n=segment.static_rows
+        columns=columns,
+        rows_per_token=slots[0] if slots else None,
+        terms=TERMS[activation],
+        n=segment.static_rows,
     )
     return segment.once(("quantize", x), lambda: segment.call(kernel, [x], f"{label}/quantize"))

@@ -28,7 +28,7 @@ def every_kernel(isa: str, n: int | None) -> list[Kernel]:
     shape = {"experts": 4, "k": 2, "n": n}
     kernels = [
         rms_norm(hidden=44, epsilon=1e-5, add=True, n=n),
-        quantize_activations(columns=44, rows_per_token=None, n=n),
+        quantize_activations(columns=44, rows_per_token=None, terms=1, n=n),
         router_top_k(experts=4, k=2, n=n),
         group_by_expert(experts=4, k=2, n=n),
         combine_experts(hidden=44, k=2, n=n),
@@ -72,7 +72,7 @@ def test_names_differ_where_kernels_differ():
         *every_kernel("avx2", None),
         rms_norm(hidden=44, epsilon=1e-6, add=True, n=1),
         rms_norm(hidden=44, epsilon=1e-5, add=False, n=1),
-        quantize_activations(columns=44, rows_per_token=1, n=1),
+        quantize_activations(columns=44, rows_per_token=1, terms=2, n=1),
         sink_attention(**ATTENTION, window=9, scale=0.5, n=1),
         sink_attention(**ATTENTION, window=0, scale=0.25, n=1),
     ]
