@@ -1,0 +1,181 @@
+"""Compiles one checkpoint again and again in child processes, and ends each at another moment.
+
+Run by tests/compiler/end_to_end/test_interruptions.py, in a process without threads, because it
+forks. Every line that it prints describes what one child left: ``status state siblings``, where the
+status is the child's exit status (negative: its signal), the state that of the bundle at the place,
+and the siblings are the hidden folders beside it. A line that begins with ``Error:`` is an error's.
+
+Usage: python interrupted_compile.py MODEL PLACE FINISHED CASE, where FINISHED is a bundle of the
+model, whose binaries spare most children the ten seconds of code generation, and CASE a function.
+"""
+
+import os
+import random
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from ossc.compiler import pipeline
+from ossc.compiler.progress import Reporter
+from ossc.compiler.recipe import Recipe
+from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME, Bundle
+from ossc.runtimes.manifest import Manifest
+from ossc.targets.errors import BundleError, OsscError
+from synthetic.tiny_bundle import write_bundle
+
+MODEL, PLACE, FINISHED = map(Path, sys.argv[1:4])
+MANIFEST = Manifest.read(FINISHED)
+N_KILLS = 15
+
+
+class AtPhase(Reporter):
+    """Does something when a phase begins."""
+
+    def __init__(self, name: str, action: Callable[[], None]) -> None:
+        self._name, self._action = name, action
+
+    def phase(self, name: str, _total_bytes: int | None = None) -> None:
+        """Act, if it is the one."""
+        if name.startswith(self._name):
+            self._action()
+
+    def advance(self, _detail: str, _size_bytes: int) -> None:
+        """Count as an event."""
+        sys.audit("test.advance")
+
+
+def copy_binaries(_lowered: object, _target: object, new: pipeline.NewFolder) -> None:
+    """Take the place of code generation and linking."""
+    for name in (EXECUTABLE_NAME, LIBRARY_NAME):
+        (new.content / name).write_bytes((FINISHED / name).read_bytes())
+
+
+def compile_in_child(reporter: Reporter, *, link: bool) -> int:
+    """Compile over what is at the place, and print what is left; return the child's status."""
+    child = os.fork()
+    if not child:
+        compile_and_exit(reporter, link=link)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    siblings = sum(path.name.startswith(f".{PLACE.name}") for path in PLACE.parent.iterdir())
+    print(status, state_of_place(), siblings, flush=True)
+    return status
+
+
+def compile_and_exit(reporter: Reporter, *, link: bool) -> NoReturn:
+    """Compile, and end this process."""
+    if not link:
+        pipeline.link_kernels = copy_binaries
+    recipe = Recipe(
+        model=MODEL,
+        target=MANIFEST.target.name,
+        quant=MANIFEST.quantization.preset,
+        context=MANIFEST.context,
+        out=PLACE,
+        force=True,
+    )
+    try:
+        pipeline.compile_model(recipe, reporter)
+    except OsscError as error:
+        print(f"Error: {error}", flush=True)
+        os._exit(error.exit_code)
+    os._exit(0)
+
+
+def state_of_place() -> str:
+    """Say which bundle is there: ``old``, ``new``, ``none`` or ``damaged``."""
+    if not PLACE.exists():
+        return "none"
+    try:
+        bundle = Bundle.open(PLACE, hash_weights=True, only_listed=True)
+    except BundleError:
+        return "damaged"
+    return "new" if bundle.manifest == MANIFEST else "old"
+
+
+def put_old_bundle() -> None:
+    """Put another bundle at the place."""
+    if PLACE.exists():
+        shutil.rmtree(PLACE)
+    write_bundle(PLACE)
+
+
+def kill_at_event(event: int) -> Callable[[], None]:
+    """Return a function from which on this process counts events, and dies at one."""
+
+    def begin() -> None:
+        remaining = [event]
+
+        def count(_name: str, _arguments: object) -> None:
+            remaining[0] -= 1
+            if not remaining[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+
+    return begin
+
+
+def kill_after(seconds: float) -> Callable[[], None]:
+    """Return a function from which on this process has so many seconds to live."""
+    return threading.Timer(seconds, lambda: os.kill(os.getpid(), signal.SIGKILL)).start
+
+
+def kill_while_zig_runs() -> None:
+    """From now on the first program that is started ends this process a little later."""
+
+    def watch(name: str, _arguments: object) -> None:
+        if name == "subprocess.Popen":
+            kill_after(0.02)()
+
+    sys.addaudithook(watch)
+
+
+def killed_while_packing() -> None:
+    """Events are openings, renamings and removals of files, and pieces of weights written."""
+    rng, last, status = random.Random(0), 1, None
+    while status != 0:  # until there are fewer events
+        last *= 2
+        put_old_bundle()
+        status = compile_in_child(AtPhase("Packing", kill_at_event(last)), link=False)
+    for event in sorted(rng.sample(range(1, last), N_KILLS)):
+        put_old_bundle()
+        compile_in_child(AtPhase("Packing", kill_at_event(event)), link=False)
+    compile_in_child(AtPhase("never", print), link=False)
+
+
+def killed_while_generating_code() -> None:
+    """In LLVM, and while zig links; then undisturbed."""
+    for kill in (kill_after(0.5), kill_while_zig_runs):
+        compile_in_child(AtPhase("Compiling", kill), link=True)
+    compile_in_child(AtPhase("never", print), link=False)
+
+
+def fill_disk() -> None:
+    """Leave no byte on the disk of the place."""
+    with (PLACE.parent / "filler").open("wb", buffering=0) as filler:
+        try:
+            while True:
+                filler.write(bytes(4096))
+        except OSError:
+            pass
+
+
+def disk_filled() -> None:
+    """While code is generated, and while weights are packed; then with room again."""
+    for phase in ("Compiling", "Packing"):
+        compile_in_child(AtPhase(phase, fill_disk), link=phase == "Compiling")
+        (PLACE.parent / "filler").unlink()
+    compile_in_child(AtPhase("never", print), link=False)
+
+
+CASES = {
+    case.__name__: case
+    for case in (killed_while_packing, killed_while_generating_code, disk_filled)
+}
+
+if __name__ == "__main__":
+    CASES[sys.argv[4]]()
