@@ -14,6 +14,18 @@ MXFP4_SHAPES = {
     "odd-sizes": SyntheticShape(hidden_size=96, intermediate_size=160, vocab_size=331),
     "full-attention": SyntheticShape(layer_types=("full_attention", "full_attention")),
     "window-1": SyntheticShape(sliding_window=1, swiglu_limit=0.75, rope_factor=1.0),
+    "as-many-kv-heads": SyntheticShape(
+        num_hidden_layers=3, num_key_value_heads=4, head_dim=16, sliding_window=5
+    ),
+    "window-150": SyntheticShape(
+        hidden_size=160,
+        layer_types=("sliding_attention", "sliding_attention"),
+        sliding_window=150,  # longer than a prefill chunk
+        head_dim=64,
+        num_local_experts=3,
+        num_experts_per_tok=3,
+        vocab_size=517,
+    ),
 }
 
 BF16_SHAPES = {

@@ -45,10 +45,10 @@ def _compare(bundle: Bundle, model: Path) -> bool:
 
     result = verify_against(bundle, model)
     holds = result.holds
-    positions = len(result.routing_agrees)
     click.echo(
-        f"{result.compared} of {positions} positions choose the same experts as onnxruntime, and "
-        "so did all before them; only these are judged."
+        f"{len(result.same_experts)} positions: {result.rerouted} choose another expert than "
+        f"onnxruntime, {result.following} follow one of these, which attention brings in, and "
+        f"{result.compared} are judged."
     )
     click.echo(f"worst cosine of logits      {result.worst_cosine:.7f}")
     click.echo(f"worst relative difference   {result.worst_difference:.2e} of the largest logit")

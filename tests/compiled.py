@@ -1,0 +1,133 @@
+"""Bundles for tests: each is compiled once per test run, whichever worker asks first."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from numpy.typing import NDArray
+
+from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.pipeline import compile_model, quantized_model
+from ossc.compiler.quantization.plan import load_plan
+from ossc.compiler.recipe import Recipe
+from ossc.runtimes.manifest import WEIGHTS_NAME
+from ossc.runtimes.session import Session
+from synthetic import SyntheticShape, make_checkpoint
+from synthetic.layout import Experts
+
+CONTEXT = 300
+"""Two whole prefill chunks of 128 and a part; no multiple of 8, the runtime's unit of positions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """A synthetic checkpoint, and how it is compiled."""
+
+    shape: SyntheticShape = field(default_factory=SyntheticShape)
+    experts: Experts = "mxfp4"
+    quant: str = "none"
+    """A preset, or the text of a plan's TOML file."""
+
+    target: str = "cpu"
+    context: int = CONTEXT
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiled:
+    """A bundle and the checkpoint that it was compiled from."""
+
+    build: Build
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """The checkpoint's folder."""
+        return self.folder / "model"
+
+    @property
+    def bundle(self) -> Path:
+        """The bundle's folder."""
+        return self.folder / "bundle"
+
+    @property
+    def quant(self) -> str:
+        """The preset, or the plan's file, which this writes."""
+        if "=" not in self.build.quant:
+            return self.build.quant
+        plan = self.folder / "plan.toml"
+        plan.write_text(self.build.quant)
+        return str(plan)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint, opened."""
+        return Checkpoint.open(self.model)
+
+    @property
+    def weights(self) -> Path:
+        """The bundle's file of packed weights."""
+        return self.bundle / WEIGHTS_NAME
+
+    def session(self, threads: int = 2) -> Session:
+        """Open a session that records the routing."""
+        return Session(self.bundle, threads, record_routing=True)
+
+    def token_ids(self, count: int = CONTEXT) -> list[int]:
+        """Return the first of this build's random token ids."""
+        random = np.random.default_rng(1000 + self.build.seed)
+        return random.integers(0, self.build.shape.vocab_size, CONTEXT).tolist()[:count]
+
+    def quantized(self) -> ir.Model:
+        """Return the graph that was compiled."""
+        return quantized_model(self.checkpoint, load_plan(self.quant))
+
+
+Compile = Callable[[Build], Compiled]
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
+    """``compiled(build)`` gives the bundle; workers of one test run share them."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return lambda build: compile_once(build, folder / "compiled")
+
+
+def compile_once(build: Build, folder: Path) -> Compiled:
+    """Compile, unless that was done already; another process that is at it is waited for."""
+    place = folder / hashlib.sha256(repr(build).encode()).hexdigest()[:16]
+    place.mkdir(parents=True, exist_ok=True)
+    result = Compiled(build=build, folder=place)
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not result.bundle.exists():
+            # Without stop tokens, so that a generation is as long as a test asks.
+            make_checkpoint(
+                result.model,
+                build.shape,
+                seed=build.seed,
+                experts=build.experts,
+                generation_config=False,
+            )
+            recipe = Recipe(
+                model=result.model,
+                target=build.target,
+                quant=result.quant,
+                context=build.context,
+                out=result.bundle,
+            )
+            compile_model(recipe)
+    return result
+
+
+def token_by_token(session: Session, token_ids: list[int]) -> NDArray[np.float32]:
+    """Decode from the current position on; returns the logits ``[n, vocab_size]``."""
+    return np.stack([session.decode(token_id) for token_id in token_ids])

@@ -1,0 +1,56 @@
+"""Targets with the portable kernels: what they generate is what the others generate."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from compiled import Build, token_by_token
+from ossc.runtimes.bundle import Bundle
+from ossc.runtimes.run import run_bundle
+from ossc.runtimes.run_report import RunOptions
+from ossc.targets import resolve_target
+from ossc.targets.machine import this_machine
+from tolerances import BUNDLE_LOGITS
+
+PROMPT_TOKENS = 150
+"""More than a prefill chunk."""
+
+OPTIONS = RunOptions(max_new_tokens=32)
+
+
+@pytest.mark.parametrize("quant", ["none", "default"])
+@pytest.mark.parametrize("target", ["cpu:x86-64-v2", "cpu:aarch64"])
+def test_a_portable_target_generates_the_same_tokens(compiled, target, quant):
+    require_a_way_to_run(target)
+    here = compiled(Build(quant=quant))
+    portable = compiled(Build(quant=quant, target=target))
+    assert Bundle.open(portable.bundle).manifest.target.name == target
+    prompt = here.token_ids(PROMPT_TOKENS)
+    expected = run_bundle(here.bundle, prompt, OPTIONS)
+    actual = run_bundle(portable.bundle, prompt, OPTIONS)
+    assert len(expected.token_ids) == OPTIONS.max_new_tokens
+    assert actual.token_ids == expected.token_ids
+
+
+def test_portable_kernels_compute_the_same_logits(compiled):
+    target = "cpu:x86-64-v2"
+    require_a_way_to_run(target)
+    here, portable = compiled(Build()), compiled(Build(target=target))
+    ids = here.token_ids()
+    with here.session() as session:
+        expected = session.prefill(ids, all_logits=True)
+    with portable.session() as session:
+        actual = session.prefill(ids, all_logits=True)
+        session.reset()
+        np.testing.assert_array_equal(token_by_token(session, ids), actual)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=BUNDLE_LOGITS * expected.max())
+
+
+def require_a_way_to_run(target: str) -> None:
+    """Skip where neither this machine nor an emulator can run a target."""
+    arch = resolve_target(target).arch
+    if arch == this_machine().arch:
+        return
+    if shutil.which(f"qemu-{arch}") is None and shutil.which(f"qemu-{arch}-static") is None:
+        pytest.skip(f"qemu-{arch} is not installed (apt install qemu-user)")
