@@ -14,11 +14,13 @@ from tokenizers import Tokenizer
 from sample_model.save import load
 
 PROMPTS = (
-    "def read_file(path):\n",
-    "class Stack:\n",
-    "import os\nimport sys\n",
-    "class TestQueue(unittest.TestCase):\n",
+    "def read_file(path):",
+    "class Stack:",
+    "import os\nimport sys",
+    "class TestQueue(unittest.TestCase):",
 )
+"""None ends in a line break: the tokenizer joins it with the indentation that follows."""
+
 REQUESTS = (
     "Write the function `is_empty(self)`: Return True if the queue is empty.",
     "Write the function `get_name(self)`: Return the name of the file.",

@@ -12,6 +12,10 @@ from torch.optim import AdamW, Optimizer
 
 MUON_LEARNING_RATE = 0.02
 ADAMW_LEARNING_RATE = 0.004
+WARM_UP_STEPS = 40
+DECAY_SHARE = 0.3
+"""Of all steps: the last ones, in which the learning rate falls to zero."""
+
 NEWTON_SCHULZ = ((3.4445, -4.7750, 2.0315),) * 5
 """The quintic's coefficients of Jordan et al., five rounds."""
 
@@ -73,11 +77,16 @@ def build_optimizers(model: torch.nn.Module) -> list[Optimizer]:
     ]
 
 
-def schedule(step: int, *, steps: int, warmup: int = 40, decay_share: float = 0.3) -> float:
+def schedule(step: int, *, steps: int) -> float:
     """Return the factor of the learning rate: warm-up, constant, then linear to zero.
 
     Until the decay begins the factor does not depend on ``steps``, so a run may be resumed with
     another length.
     """
-    remaining = (steps - step) / max(1, round(steps * decay_share))
-    return min(1.0, (step + 1) / warmup, remaining)
+    remaining = (steps - step) / max(1, round(steps * DECAY_SHARE))
+    return min(1.0, (step + 1) / WARM_UP_STEPS, remaining)
+
+
+def is_decaying(step: int, *, steps: int) -> bool:
+    """Return whether the learning rate is on its way to zero."""
+    return step > steps - round(steps * DECAY_SHARE)

@@ -18,12 +18,18 @@ from torch.optim import Optimizer
 from transformers import GptOssForCausalLM
 
 from sample_model import corpus
-from sample_model.balance import COEFFICIENT, balance_loss, expert_use
+from sample_model.balance import (
+    COEFFICIENT,
+    DECAY_COEFFICIENT,
+    QUANTIZED_COEFFICIENT,
+    balance_loss,
+    expert_use,
+)
 from sample_model.config import TRAINING_CONTEXT, sample_config
 from sample_model.cross_entropy import linear_cross_entropy
 from sample_model.dataset import Dataset, encode, training_set
 from sample_model.model import forward, forward_body
-from sample_model.optimizer import build_optimizers, schedule
+from sample_model.optimizer import build_optimizers, is_decaying, schedule
 from sample_model.save import save_fine_tune, save_official
 from sample_model.tokenizer import train_tokenizer
 
@@ -40,9 +46,9 @@ def main() -> None:
     """Train, and write checkpoint/ (official layout) and fine-tune/ (bf16) into the folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3400)
+    parser.add_argument("--steps", type=int, default=1643)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--stop-at", type=int, help="stop after this step, to be continued")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -84,7 +90,7 @@ def train_step(
     factor = schedule(step, steps=steps)
     windows = torch.from_numpy(dataset.windows(step * WINDOWS_PER_STEP, WINDOWS_PER_STEP))
     loss, balance = losses(model, windows, quantize=is_quantized(step, steps))
-    (loss + COEFFICIENT * balance).backward()
+    (loss + balance_coefficient(step, steps) * balance).backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -94,6 +100,13 @@ def train_step(
     seconds = time.perf_counter() - began
     values = {"loss": loss.item(), "balance": balance.item(), "gradient_norm": norm.item()}
     return {"step": step, "lr": factor, "seconds": seconds} | values
+
+
+def balance_coefficient(step: int, steps: int) -> float:
+    """Return the weight of the balance loss, which grows in two stages."""
+    if is_quantized(step, steps):
+        return QUANTIZED_COEFFICIENT
+    return DECAY_COEFFICIENT if is_decaying(step, steps=steps) else COEFFICIENT
 
 
 def is_quantized(step: int, steps: int) -> bool:
