@@ -1,0 +1,95 @@
+"""The same inputs give the same bundle, to the byte, wherever and however they are compiled."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from compiled import Build
+from ossc.runtimes.manifest import Manifest
+from ossc.targets import resolve_target
+
+ROOT = Path(__file__).parents[3]
+TARGETS = (resolve_target("cpu").name, "cpu:aarch64")
+COMMAND = "import os; os.umask(0o077); from ossc.compiler.cli import main; main(prog_name='ossc')"
+
+
+@pytest.fixture(scope="module")
+def bundles(compiled):
+    """A bundle of each target, compiled one at a time in this process; ``cpu`` is not named."""
+    return {
+        TARGETS[0]: compiled(Build(quant="default")),
+        TARGETS[1]: compiled(Build(quant="default", target=TARGETS[1])),
+    }
+
+
+@pytest.fixture(scope="module")
+def elsewhere(bundles, tmp_path_factory):
+    """The folder of the same bundles, compiled by one command in another place and environment."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    shutil.copytree(bundles[TARGETS[0]].model, folder / "the model")
+    for name in ("home", "tmp", "current"):
+        (folder / name).mkdir()
+    arguments = ["../the model", "--quant", "default", "--context", "300", "--out", "bundles"]
+    arguments += [argument for name in reversed(TARGETS) for argument in ("--target", name)]
+    cache = os.environ.get("ZIG_GLOBAL_CACHE_DIR", str(Path.home() / ".cache" / "zig"))
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, "compile", *arguments],
+        cwd=folder / "current",
+        env={
+            "HOME": str(folder / "home"),
+            "LC_ALL": "C",
+            "PATH": "",
+            "PYTHONHASHSEED": "1",
+            "PYTHONPATH": str(ROOT / ".links"),
+            "TMPDIR": str(folder / "tmp"),
+            "TZ": "Asia/Tokyo",
+            "ZIG_GLOBAL_CACHE_DIR": cache,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    places = [f"bundles/{name.replace(':', '-')}" for name in reversed(TARGETS)]
+    assert done.stdout.splitlines() == places
+    assert "Traceback" not in done.stderr
+    for name in TARGETS:
+        assert f"for {name}" in done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_file_has_the_same_bytes(bundles, elsewhere, target):
+    there = elsewhere / "current" / "bundles" / target.replace(":", "-")
+    here = bundles[target].bundle
+    assert Manifest.read(there) == Manifest.read(here)
+    assert sorted(path.name for path in there.iterdir()) == sorted(
+        path.name for path in here.iterdir()
+    )
+    for file in here.iterdir():
+        assert (there / file.name).read_bytes() == file.read_bytes(), file.name
+
+
+def test_nothing_is_left_outside_of_the_bundles(bundles, elsewhere):
+    assert [path.name for path in (elsewhere / "current").iterdir()] == ["bundles"]
+    assert len(list((elsewhere / "current" / "bundles").iterdir())) == len(TARGETS)
+    assert list((elsewhere / "home").iterdir()) == []
+    assert list((elsewhere / "tmp").iterdir()) == []
+    assert sorted(path.name for path in (elsewhere / "the model").iterdir()) == sorted(
+        path.name for path in bundles[TARGETS[0]].model.iterdir()
+    )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_file_holds_a_path_of_this_machine(bundles, target):
+    build = bundles[target]
+    folders = [ROOT, build.model, build.bundle, tempfile.gettempdir(), Path.home(), sys.prefix]
+    paths = [os.fsencode(folder) for folder in folders if len(str(folder)) > len("/tmp")]
+    for file in build.bundle.iterdir():
+        data = file.read_bytes()
+        assert [path for path in [*paths, b"/tmp/", b"site-packages"] if path in data] == []
