@@ -97,6 +97,18 @@ def test_one_token_at_a_time_agrees_with_chunks_bit_for_bit(run, window):
     np.testing.assert_array_equal(np.concatenate(one_by_one), chunk)
 
 
+@pytest.mark.parametrize(("window", "position"), [(9, 43), (9, 4), (0, 43), (33, 63)])
+def test_what_is_invisible_is_never_used(run, window, position):
+    layer = Layer(run, (3, 1, 20), window=window, tokens=64, largest_chunk=64)
+    expected = layer.in_chunks(64)[position]
+    first = max(0, position - window + 1) if window else 0
+    invisible = [p for p in range(layer.capacity) if not first <= p <= position]
+    layer.values[:, invisible] = np.nan
+    layer.keys[:, np.array(invisible) // 8, :, np.array(invisible) % 8] = np.nan
+    out = layer.attend(position, position + 1, n=1)
+    np.testing.assert_array_equal(out[0], expected)
+
+
 def test_a_failed_chunk_leaves_what_is_visible_before_it(run):
     layer = Layer(run, (2, 1, 16), window=8, tokens=40, largest_chunk=8)
     expected = layer.in_chunks(8)
