@@ -1,0 +1,44 @@
+"""The estimate of a compilation, against the real one."""
+
+import json
+import subprocess
+
+import pytest
+
+from compiled import Build
+from ossc.compiler.bundle import CODE_BYTES
+from ossc.compiler.estimate import RUNTIME_BYTES, estimate
+from ossc.compiler.recipe import Recipe
+from ossc.runtimes.manifest import Manifest
+from ossc.targets import resolve_target
+
+
+@pytest.mark.parametrize("quant", ["none", "default"])
+def test_the_sizes_are_those_of_the_bundle(compiled, quant):
+    build = Build(quant=quant)
+    real = compiled(build)
+    recipe = Recipe(model=real.model, quant=quant, context=build.context)
+    ours = estimate(recipe)
+    manifest = Manifest.read(real.bundle)
+    assert ours.target == manifest.target.name == resolve_target("cpu").name
+    assert ours.memory == manifest.memory
+    disk_bytes = sum(file.stat().st_size for file in real.bundle.iterdir())
+    assert disk_bytes <= ours.disk_bytes <= disk_bytes + CODE_BYTES
+    weights = real.model / "model.safetensors"
+    header_bytes = 8 + int.from_bytes(weights.read_bytes()[:8], "little")
+    assert ours.checkpoint_bytes == weights.stat().st_size - header_bytes
+
+
+def test_a_run_takes_no_more_memory_than_estimated(compiled):
+    build = Build(quant="default")
+    real = compiled(build)
+    ours = estimate(Recipe(model=real.model, quant=build.quant, context=build.context))
+    ids = " ".join(map(str, real.token_ids(build.context - 4)))
+    done = subprocess.run(
+        [real.bundle / "ossc-run", real.bundle, "--token-ids", ids, "-n", "4", "--format", "json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    taken = json.loads(done.stdout)["peak_anonymous_bytes"]
+    assert taken <= ours.run_anonymous_bytes <= taken + RUNTIME_BYTES

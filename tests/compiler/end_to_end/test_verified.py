@@ -1,0 +1,31 @@
+"""What `ossc targets` says of how far a target was tried is what these tests try."""
+
+import shutil
+
+import pytest
+
+from compiled import Build
+from ossc.runtimes.run import run_bundle
+from ossc.runtimes.run_report import RunOptions
+from ossc.targets import all_targets
+from ossc.targets.machine import this_machine
+
+LEVELS = ("compiled", "emulated", "device")
+PROMPT_TOKENS = 150
+OPTIONS = RunOptions(max_new_tokens=32)
+
+
+@pytest.mark.parametrize("target", all_targets(), ids=lambda target: target.name)
+def test_a_target_is_verified_no_further_than_it_runs_here(compiled, target):
+    machine = this_machine()
+    if machine.arch != "x86_64":
+        pytest.skip("the claims are of the x86-64 machines that run the tests before each merge")
+    bundle = compiled(Build(quant="default", target=target.name))
+    if target.verified == "compiled":
+        return
+    if target.arch != machine.arch and shutil.which(f"qemu-{target.arch}") is None:
+        pytest.skip(f"qemu-{target.arch} is not installed (apt install qemu-user)")
+    report = run_bundle(bundle.bundle, bundle.token_ids(PROMPT_TOKENS), OPTIONS)
+    assert len(report.token_ids) == OPTIONS.max_new_tokens
+    level = "device" if report.emulator is None else "emulated"
+    assert LEVELS.index(target.verified) <= LEVELS.index(level)
