@@ -70,6 +70,7 @@ def random_activations(activation: str, shape: tuple[int, ...], seed: int = 1) -
     padded[..., :columns] = rng.integers(-127, 128, (terms, *shape), dtype=np.int8)
     codes = np.moveaxis(padded.reshape(terms, *leading, n_blocks, BLOCK), 0, -2)
     scales = rng.uniform(0.005, 0.03, codes.shape[:-2]).astype(np.float32)
+    scales /= np.float32(TERM_RANGE ** (terms - 1))  # values of the same size
     sums = codes.sum(-1, dtype=np.float32).reshape(*leading, -1)
     joined = codes[..., 0, :].astype(np.float64)
     if terms == 2:
