@@ -95,10 +95,10 @@ def test_every_position_has_the_logits_of_onnxruntime(compiled, build, record_pr
     model = compiled(build)
     results = comparisons(run_bundle(model), run_graph(model.quantized(), model))
     cosine = judged(results, "cosine")
-    record_property("rerouted", sum(result.rerouted for result in results))
-    record_property("following", sum(result.following for result in results))
-    record_property("judged", cosine.size)
-    record_property("worst cosine", cosine.min())
+    record_property("rerouted", int(sum(result.rerouted for result in results)))
+    record_property("following", int(sum(result.following for result in results)))
+    record_property("judged", int(cosine.size))
+    record_property("worst cosine", float(cosine.min()))
     assert cosine.size >= PROMPTS * PROMPT_TOKENS // 2
     assert cosine.min() >= MIN_COSINE
     assert judged(results, "relative_difference").max() <= INT8X2_LOGITS
