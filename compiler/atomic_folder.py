@@ -85,15 +85,22 @@ def new_folder(place: Path) -> Iterator[NewFolder]:
         os.close(lock)
 
 
-def remove_dead_siblings(place: Path) -> None:
-    """Remove what earlier writers for this place left when they were killed."""
-    prefix = _sibling_prefix(place)
+def remove_dead_siblings(place: Path) -> list[Path]:
+    """Remove what earlier writers for this place left when they were killed.
+
+    Returns:
+        The siblings of writers that live.
+    """
+    prefix, living = _sibling_prefix(place), []
     for sibling in [path for path in place.parent.iterdir() if path.name.startswith(prefix)]:
         with suppress(OSError):  # of another user, say: not ours to remove
             lock = _lock(sibling)
             if lock is not None:
                 shutil.rmtree(sibling, ignore_errors=True)
                 os.close(lock)
+            elif sibling.exists():
+                living.append(sibling)
+    return living
 
 
 def _sibling_prefix(place: Path) -> str:

@@ -44,12 +44,16 @@ def prepare_place(place: Path, *, force: bool) -> Path:
         The place, absolute and without symbolic links.
 
     Raises:
-        BundleError: It cannot be written, or holds something that must not be lost.
+        BundleError: It cannot be written, is being written by another run, or holds something that
+            must not be lost.
     """
     place = Path(os.path.realpath(place))
     with _disk_errors(place):
-        if place.parent.is_dir():
-            remove_dead_siblings(place)
+        if place.parent.is_dir() and remove_dead_siblings(place):
+            raise BundleError(
+                f"Another ossc is writing {place} at this moment; wait for it, or choose another "
+                "--out."
+            )
         check_place(place, force=force)
         existing = [path for path in (place, *place.parents) if os.path.lexists(path)]
         for folder in existing[: 2 if existing[0] == place else 1]:

@@ -129,7 +129,7 @@ def test_a_living_writers_work_is_not_removed(tmp_path):
     place = tmp_path / "place"
     with new_folder(place) as new:
         (new.content / "file").write_text("content")
-        remove_dead_siblings(place)
+        assert remove_dead_siblings(place) == [new.content.parent]
         new.publish(replace=False)
     assert (place / "file").read_text() == "content"
 
@@ -145,7 +145,7 @@ def test_a_dead_writers_work_is_removed(tmp_path, name, files):
         (dead / file).parent.mkdir(parents=True, exist_ok=True)
         (dead / file).touch()
     dead.mkdir(exist_ok=True)
-    remove_dead_siblings(place)
+    assert remove_dead_siblings(place) == []
     assert list(tmp_path.iterdir()) == []
 
 

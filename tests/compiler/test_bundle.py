@@ -94,6 +94,14 @@ def test_a_bundle_that_appeared_meanwhile_is_not_replaced_unasked(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
+def test_a_place_that_another_run_is_writing_is_refused_at_once(tmp_path):
+    place = tmp_path / "bundle"
+    expected = pytest.raises(BundleError, match=r"Another ossc is writing .*; wait for it, or")
+    with new_bundle(prepare_place(place, force=False), force=False), expected:
+        prepare_place(place, force=True)
+    assert place.is_dir()
+
+
 def test_the_current_folder_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BundleError, match=r"the current folder, .* choose a folder in it"):
