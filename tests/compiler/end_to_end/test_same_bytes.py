@@ -13,6 +13,8 @@ from compiled import Build
 from ossc.runtimes.manifest import Manifest
 from ossc.targets import resolve_target
 
+pytestmark = pytest.mark.xdist_group("same_bytes")  # one worker builds the fixtures
+
 ROOT = Path(__file__).parents[3]
 TARGETS = (resolve_target("cpu").name, "cpu:aarch64")
 COMMAND = "import os; os.umask(0o077); from ossc.compiler.cli import main; main(prog_name='ossc')"
