@@ -19,7 +19,12 @@ from ossc.compiler.cli.progress import terminal_progress
     metavar="MODEL",
     help="Also compare with the checkpoint's own logits, by onnxruntime on its exported ONNX.",
 )
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="[default: all CPUs]")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Threads that compute.  [default: one for each CPU]",
+)
 @format_option
 def command(bundle: Path, text: Path, against: Path | None, threads: int | None, form: str) -> None:
     """Measure the perplexity of BUNDLE on a text.
