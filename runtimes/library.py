@@ -58,6 +58,24 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
 _RELEASES = ("ossc_model_close", "ossc_session_destroy", "ossc_sampler_destroy")
 
 
+_LOADED: dict[Path, list[tuple[int, int]]] = {}
+"""Device and inode of each file that this process loaded from a path, in order."""
+
+
+def loader_path(path: Path) -> str:
+    """Spell a path so that the loader gives the file that is there now.
+
+    It goes by the spelling, and gives what it loaded once from the same one, even if the bundle
+    there was replaced since. So each further file of a path is spelled with one more ``./``.
+    """
+    status = path.stat()
+    file = (status.st_dev, status.st_ino)
+    files = _LOADED.setdefault(path, [])
+    if file not in files:
+        files.append(file)
+    return f"{path.parent}/{'./' * files.index(file)}{path.name}"
+
+
 class Library:
     """A loaded runtime; calls that fail raise."""
 
@@ -68,7 +86,7 @@ class Library:
             BundleError: The system cannot load it, or it is of another version.
         """
         try:
-            self._library = ctypes.CDLL(str(path.resolve()))
+            self._library = ctypes.CDLL(loader_path(path.resolve()))
         except OSError as error:
             raise BundleError(
                 f"{path} cannot be loaded ({error}); it needs Linux with glibc 2.17 or later."

@@ -7,12 +7,15 @@ bundle computes, but for the order of float32 sums.
 import onnx
 import onnx_ir as ir
 
-from ossc.compiler.dialect import DOMAIN, parse_operation, weight_inputs
+from ossc.compiler.dialect import DOMAIN, op_type
+from ossc.compiler.quantization import find_scheme
 
-PRODUCTS = ("Linear", "MatMul", "ExpertSwiGlu", "ExpertLinear")
-"""Operations whose first input is rounded where the weights are integer codes."""
-
-INTEGER_SCHEMES = ("mxfp4", "int8-g32")
+INTEGER_PRODUCTS = {
+    op_type(operation, find_scheme(scheme))
+    for operation in ("Linear", "MatMul", "ExpertSwiGlu", "ExpertLinear")
+    for scheme in ("mxfp4", "int8-g32")
+}
+"""Op types whose weights are integer codes; their first input is rounded."""
 
 FUNCTION_DOMAIN = "ossc.test"
 
@@ -64,15 +67,8 @@ def round_activations(model: ir.Model, activations: str) -> ir.Model:
     model.graph.opset_imports[FUNCTION_DOMAIN] = 1
     attributes = {"code_range": float(CODE_RANGE[activations])}
     for node in tuple(model.graph):
-        if _is_integer_product(node):
+        if node.domain == DOMAIN and node.op_type in INTEGER_PRODUCTS:
             rounded = ir.node("RoundToCodes", [node.inputs[0]], attributes, domain=FUNCTION_DOMAIN)
             model.graph.insert_before(node, rounded)
             node.replace_input_with(0, rounded.outputs[0])
     return model
-
-
-def _is_integer_product(node: ir.Node) -> bool:
-    if node.domain != DOMAIN or not weight_inputs(node):
-        return False
-    operation, scheme = parse_operation(node.op_type)
-    return operation in PRODUCTS and scheme in INTEGER_SCHEMES

@@ -1,6 +1,6 @@
 """Runs a model token by token in onnxruntime: what compiled bundles are compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from ossc.compiler.export.session import ort_session
+from ossc.compiler.passes.take_routing import CHOSEN_EXPERTS, ROUTER_SHORTFALL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,9 @@ class ReferenceOutputs:
     """``[n_tokens, vocab_size]``"""
     router_indices: NDArray[np.int64]
     """``[num_hidden_layers, n_tokens, num_experts_per_tok]``: the chosen experts"""
+    router_shortfall: NDArray[np.float32] | None = None
+    """``[num_hidden_layers, n_tokens]``: after ``TakeRouting``, by how much the smallest logit of
+    the given experts is below the smallest of the router's own choice"""
 
 
 class ReferenceSession:
@@ -42,11 +46,15 @@ class ReferenceSession:
             if name.startswith("past_key_values.")
         }
 
-    def run(self, token_ids: Sequence[int]) -> ReferenceOutputs:
+    def run(
+        self, token_ids: Sequence[int], chosen_experts: NDArray[Any] | None = None
+    ) -> ReferenceOutputs:
         """Compute tokens that follow those before, all of them in one call.
 
         Args:
             token_ids: At least one.
+            chosen_experts: ``[num_hidden_layers, n_tokens, num_experts_per_tok]``, for a model that
+                takes them as inputs.
 
         Returns:
             Logits and chosen experts of every token.
@@ -59,21 +67,33 @@ class ReferenceSession:
         }
         if "row_indices" in self._inputs:
             feeds["row_indices"] = np.arange(n_tokens)
+        for layer, experts in enumerate(() if chosen_experts is None else chosen_experts):
+            feeds[f"{CHOSEN_EXPERTS}.{layer}"] = experts.astype(np.int64)
         values = self._session.run(self._outputs, feeds)
         outputs: dict[str, NDArray[Any]] = dict(zip(self._outputs, values, strict=True))
         self.position += n_tokens
         self._past = {
             name: outputs[name.replace("past_key_values", "present")] for name in self._past
         }
-        chosen = [outputs[name] for name in self._outputs if name.startswith("router_indices.")]
         logits = outputs["logits"]
+        shortfalls = _of_layers(outputs, ROUTER_SHORTFALL)
         return ReferenceOutputs(
-            logits=logits.reshape(n_tokens, logits.shape[-1]), router_indices=np.stack(chosen)
+            logits=logits.reshape(n_tokens, logits.shape[-1]),
+            router_indices=np.stack(_of_layers(outputs, "router_indices")),
+            router_shortfall=np.stack(shortfalls) if shortfalls else None,
         )
 
 
+def _of_layers(outputs: Mapping[str, NDArray[Any]], name: str) -> list[NDArray[Any]]:
+    return [values for key, values in outputs.items() if key.startswith(f"{name}.")]
+
+
 def reference_logits(
-    model: ir.Model, token_ids: Sequence[int], *, tokens_a_run: int | None = None
+    model: ir.Model,
+    token_ids: Sequence[int],
+    *,
+    tokens_a_run: int | None = None,
+    chosen_experts: NDArray[Any] | None = None,
 ) -> ReferenceOutputs:
     """Compute a sequence from its start.
 
@@ -82,16 +102,25 @@ def reference_logits(
         token_ids: At least one.
         tokens_a_run: How many to compute at once, by default all. The weights of every token's
             experts are held at once in float32: 0.4 GB a token for gpt-oss's shapes.
+        chosen_experts: See :meth:`ReferenceSession.run`.
 
     Returns:
         Logits and chosen experts of every token.
     """
     session = ReferenceSession(model)
     step = tokens_a_run or len(token_ids)
-    runs = [
-        session.run(token_ids[begin : begin + step]) for begin in range(0, len(token_ids), step)
-    ]
+    runs = []
+    for begin in range(0, len(token_ids), step):
+        tokens = slice(begin, begin + step)
+        experts = None if chosen_experts is None else chosen_experts[:, tokens]
+        runs.append(session.run(token_ids[tokens], experts))
+    return _concatenated(runs)
+
+
+def _concatenated(runs: Sequence[ReferenceOutputs]) -> ReferenceOutputs:
+    shortfalls = [run.router_shortfall for run in runs if run.router_shortfall is not None]
     return ReferenceOutputs(
         logits=np.concatenate([run.logits for run in runs]),
         router_indices=np.concatenate([run.router_indices for run in runs], axis=1),
+        router_shortfall=np.concatenate(shortfalls, axis=1) if shortfalls else None,
     )
