@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -169,6 +170,22 @@ def test_a_writer_whose_young_folder_was_taken_for_dead_begins_again(tmp_path, m
     monkeypatch.setattr(atomic_folder.tempfile, "mkdtemp", mkdtemp)
     publish(tmp_path / "place", "content")
     assert len(made) == 2
+    assert (tmp_path / "place" / "file").read_text() == "content"
+
+
+def test_a_writer_whose_lock_is_of_a_removed_folder_begins_again(tmp_path, monkeypatch):
+    real_flock, times = atomic_folder.fcntl.flock, []
+
+    def flock(descriptor, operation):
+        times.append(operation)
+        if len(times) == 1:  # another run was quicker, and removed the folder
+            (sibling,) = tmp_path.iterdir()
+            shutil.rmtree(sibling)
+        real_flock(descriptor, operation)
+
+    monkeypatch.setattr(atomic_folder.fcntl, "flock", flock)
+    publish(tmp_path / "place", "content")
+    assert len(times) == 2
     assert (tmp_path / "place" / "file").read_text() == "content"
 
 
