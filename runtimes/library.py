@@ -8,7 +8,7 @@ from typing import Any
 
 from ossc.targets.errors import BundleError, OsscError, SessionError
 
-API_VERSION = 1
+API_VERSION = 2
 """The ``OSSC_API_VERSION`` that this module mirrors."""
 
 ERROR_BUNDLE = 3
@@ -36,7 +36,7 @@ class SamplerOptions(ctypes.Structure):
 class ProcessMemory(ctypes.Structure):
     """``ossc_process_memory``."""
 
-    _fields_ = (("peak_rss_bytes", u64), ("anonymous_bytes", u64))
+    _fields_ = (("peak_rss_bytes", u64), ("anonymous_bytes", u64), ("mapped_bytes", u64))
 
 
 _IDS = POINTER(c_int32)

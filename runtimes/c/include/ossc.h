@@ -29,7 +29,7 @@ extern "C" {
 #define OSSC_API __attribute__((visibility("default")))
 
 /* Version of the functions and structs in this file. */
-#define OSSC_API_VERSION 1
+#define OSSC_API_VERSION 2
 
 typedef enum ossc_status {
   OSSC_OK = 0,
@@ -119,6 +119,10 @@ OSSC_API ossc_status ossc_session_decode(ossc_session* session, int32_t token_id
 /* Forgets all tokens: the next one has position 0. */
 OSSC_API ossc_status ossc_session_reset(ossc_session* session);
 
+/* For measurements: stands at a position as if so many tokens had run, 0 to context, with memory
+ * that was written. What follows costs what it costs there; its logits mean nothing. */
+OSSC_API ossc_status ossc_session_fill(ossc_session* session, int32_t position);
+
 /* The number of tokens run so far, which is the position of the next one. */
 OSSC_API ossc_status ossc_session_position(const ossc_session* session, int32_t* position_out);
 
@@ -131,6 +135,29 @@ OSSC_API ossc_status ossc_session_threads(const ossc_session* session, int32_t* 
 OSSC_API ossc_status ossc_session_router_indices(const ossc_session* session,
                                                  const int32_t** indices_out,
                                                  size_t* num_tokens_out);
+
+/* A step of the plan that ran. */
+typedef struct ossc_step_time {
+  int32_t segment, step;    /* which of the plan */
+  int32_t num_tokens;       /* rows that it ran for */
+  int64_t begin_ns, end_ns; /* of CLOCK_MONOTONIC; a step begins where the one before it ends */
+} ossc_step_time;
+
+typedef struct ossc_step_times {
+  size_t count;
+  int32_t threads;
+  const ossc_step_time* steps; /* [count], in the order they ran; the first begins with the call */
+  const int64_t* thread_ns;    /* [count, threads, 2]: when each thread began and ended its tasks;
+                                * zeros: it had none. The caller is the first thread. */
+} ossc_step_times;
+
+/* Whether the times of steps are kept from the next call on. Off at first; on takes about 0.1 us a
+ * step. */
+OSSC_API ossc_status ossc_session_record_times(ossc_session* session, bool on);
+
+/* The times of the last successful prefill or decode; needs ossc_session_record_times. The pointers
+ * are valid until the session's next call. */
+OSSC_API ossc_status ossc_session_step_times(ossc_session* session, ossc_step_times* times_out);
 
 /* NULL is allowed. */
 OSSC_API void ossc_session_destroy(ossc_session* session);
@@ -160,6 +187,7 @@ OSSC_API void ossc_sampler_destroy(ossc_sampler* sampler);
 typedef struct ossc_process_memory {
   uint64_t peak_rss_bytes;  /* VmHWM: includes the mapped pages of weights.bin */
   uint64_t anonymous_bytes; /* RssAnon, now */
+  uint64_t mapped_bytes;    /* RssFile, now: pages of weights.bin and of programs in memory */
 } ossc_process_memory;
 
 /* Zeros where /proc does not say. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "ticks.h"
 
 /* A step and the shapes it runs with: what a thread needs. */
 typedef struct step_call {
@@ -92,20 +93,48 @@ static ossc_status run_range(const void* context, int32_t begin, int32_t end) {
   return call_kernel(context, range);
 }
 
-static ossc_status run_step(executor* e, const plan_step* step, int32_t num_tokens) {
+static ossc_status run_alone(const step_call* call, int64_t* thread_ticks) {
+  if (thread_ticks == NULL) return call_kernel(call, NULL);
+  thread_ticks[0] = ticks_now();
+  ossc_status status = call_kernel(call, NULL);
+  thread_ticks[1] = ticks_now();
+  return status;
+}
+
+/* thread_ticks: as of thread_pool_run. */
+static ossc_status run_step(executor* e, const plan_step* step, int32_t num_tokens,
+                            int64_t* thread_ticks) {
   step_call call = {step, e->tensors};
-  if (!step->ranged) return call_kernel(&call, NULL);
+  if (!step->ranged) return run_alone(&call, thread_ticks);
   int64_t tasks = step->tasks_fixed + (int64_t)step->tasks_per_token * num_tokens;
-  return thread_pool_run(e->pool, run_range, &call, (int32_t)tasks);
+  return thread_pool_run(e->pool, run_range, &call, (int32_t)tasks, thread_ticks);
+}
+
+static ossc_status run_steps(executor* e, const plan_segment* segment, int32_t num_tokens) {
+  ossc_status status = OSSC_OK;
+  for (uint32_t i = 0; i < segment->num_steps && status == OSSC_OK; ++i) {
+    status = run_step(e, &segment->steps[i], num_tokens, NULL);
+  }
+  return status;
+}
+
+static ossc_status record_steps(executor* e, const plan_segment* segment, int32_t num_tokens) {
+  ossc_status status = step_recorder_reserve(e->recorder, segment->num_steps);
+  for (uint32_t i = 0; i < segment->num_steps && status == OSSC_OK; ++i) {
+    ossc_step_time identity = {(int32_t)(segment - e->plan->segments), (int32_t)i, num_tokens, 0,
+                               0};
+    int64_t* thread_ticks = step_recorder_begin_step(e->recorder, identity);
+    status = run_step(e, &segment->steps[i], num_tokens, thread_ticks);
+    step_recorder_end_step(e->recorder);
+  }
+  return status;
 }
 
 ossc_status executor_run(executor* e, const plan_segment* segment, int32_t num_tokens) {
-  ossc_status status = OSSC_OK;
   set_num_tokens(e, num_tokens);
   workspace_bind(&e->scratch);
-  for (uint32_t i = 0; i < segment->num_steps && status == OSSC_OK; ++i) {
-    status = run_step(e, &segment->steps[i], num_tokens);
-  }
+  ossc_status status = e->recorder == NULL ? run_steps(e, segment, num_tokens)
+                                           : record_steps(e, segment, num_tokens);
   workspace_bind(NULL);
   return status;
 }

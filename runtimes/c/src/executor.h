@@ -4,16 +4,18 @@
 
 #include "memory.h"
 #include "plan.h"
+#include "step_recorder.h"
 #include "thread_pool.h"
 
 typedef struct executor {
   const plan* plan;
   thread_pool* pool;
   memory state, arena;
-  workspace scratch;  /* of the thread that calls */
-  DLTensor* tensors;  /* [plan.num_tensors] */
-  int64_t* shapes;    /* [plan.num_tensors, PLAN_MAX_DIMENSIONS] */
-  int32_t num_tokens; /* that the shapes are for */
+  workspace scratch;       /* of the thread that calls */
+  DLTensor* tensors;       /* [plan.num_tensors] */
+  int64_t* shapes;         /* [plan.num_tensors, PLAN_MAX_DIMENSIONS] */
+  int32_t num_tokens;      /* that the shapes are for */
+  step_recorder* recorder; /* of the call that runs; NULL: its times are not wanted */
 } executor;
 
 /* weights: mapped, at least as long as the plan says. Release it with executor_destroy. */

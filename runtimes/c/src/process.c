@@ -19,6 +19,7 @@ ossc_status ossc_get_process_memory(ossc_process_memory* memory_out) {
   while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
     read_kilobytes(line, "VmHWM", &result.peak_rss_bytes);
     read_kilobytes(line, "RssAnon", &result.anonymous_bytes);
+    read_kilobytes(line, "RssFile", &result.mapped_bytes);
   }
   if (file != NULL) fclose(file);
   *memory_out = result;

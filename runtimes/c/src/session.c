@@ -6,6 +6,8 @@
 #include "executor.h"
 #include "model.h"
 
+#define FILL_BYTE 0x3c /* a small positive number as f32, f16, bf16 and int8 */
+
 struct ossc_session {
   ossc_model* model;
   executor executor;
@@ -14,6 +16,9 @@ struct ossc_session {
   bool record_routing;
   int32_t* routing; /* [num_router_layers, routing_tokens, num_experts_per_tok] */
   size_t routing_tokens;
+  bool record_times;
+  bool has_times;             /* in the first of these */
+  step_recorder recorders[2]; /* of the last successful call, and of the one that runs */
 };
 
 /* One prefill: what is to be run, and where the results go. */
@@ -56,10 +61,17 @@ ossc_status ossc_session_create(ossc_model* model, const ossc_session_options* o
   return create(model, threads, options != NULL && options->record_routing, session_out);
 }
 
+static void free_times(ossc_session* session) {
+  session->has_times = false;
+  step_recorder_free(&session->recorders[0]);
+  step_recorder_free(&session->recorders[1]);
+}
+
 void ossc_session_destroy(ossc_session* session) {
   if (session == NULL) return;
   executor_destroy(&session->executor);
   free(session->routing);
+  free_times(session);
   ossc_model_close(session->model);
   free(session);
 }
@@ -175,6 +187,23 @@ static ossc_status allocate_routing(const ossc_session* session, size_t count,
   return *routing_out == NULL ? fail_out_of_memory("the chosen experts") : OSSC_OK;
 }
 
+static void begin_times(ossc_session* session) {
+  step_recorder* recorder = &session->recorders[1];
+  session->executor.recorder = session->record_times ? recorder : NULL;
+  if (!session->record_times) return;
+  recorder->threads = thread_pool_threads(session->executor.pool);
+  step_recorder_begin_call(recorder);
+}
+
+static void commit_times(ossc_session* session) {
+  if (!session->record_times) return;
+  step_recorder previous = session->recorders[0];
+  step_recorder_end_call(&session->recorders[1]);
+  session->recorders[0] = session->recorders[1];
+  session->recorders[1] = previous;
+  session->has_times = true;
+}
+
 static ossc_status prefill(ossc_session* session, prefill_call call) {
   if (session == NULL || call.token_ids == NULL) {
     return fail(OSSC_ERROR_ARGUMENT, "session or token_ids is NULL; pass both.");
@@ -182,11 +211,13 @@ static ossc_status prefill(ossc_session* session, prefill_call call) {
   ossc_status status = check_tokens(session, call.token_ids, call.count);
   if (status == OSSC_OK) status = allocate_routing(session, call.count, &call.routing);
   if (status != OSSC_OK) return status;
+  begin_times(session);
   status = run_chunks(session, &call);
   if (status != OSSC_OK) {
     free(call.routing);
     return status;
   }
+  commit_times(session);
   free(session->routing);
   session->routing = call.routing;
   session->routing_tokens = call.count;
@@ -215,8 +246,22 @@ ossc_status ossc_session_reset(ossc_session* session) {
   free(session->routing);
   session->routing = NULL;
   session->routing_tokens = 0;
+  session->has_times = false;
   session->position = 0;
   session->overwritten = false;
+  return OSSC_OK;
+}
+
+ossc_status ossc_session_fill(ossc_session* session, int32_t position) {
+  if (session == NULL) return fail(OSSC_ERROR_ARGUMENT, "session is NULL; pass one.");
+  int32_t context = session->model->plan.context;
+  if (position < 0 || position > context) {
+    return fail(OSSC_ERROR_ARGUMENT, "The position %d is not in the context; give 0 to %d.",
+                (int)position, (int)context);
+  }
+  ossc_session_reset(session);
+  memset(session->executor.state.data, FILL_BYTE, session->executor.state.size_bytes);
+  session->position = position;
   return OSSC_OK;
 }
 
@@ -247,5 +292,24 @@ ossc_status ossc_session_router_indices(const ossc_session* session, const int32
   }
   *indices_out = session->routing;
   *num_tokens_out = session->routing_tokens;
+  return OSSC_OK;
+}
+
+ossc_status ossc_session_record_times(ossc_session* session, bool on) {
+  if (session == NULL) return fail(OSSC_ERROR_ARGUMENT, "session is NULL; pass one.");
+  session->record_times = on;
+  if (!on) free_times(session);
+  return OSSC_OK;
+}
+
+ossc_status ossc_session_step_times(ossc_session* session, ossc_step_times* times_out) {
+  if (session == NULL || times_out == NULL) {
+    return fail(OSSC_ERROR_ARGUMENT, "session or times_out is NULL; pass both.");
+  }
+  if (!session->has_times) {
+    return fail(OSSC_ERROR_ARGUMENT,
+                "No times were recorded; ask with ossc_session_record_times and run tokens.");
+  }
+  *times_out = step_recorder_times(&session->recorders[0]);
   return OSSC_OK;
 }

@@ -10,6 +10,7 @@
 
 #include "cpu.h"
 #include "error.h"
+#include "ticks.h"
 
 #define SPIN_NANOSECONDS 100000
 #define PAUSES_BETWEEN_CLOCK_READS 64
@@ -24,6 +25,12 @@
 #define STOP ((uint64_t)1 << 17)
 #define JOB_SHIFT 32
 
+typedef struct worker {
+  thread_pool* pool;
+  pthread_t thread;
+  int32_t index; /* of all threads; 0 is the caller */
+} worker;
+
 struct thread_pool {
   _Atomic uint64_t state;
   _Atomic int32_t next_task;
@@ -31,6 +38,7 @@ struct thread_pool {
   thread_pool_range range;
   const void* context;
   int32_t num_tasks;
+  int64_t* thread_ticks; /* or NULL */
 
   int32_t threads;
   bool spins; /* every thread can have a CPU */
@@ -41,7 +49,7 @@ struct thread_pool {
   ossc_status failure; /* of the job, with its message; guarded by the mutex */
   char message[MESSAGE_BYTES];
   int32_t num_workers;
-  pthread_t workers[];
+  worker workers[];
 };
 
 static uint64_t job_of(uint64_t state) { return state >> JOB_SHIFT; }
@@ -164,16 +172,21 @@ static void record_failure(thread_pool* pool, ossc_status status) {
   atomic_store(&pool->next_task, pool->num_tasks);
 }
 
-static void work(thread_pool* pool) {
+static void work(thread_pool* pool, int32_t thread) {
+  int64_t* ticks = pool->thread_ticks == NULL ? NULL : pool->thread_ticks + 2 * thread;
   int32_t begin, end;
-  while (claim(pool, &begin, &end)) {
+  if (!claim(pool, &begin, &end)) return;
+  if (ticks != NULL) ticks[0] = ticks_now();
+  do {
     ossc_status status = pool->range(pool->context, begin, end);
     if (status != OSSC_OK) record_failure(pool, status);
-  }
+  } while (claim(pool, &begin, &end));
+  if (ticks != NULL) ticks[1] = ticks_now();
 }
 
 static void* worker_main(void* argument) {
-  thread_pool* pool = argument;
+  worker* self = argument;
+  thread_pool* pool = self->pool;
   workspace scratch = {0};
   uint64_t last_job = 0;
   workspace_bind(&scratch);
@@ -181,7 +194,7 @@ static void* worker_main(void* argument) {
     wait_for_job(pool, last_job);
     if ((atomic_load(&pool->state) & STOP) != 0) break;
     if (!join_job(pool, &last_job)) continue;
-    work(pool);
+    work(pool, self->index);
     leave_job(pool);
   }
   workspace_free(&scratch);
@@ -198,7 +211,9 @@ static ossc_status start_workers(thread_pool* pool) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &previous);
   while (error == 0 && pool->num_workers < pool->threads - 1) {
-    error = pthread_create(&pool->workers[pool->num_workers], &attributes, worker_main, pool);
+    worker* next = &pool->workers[pool->num_workers];
+    *next = (worker){.pool = pool, .index = pool->num_workers + 1};
+    error = pthread_create(&next->thread, &attributes, worker_main, next);
     pool->num_workers += error == 0;
   }
   pthread_sigmask(SIG_SETMASK, &previous, NULL);
@@ -209,7 +224,7 @@ static ossc_status start_workers(thread_pool* pool) {
 }
 
 ossc_status thread_pool_create(int32_t threads, thread_pool** pool_out) {
-  size_t workers_bytes = (size_t)(threads - 1) * sizeof(pthread_t);
+  size_t workers_bytes = (size_t)(threads - 1) * sizeof(worker);
   thread_pool* pool = calloc(1, sizeof(thread_pool) + workers_bytes);
   if (pool == NULL) return fail_out_of_memory("threads");
   pool->threads = threads;
@@ -228,16 +243,28 @@ ossc_status thread_pool_create(int32_t threads, thread_pool** pool_out) {
 
 int32_t thread_pool_threads(const thread_pool* pool) { return pool->threads; }
 
+static ossc_status run_on_caller(thread_pool_range range, const void* context, int32_t num_tasks,
+                                 int64_t* thread_ticks) {
+  if (thread_ticks == NULL) return range(context, 0, num_tasks);
+  thread_ticks[0] = ticks_now();
+  ossc_status status = range(context, 0, num_tasks);
+  thread_ticks[1] = ticks_now();
+  return status;
+}
+
 ossc_status thread_pool_run(thread_pool* pool, thread_pool_range range, const void* context,
-                            int32_t num_tasks) {
-  if (pool->threads == 1 || num_tasks <= 1) return range(context, 0, num_tasks);
+                            int32_t num_tasks, int64_t* thread_ticks) {
+  if (pool->threads == 1 || num_tasks <= 1) {
+    return run_on_caller(range, context, num_tasks, thread_ticks);
+  }
   pool->range = range;
   pool->context = context;
   pool->num_tasks = num_tasks;
+  pool->thread_ticks = thread_ticks;
   pool->failure = OSSC_OK;
   atomic_store_explicit(&pool->next_task, 0, memory_order_relaxed);
   open_job(pool);
-  work(pool);
+  work(pool, 0);
   atomic_fetch_and(&pool->state, ~OPEN);
   wait_for_workers(pool);
   if (pool->failure != OSSC_OK) return fail(pool->failure, "%s", pool->message);
@@ -250,7 +277,7 @@ void thread_pool_destroy(thread_pool* pool) {
   pthread_mutex_lock(&pool->mutex);
   pthread_cond_broadcast(&pool->job_opened);
   pthread_mutex_unlock(&pool->mutex);
-  for (int32_t i = 0; i < pool->num_workers; ++i) pthread_join(pool->workers[i], NULL);
+  for (int32_t i = 0; i < pool->num_workers; ++i) pthread_join(pool->workers[i].thread, NULL);
   pthread_cond_destroy(&pool->last_left);
   pthread_cond_destroy(&pool->job_opened);
   pthread_mutex_destroy(&pool->mutex);

@@ -23,9 +23,11 @@ ossc_status thread_pool_create(int32_t threads, thread_pool** pool_out);
 int32_t thread_pool_threads(const thread_pool* pool);
 
 /* Does num_tasks tasks and returns when all are done; not to be called from two threads at a time.
- * After the first failure no further piece is claimed, and its status and message are returned. */
+ * After the first failure no further piece is claimed, and its status and message are returned.
+ *   thread_ticks  [threads, 2], zeros: where each thread that gets a task leaves ticks_now() before
+ *                 its first and after its last one, the caller in row 0; NULL when not wanted */
 ossc_status thread_pool_run(thread_pool* pool, thread_pool_range range, const void* context,
-                            int32_t num_tasks);
+                            int32_t num_tasks, int64_t* thread_ticks);
 
 void thread_pool_destroy(thread_pool* pool);
 

@@ -1,6 +1,8 @@
 /* The public API on the tests' bundle: test_api BUNDLE. */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include <math.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "check.h"
 
@@ -79,6 +81,107 @@ static void routing_covers_every_token_of_the_call(ossc_model* model) {
   ossc_session_destroy(session);
 }
 
+/* The steps of a call of PROMPT tokens: chunks of prefill, the rest as decode, and the head. */
+static void check_step_times(const ossc_step_times* times, int32_t threads) {
+  const int32_t rows[] = {CHUNK, CHUNK, CHUNK, 1}, steps = 4, segments[] = {1, 1, 1, 0};
+  CHECK(times->count == 4 * (size_t)steps + 1 && times->threads == threads);
+  for (size_t i = 0; i < times->count; ++i) {
+    const ossc_step_time* step = &times->steps[i];
+    bool is_head = i == 4 * (size_t)steps;
+    CHECK(step->segment == (is_head ? 2 : segments[i / 4]));
+    CHECK(step->step == (is_head ? 0 : (int32_t)i % steps));
+    CHECK(step->num_tokens == (is_head ? 1 : rows[i / 4]));
+    CHECK(step->begin_ns <= step->end_ns);
+    CHECK(i == 0 || step->begin_ns == step[-1].end_ns);
+  }
+}
+
+/* Every step was done by some thread, within its time; a step that is no range by the caller. */
+static void check_thread_times(const ossc_step_times* times) {
+  for (size_t i = 0; i < times->count; ++i) {
+    const ossc_step_time* step = &times->steps[i];
+    const int64_t* thread_ns = times->thread_ns + i * 2 * (size_t)times->threads;
+    int32_t busy = 0;
+    for (int32_t t = 0; t < times->threads; ++t) {
+      int64_t begin = thread_ns[2 * t], end = thread_ns[2 * t + 1];
+      busy += end != 0;
+      CHECK((begin == 0 && end == 0) || (step->begin_ns <= begin && begin <= end));
+      CHECK(end <= step->end_ns);
+    }
+    CHECK(busy >= 1);
+    CHECK(step->segment == 2 || step->step != 1 || (busy == 1 && thread_ns[0] != 0));
+  }
+}
+
+static void steps_are_timed_when_asked(ossc_model* model, int32_t threads) {
+  float logits[VOCAB];
+  ossc_step_times times;
+  ossc_session* session = new_session(model, threads);
+  CHECK(ossc_session_decode(session, 1, logits) == OSSC_OK);
+  CHECK_FAILS(ossc_session_step_times(session, &times), OSSC_ERROR_ARGUMENT, "No times");
+  CHECK(ossc_session_record_times(session, true) == OSSC_OK);
+  CHECK_FAILS(ossc_session_step_times(session, &times), OSSC_ERROR_ARGUMENT, "No times");
+  CHECK(ossc_session_prefill(session, prompt, PROMPT, logits) == OSSC_OK);
+  CHECK(ossc_session_step_times(session, &times) == OSSC_OK);
+  check_step_times(&times, threads);
+  check_thread_times(&times);
+  int64_t begin_ns = times.steps[0].begin_ns;
+  CHECK(ossc_session_decode(session, VOCAB, logits) == OSSC_ERROR_ARGUMENT);
+  CHECK(ossc_session_decode(session, CURSED_TOKEN_ID, logits) == OSSC_ERROR_KERNEL);
+  CHECK(ossc_session_step_times(session, &times) == OSSC_OK);
+  check_step_times(&times, threads);
+  CHECK(times.steps[0].begin_ns == begin_ns); /* asking again changes nothing */
+  CHECK(ossc_session_decode(session, 1, logits) == OSSC_OK);
+  CHECK(ossc_session_step_times(session, &times) == OSSC_OK);
+  CHECK(times.count == 5 && times.steps[0].begin_ns > begin_ns);
+  CHECK(ossc_session_record_times(session, false) == OSSC_OK);
+  CHECK_FAILS(ossc_session_step_times(session, &times), OSSC_ERROR_ARGUMENT, "No times");
+  CHECK(ossc_session_decode(session, 1, logits) == OSSC_OK);
+  CHECK(ossc_session_step_times(session, &times) == OSSC_ERROR_ARGUMENT);
+  ossc_session_destroy(session);
+}
+
+/* The times are those of the clock, and cover the call but for the way into and out of it. */
+static void step_times_add_up_to_the_call(ossc_model* model) {
+  struct timespec before, after;
+  ossc_step_times times;
+  ossc_session* session = new_session(model, 1);
+  CHECK(ossc_session_record_times(session, true) == OSSC_OK);
+  clock_gettime(CLOCK_MONOTONIC, &before);
+  CHECK(ossc_session_prefill(session, prompt, PROMPT, NULL) == OSSC_OK);
+  clock_gettime(CLOCK_MONOTONIC, &after);
+  CHECK(ossc_session_step_times(session, &times) == OSSC_OK);
+  const ossc_step_time *first = times.steps, *last = &times.steps[times.count - 1];
+  CHECK(first->begin_ns >= (int64_t)before.tv_sec * 1000000000 + before.tv_nsec);
+  CHECK(last->end_ns <= (int64_t)after.tv_sec * 1000000000 + after.tv_nsec);
+  CHECK(last->end_ns > first->begin_ns);
+  ossc_session_destroy(session);
+}
+
+/* The cache is then full of FILLED, whose mean with the token's own row the head sees. */
+static void a_filled_session_stands_at_its_position(ossc_model* model) {
+  const uint32_t bits = 0x3c3c3c3c;
+  float filled, alone[VOCAB], deep[VOCAB], again[VOCAB];
+  memcpy(&filled, &bits, sizeof(filled));
+  ossc_session* session = new_session(model, 2);
+  CHECK(ossc_session_decode(session, 3, alone) == OSSC_OK);
+  CHECK(ossc_session_fill(session, CONTEXT - 1) == OSSC_OK);
+  CHECK(position_of(session) == CONTEXT - 1);
+  CHECK(ossc_session_decode(session, 3, deep) == OSSC_OK);
+  CHECK_FAILS(ossc_session_decode(session, 3, again), OSSC_ERROR_CONTEXT, "position 24");
+  float rows[VOCAB]; /* what a cache of FILLED alone would give, from the two that are known */
+  for (int i = 0; i < VOCAB; ++i) rows[i] = (deep[i] * CONTEXT - alone[i]) / (CONTEXT - 1) / filled;
+  CHECK(ossc_session_fill(session, 1) == OSSC_OK);
+  CHECK(ossc_session_decode(session, 3, again) == OSSC_OK);
+  for (int i = 0; i < VOCAB; ++i) {
+    CHECK(fabsf(again[i] - (alone[i] + rows[i] * filled) / 2) < 1e-4f);
+  }
+  CHECK_FAILS(ossc_session_fill(session, CONTEXT + 1), OSSC_ERROR_ARGUMENT, "0 to 24");
+  CHECK_FAILS(ossc_session_fill(session, -1), OSSC_ERROR_ARGUMENT, "-1");
+  CHECK(position_of(session) == 2);
+  ossc_session_destroy(session);
+}
+
 /* A refused call leaves position, logits and routing as they are. */
 static void refused_tokens_change_nothing(ossc_model* model) {
   float before[VOCAB], after[VOCAB], scratch[CONTEXT * VOCAB];
@@ -149,6 +252,9 @@ static void null_and_nonsense_are_refused(ossc_model* model, const char* directo
   CHECK(ossc_model_get_info(model, NULL) == OSSC_ERROR_ARGUMENT);
   CHECK(ossc_session_prefill(NULL, prompt, 1, logits) == OSSC_ERROR_ARGUMENT);
   CHECK(ossc_session_decode(NULL, 1, logits) == OSSC_ERROR_ARGUMENT);
+  CHECK(ossc_session_fill(NULL, 0) == OSSC_ERROR_ARGUMENT);
+  CHECK(ossc_session_record_times(NULL, true) == OSSC_ERROR_ARGUMENT);
+  CHECK(ossc_session_step_times(NULL, NULL) == OSSC_ERROR_ARGUMENT);
   CHECK(ossc_session_reset(NULL) == OSSC_ERROR_ARGUMENT);
   CHECK(ossc_session_position(NULL, &number) == OSSC_ERROR_ARGUMENT);
   CHECK(ossc_session_threads(NULL, &number) == OSSC_ERROR_ARGUMENT);
@@ -187,6 +293,8 @@ static void memory_is_measured(void) {
   ossc_process_memory memory;
   CHECK(ossc_get_process_memory(&memory) == OSSC_OK);
   CHECK(memory.anonymous_bytes > 0 && memory.peak_rss_bytes >= memory.anonymous_bytes);
+  CHECK(memory.mapped_bytes > 0 &&
+        memory.peak_rss_bytes >= memory.anonymous_bytes + memory.mapped_bytes);
 }
 
 int main(int argc, char** argv) {
@@ -197,9 +305,12 @@ int main(int argc, char** argv) {
   for (int32_t threads = 1; threads <= 5; ++threads) {
     prefill_gives_the_logits_of_decode(model, threads);
     a_failed_kernel_is_reported(model, threads);
+    steps_are_timed_when_asked(model, threads);
   }
   prefill_continues_from_the_position(model);
   routing_covers_every_token_of_the_call(model);
+  step_times_add_up_to_the_call(model);
+  a_filled_session_stands_at_its_position(model);
   refused_tokens_change_nothing(model);
   the_whole_context_can_be_used(model);
   null_and_nonsense_are_refused(model, argv[1]);

@@ -40,7 +40,7 @@ static void every_task_is_done_once(int32_t threads) {
   int32_t runs = 0;
   for (int32_t tasks = 0; tasks <= MOST_TASKS; tasks = tasks * 2 + 1, ++runs) {
     int32_t addend = tasks; /* on the stack: a thread that came late would read another one */
-    CHECK(thread_pool_run(pool, count_tasks, &addend, tasks) == OSSC_OK);
+    CHECK(thread_pool_run(pool, count_tasks, &addend, tasks, NULL) == OSSC_OK);
   }
   for (int32_t t = 0; t < MOST_TASKS; ++t) {
     int32_t expected = 0, sum = 0;
@@ -58,7 +58,7 @@ static void short_jobs_follow_each_other(int32_t threads, int32_t jobs) {
   thread_pool* pool = new_pool(threads);
   for (int32_t i = 0; i < jobs; ++i) {
     int32_t addend = 1;
-    CHECK(thread_pool_run(pool, count_tasks, &addend, 2 + i % 7) == OSSC_OK);
+    CHECK(thread_pool_run(pool, count_tasks, &addend, 2 + i % 7, NULL) == OSSC_OK);
   }
   CHECK(shared.plain[0] == jobs && shared.plain[1] == jobs);
   thread_pool_destroy(pool);
@@ -68,9 +68,10 @@ static void a_failure_is_reported_and_forgotten(int32_t threads) {
   thread_pool* pool = new_pool(threads);
   int32_t addend = 1;
   shared.bad_task = 77;
-  CHECK_FAILS(thread_pool_run(pool, count_tasks, &addend, 1000), OSSC_ERROR_KERNEL, "task 77");
+  CHECK_FAILS(thread_pool_run(pool, count_tasks, &addend, 1000, NULL), OSSC_ERROR_KERNEL,
+              "task 77");
   shared.bad_task = -1;
-  CHECK(thread_pool_run(pool, count_tasks, &addend, 1000) == OSSC_OK);
+  CHECK(thread_pool_run(pool, count_tasks, &addend, 1000, NULL) == OSSC_OK);
   thread_pool_destroy(pool);
 }
 
