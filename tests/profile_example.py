@@ -1,0 +1,260 @@
+"""A profile as one of gpt-oss-20b on two CPUs would be; nothing of it was measured.
+
+Every time follows from a table of steps with their bytes, operations and efficiency, so that the
+parts of a profile agree with each other: kernels, layers, timeline, latencies.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ossc.runtimes.profile.latency import Latency
+from ossc.runtimes.profile.profile import (
+    BundleNote,
+    DecodeTimes,
+    ExpertUse,
+    Instrumentation,
+    KernelTimes,
+    LayerTimes,
+    MachineNote,
+    Memory,
+    PhaseName,
+    PlaceNote,
+    Predicted,
+    PrefillTimes,
+    Profile,
+    Start,
+    StepSpan,
+    Workload,
+)
+from ossc.runtimes.profile.roofline import Roofline
+from profile_steps import (
+    EXPERTS,
+    F32_GOPS,
+    INT8_GOPS,
+    LAUNCH_NS,
+    LAYERS,
+    READ_GB_PER_S,
+    THREADS,
+    TOP_K,
+    Step,
+    call_steps,
+)
+
+DEPTH, PROMPT, CHUNK, TOKENS = 1024, 512, 128, 160
+
+ROOFLINE = Roofline(
+    source="measured",
+    threads=THREADS,
+    read_gb_per_s=READ_GB_PER_S,
+    f32_gflops=F32_GOPS,
+    int8_gops=INT8_GOPS,
+    launch_ns=LAUNCH_NS,
+)
+
+
+def example_profile(
+    *, slowed: Mapping[str, float] | None = None, seed: int = 0, **changes: Any
+) -> Profile:
+    """A complete profile.
+
+    Args:
+        slowed: Factors by operation, such as ``{"linear": 1.1}``, for the time of its kernels.
+        seed: Of the noise and of the routing.
+        changes: Fields to replace.
+    """
+    rng = np.random.default_rng(seed)
+    token = list(call_steps(1, DEPTH, head=True, slowed=slowed or {}))
+    prompt = [
+        step
+        for first in range(0, PROMPT, CHUNK)
+        for step in call_steps(CHUNK, first, head=first + CHUNK == PROMPT, slowed=slowed or {})
+    ]
+    token_ms, prompt_ms = (sum(step.us for step in steps) / 1000 for steps in (token, prompt))
+    experts_ms = sum(s.us for s in token if s.operation.startswith("expert")) / 1000 * TOKENS
+    profile = Profile(
+        measured_at="2026-11-22T21:04:11Z",
+        bundle=_BUNDLE,
+        place=PlaceNote(name="local", emulated=False),
+        machine=_MACHINE,
+        workload=_WORKLOAD,
+        start=Start(
+            process_ms=61.0,
+            load_ms=43.0,
+            prompt_tokens=PROMPT,
+            prompt_ms=prompt_ms * 1.21,
+            first_token_ms=61.0 + prompt_ms * 1.21,
+        ),
+        prefill=tuple(
+            _prefill(rng, tokens, threads, prompt_ms * factor)
+            for tokens, threads, factor in [(512, 2, 1), (128, 2, 0.26), (512, 1, 1.94)]
+        ),
+        decode=tuple(
+            _decode(rng, depth, threads, token_ms * factor)
+            for depth, threads, factor in [(DEPTH, 2, 1), (0, 2, 0.97), (DEPTH, 1, 1.52)]
+        ),
+        memory=Memory(
+            peak_rss_bytes=12_120_000_000,
+            peak_anonymous_bytes=238_000_000,
+            mapped_bytes=11_870_000_000,
+            kv_bytes=210_000_000,
+        ),
+        instrumentation=Instrumentation(overhead=0.006, coverage=0.991),
+        roofline=ROOFLINE,
+        predicted=Predicted(
+            decode_ms={DEPTH: token_ms * 0.95, 0: token_ms * 0.93},
+            prefill_tokens_per_s={512: 512 / prompt_ms * 1080, 128: 128 / prompt_ms * 4300},
+        ),
+        kernels=(*_kernels("decode", token), *_kernels("prefill", prompt)),
+        layers=(*_layers("decode", token), *_layers("prefill", prompt)),
+        experts=tuple(_experts(rng, layer, experts_ms / LAYERS) for layer in range(LAYERS)),
+        timeline=tuple(_timeline(rng, token)),
+    )
+    return replace(profile, **changes)
+
+
+_BUNDLE = BundleNote(
+    path="gpt-oss-20b.x86-64-v3",
+    manifest_sha256="3f" * 32,
+    ossc_version="0.2.0",
+    target="cpu:x86-64-v3",
+    preset="default",
+    model_type="gpt_oss",
+    num_layers=LAYERS,
+    num_experts=EXPERTS,
+    num_experts_per_tok=TOP_K,
+    context=4096,
+    weights_bytes=11_990_000_000,
+)
+
+_MACHINE = MachineNote(
+    cpu_model="AMD EPYC 9R14",
+    cpus=2,
+    cpu_features=("avx", "avx2", "f16c", "fma", "avx512f", "avx512_vnni"),
+    governor="performance",
+    mhz=3696.0,
+    huge_pages="madvise",
+    kernel="6.1.0-31-amd64",
+    memory_bytes=25_000_000_000,
+    available_bytes=17_400_000_000,
+    load_before=0.12,
+    load_after=1.71,
+)
+
+_WORKLOAD = Workload(
+    prompt_tokens=(PROMPT, 128),
+    depths=(DEPTH, 0),
+    new_tokens=32,
+    repeats=5,
+    threads=THREADS,
+    thread_scaling=(1, 2),
+    weights="mapped",
+    kv="f32",
+    tokens="random",
+)
+
+
+def _prefill(rng: np.random.Generator, tokens: int, threads: int, ms: float) -> PrefillTimes:
+    latency = _latency(rng, ms, 5)
+    return PrefillTimes(
+        tokens=tokens,
+        threads=threads,
+        latency=latency,
+        tokens_per_s=tokens / latency.p50_ms * 1000,
+    )
+
+
+def _decode(rng: np.random.Generator, depth: int, threads: int, ms: float) -> DecodeTimes:
+    latency = _latency(rng, ms, TOKENS)
+    return DecodeTimes(
+        depth=depth, threads=threads, latency=latency, tokens_per_s=1000 / latency.p50_ms
+    )
+
+
+def _latency(rng: np.random.Generator, ms: float, count: int) -> Latency:
+    """Times around ``ms``, with the tail on one side that times have."""
+    factors = rng.gamma(2.0, 0.008, count)
+    return Latency.of((ms * (1 + factors - np.median(factors))).tolist())
+
+
+def _kernels(phase: PhaseName, steps: Sequence[Step]) -> list[KernelTimes]:
+    groups: dict[str, list[Step]] = defaultdict(list)
+    for step in steps:
+        groups[step.kernel].append(step)
+    total = sum(step.us for step in steps)
+    return sorted(
+        (_kernel(phase, group, total) for group in groups.values()), key=lambda row: -row.ms
+    )
+
+
+def _kernel(phase: PhaseName, steps: list[Step], total_us: float) -> KernelTimes:
+    us = sum(step.us for step in steps)
+    size = sum(step.bytes for step in steps)
+    operations = sum(step.operations for step in steps)
+    return KernelTimes(
+        phase=phase,
+        kernel=steps[0].kernel,
+        operation=steps[0].operation,
+        scheme=steps[0].scheme,
+        calls=len(steps),
+        ms=us / 1000,
+        share=us / total_us,
+        bytes=size,
+        operations=operations,
+        gb_per_s=size / us / 1000,
+        gop_per_s=operations / us / 1000,
+        bound=steps[0].bound,
+        of_bound=sum(step.bound_us for step in steps) / us,
+        waiting=0.03 if steps[0].scheme else 0.31,
+    )
+
+
+def _layers(phase: PhaseName, steps: Sequence[Step]) -> list[LayerTimes]:
+    total = sum(step.us for step in steps)
+    rows = []
+    for layer in range(-1, LAYERS):
+        own = [step for step in steps if step.layer == layer]
+        us = sum(step.us for step in own)
+        size = sum(step.bytes for step in own)
+        rows.append(
+            LayerTimes(phase=phase, layer=layer, ms=us / 1000, share=us / total, bytes=size)
+        )
+    return rows
+
+
+def _experts(rng: np.random.Generator, layer: int, ms: float) -> ExpertUse:
+    """A routing whose imbalance differs by layer; one expert of layer 7 is never used."""
+    weights = rng.gamma(1.2 + layer % 5, 1.0, EXPERTS)
+    weights[11] *= layer != 7
+    counts = rng.multinomial(TOP_K * (PROMPT + TOKENS), weights / weights.sum())
+    shares = counts[counts > 0] / counts.sum()
+    return ExpertUse(
+        layer=layer,
+        counts=tuple(counts.tolist()),
+        ms=tuple((counts / counts.sum() * ms).tolist()),
+        expert_bytes=13_219_200,
+        entropy=float(-(shares * np.log(shares)).sum() / np.log(EXPERTS)),
+    )
+
+
+def _timeline(rng: np.random.Generator, steps: Sequence[Step]) -> Iterator[StepSpan]:
+    begin = 0.0
+    for step in steps:
+        ends = np.sort(rng.uniform(0.9, 0.995, THREADS))[::-1] * step.us
+        if step.us < 10:
+            ends[1:] = 0  # a small step is the first thread's alone
+        yield StepSpan(
+            label=step.label,
+            kernel=step.kernel,
+            layer=step.layer,
+            begin_us=begin,
+            us=step.us,
+            threads=tuple(
+                (begin + 0.2 + 0.1 * thread, float(end)) if end else (0.0, 0.0)
+                for thread, end in enumerate(ends)
+            ),
+        )
+        begin += step.us
