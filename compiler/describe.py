@@ -55,6 +55,7 @@ def describe_bundle(
         prefill_chunk=options.prefill_chunk,
         stop_token_ids=config.eos_token_ids,
         memory=memory_entry(config, lowered),
+        kernels=lowered.costs,
         files=files | {WEIGHTS_NAME: weights},
     )
 

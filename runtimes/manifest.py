@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from ossc.runtimes.kernel_cost import KernelCost
 from ossc.runtimes.strict_json import StrictObject, parse_object
 from ossc.targets.errors import BundleError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Version of the bundle directory; a reader reads exactly one."""
 
 MANIFEST_NAME = "manifest.json"
@@ -96,6 +97,8 @@ class Manifest:
     """Most tokens of a prompt that are computed at once."""
     stop_token_ids: tuple[int, ...]
     memory: MemoryEntry
+    kernels: Mapping[str, KernelCost]
+    """What one call of each kernel of the plan moves and computes, by symbol."""
     files: Mapping[str, FileEntry]
     """Every file but the manifest and its digest, by name."""
 
@@ -154,6 +157,7 @@ class Manifest:
             prefill_chunk=fields.integer("prefill_chunk", least=1),
             stop_token_ids=fields.integers("stop_token_ids"),
             memory=_memory(fields.object("memory")),
+            kernels=_kernels(fields.object("kernels")),
             files=_files(fields.object("files")),
         )
         fields.finish()
@@ -191,6 +195,10 @@ def _memory(fields: StrictObject) -> MemoryEntry:
     )
     fields.finish()
     return entry
+
+
+def _kernels(fields: StrictObject) -> dict[str, KernelCost]:
+    return {symbol: KernelCost.read(fields.object(symbol)) for symbol in fields.names()}
 
 
 def _files(fields: StrictObject) -> dict[str, FileEntry]:

@@ -60,6 +60,17 @@ class StrictObject:
             self._fail(f"has {shorten(value)} for {name!r}, which is not a printable text")
         return value
 
+    def text_or_none(self, name: str) -> str | None:
+        """A text field that may be null.
+
+        Raises:
+            BundleError: It is missing or something else.
+        """
+        if name in self._fields and self._fields[name] is None:
+            del self._fields[name]
+            return None
+        return self.text(name)
+
     def integers(self, name: str) -> tuple[int, ...]:
         """A list of integers, none negative.
 

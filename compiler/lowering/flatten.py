@@ -14,6 +14,7 @@ from tvm import relax
 
 from ossc.compiler.lowering.kernels.kernel import Kernel
 from ossc.compiler.lowering.segment import RelaxSegment, Role
+from ossc.runtimes.kernel_cost import KernelCost, Work
 from ossc.runtimes.plan import N_TOKENS, DType, SegmentName
 from ossc.targets.errors import LoweringError
 
@@ -66,10 +67,27 @@ class FlatStep:
     label: str
 
     @property
+    def cost(self) -> KernelCost:
+        """What one call moves and computes; generated code is a copy of its operands."""
+        return self.kernel.cost if self.kernel else _copy_cost(self.operands)
+
+    @property
     def layer(self) -> int:
         """The layer that the label names, or -1."""
         match = _LAYER.search(self.label)
         return int(match[1]) if match else -1
+
+
+def _copy_cost(operands: tuple[Operand, ...]) -> KernelCost:
+    fixed = sum(each.size_bytes(1) for each in operands if N_TOKENS not in each.shape)
+    per_token = sum(each.size_bytes(1) for each in operands if N_TOKENS in each.shape)
+    return KernelCost(
+        operation="generated",
+        scheme=None,
+        arithmetic="copy",
+        bytes=Work(fixed=fixed, per_token=per_token),
+        operations=Work(),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

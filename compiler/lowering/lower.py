@@ -13,6 +13,7 @@ from ossc.compiler.lowering.pipeline import legalize_and_fuse
 from ossc.compiler.lowering.plan import make_plan
 from ossc.compiler.lowering.segment import LoweringOptions, RelaxSegment
 from ossc.compiler.lowering.weights import PackedWeight
+from ossc.runtimes.kernel_cost import KernelCost
 from ossc.runtimes.plan import Plan
 
 FLOAT_BYTES = 4
@@ -30,6 +31,8 @@ class LoweredModel:
     """Ours, by symbol."""
     generated: dict[str, tvm.tirx.PrimFunc]
     """Relax's, by symbol."""
+    costs: dict[str, KernelCost]
+    """What a call of each function moves and computes, by symbol."""
     kv_bytes: int
     """KV caches of one session, at the full context."""
 
@@ -54,6 +57,7 @@ def lower_model(model: ir.Model, options: LoweringOptions) -> LoweredModel:
         weights=weights,
         kernels=kernels,
         generated=generated,
+        costs={step.symbol: step.cost for segment in flat for step in segment.steps},
         kv_bytes=_state_bytes(segments),
     )
 

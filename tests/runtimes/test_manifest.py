@@ -114,7 +114,7 @@ def changed(**changes):
         pytest.param(b'{"a":"\\ud800"}', "surrogates not allowed", id="half-of-a-pair"),
         pytest.param(b"[" * 10**5, "nested too deeply", id="deep"),
         pytest.param(b"{}", "no field 'format_version'", id="empty"),
-        pytest.param(changed(format_version=2), "version 2 and this ossc reads 1", id="newer"),
+        pytest.param(changed(format_version=3), "version 3 and this ossc reads 2", id="newer"),
         pytest.param(changed(colour="red"), "unknown fields colour", id="unknown"),
         pytest.param(changed(context=0), "at least 1", id="no-context"),
         pytest.param(changed(context=True), "not an integer", id="bool"),

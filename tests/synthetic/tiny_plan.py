@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ossc.runtimes.kernel_cost import KernelCost, Work
 from ossc.runtimes.manifest import FileEntry, Manifest, MemoryEntry, QuantizationEntry, TargetEntry
 from ossc.runtimes.plan import DType, Plan, PlanTensor, Segment, SegmentName, Space, Step
 
@@ -69,6 +70,28 @@ def head(max_tokens: int) -> Segment:
     )
 
 
+def cost(operation: str, fixed: int = 0, per_token: int = 0, per_key: int = 0) -> KernelCost:
+    """What a kernel moves; none of them computes anything worth counting."""
+    return KernelCost(
+        operation=operation,
+        scheme=None,
+        arithmetic="copy",
+        bytes=Work(fixed=fixed, per_token=per_token, per_key=per_key),
+        operations=Work(),
+    )
+
+
+ROW_BYTES = 4 * HIDDEN
+
+COSTS = {
+    "test_embedding": cost("embedding", per_token=8 + 2 * ROW_BYTES),
+    "test_router": cost("router_top_k", per_token=16),
+    "test_store": cost("rope_store", per_token=8 + 2 * ROW_BYTES),
+    "test_mean": cost("sink_attention", per_token=8 + ROW_BYTES, per_key=ROW_BYTES),
+    "test_head": cost("linear", fixed=WEIGHTS_BYTES, per_token=ROW_BYTES + 4 * VOCAB),
+}
+
+
 def make_plan(**changes: Any) -> Plan:
     """The plan, with fields replaced."""
     fields: dict[str, Any] = {
@@ -103,6 +126,7 @@ def make_manifest(files: dict[str, FileEntry], **changes: Any) -> Manifest:
             kv_bytes=CONTEXT * HIDDEN * 4,
             kv_bytes_per_token=HIDDEN * 4,
         ),
+        "kernels": COSTS,
         "files": files,
     }
     return Manifest(**(fields | changes))

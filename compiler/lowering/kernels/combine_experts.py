@@ -4,6 +4,7 @@ from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Kernel, building, symbol
+from ossc.runtimes.kernel_cost import Work
 
 
 def combine_experts(*, hidden: int, k: int, n: int | None) -> Kernel:
@@ -24,4 +25,4 @@ def combine_experts(*, hidden: int, k: int, n: int | None) -> Kernel:
                     weight = v.splat(weights[token, slot], lanes)
                     total = T.Bind(v.multiply_add(part, weight, total))
                 v.store(out, token, begin, value=total, lanes=lanes)
-    return function.kernel()
+    return function.kernel("combine_experts", "f32", Work(per_token=2 * k * hidden))

@@ -5,6 +5,7 @@ from tvm.tirx.script import builder as T
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Kernel, building, symbol
 from ossc.compiler.lowering.kernels.weights import find_format
+from ossc.runtimes.kernel_cost import Work
 
 
 def embedding(*, scheme: str, vocab: int, hidden: int, n: int | None) -> Kernel:
@@ -20,11 +21,11 @@ def embedding(*, scheme: str, vocab: int, hidden: int, n: int | None) -> Kernel:
     row_bytes = weights.embedding_row_bytes(hidden)
     with building(symbol("embedding", scheme, f"{vocab}x{hidden}", n=n), n) as function:
         ids = function.per_token("ids", "int64")
-        table = function.buffer("table", "uint8", vocab * row_bytes)
+        table = function.buffer("table", "uint8", vocab * row_bytes, parts=("token", vocab))
         out = function.per_token("out", "float32", hidden)
         with function.tasks(per_token=1) as token:
             row = T.Bind(ids[token] * v.constant(row_bytes, "int64"))
             with T.serial(hidden) as column:
                 value = weights.embedding_values(table, row, hidden, column)
                 v.store(out, token, column, value=value, lanes=1)
-    return function.kernel()
+    return function.kernel("embedding", "copy", Work(), scheme=scheme)

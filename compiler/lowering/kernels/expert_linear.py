@@ -10,6 +10,7 @@ from ossc.compiler.lowering.kernels.tiles import row_counts
 from ossc.compiler.lowering.kernels.weights import find_format
 from ossc.compiler.lowering.kernels.weights.format import ROWS
 from ossc.compiler.lowering.packing import expert_stride
+from ossc.runtimes.kernel_cost import Work
 
 
 def expert_linear(
@@ -41,8 +42,8 @@ def expert_linear(
     with building(name, n) as function:
         activations = declare_activations(function, activation, (k,), intermediate, weights, isa)
         routing = Routing(function, experts, k, n)
-        weight = function.buffer("weight", "uint8", experts * stride)
-        bias = function.buffer("bias", "float32", experts, hidden)
+        weight = function.buffer("weight", "uint8", experts * stride, parts=("expert", experts))
+        bias = function.buffer("bias", "float32", experts, hidden, parts=("expert", experts))
         out = function.per_token("out", "float32", k, hidden)
         with function.tasks(fixed=routing.tasks(groups)) as number:
             task = routing.task(number, groups)
@@ -55,4 +56,11 @@ def expert_linear(
                     for count in row_counts(task.group, hidden):
                         value = products[i] + v.load_some(bias, task.expert, first, count=count)
                         v.store_some(out, *pair, first, value=value, count=count)
-    return function.kernel()
+    return function.kernel(
+        "expert_linear",
+        activation,
+        Work(per_token=2 * k * hidden * intermediate),
+        scheme=scheme,
+        experts=experts,
+        experts_per_tok=k,
+    )

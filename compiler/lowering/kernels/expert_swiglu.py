@@ -19,6 +19,7 @@ from ossc.compiler.lowering.kernels.vector_math import exp
 from ossc.compiler.lowering.kernels.weights import find_format
 from ossc.compiler.lowering.kernels.weights.format import ROWS
 from ossc.compiler.lowering.packing import expert_stride
+from ossc.runtimes.kernel_cost import Work
 
 
 def expert_swiglu(
@@ -55,8 +56,10 @@ def expert_swiglu(
     with building(name, n) as function:
         activations = declare_activations(function, activation, (), hidden, weights, isa)
         routing = Routing(function, experts, k, n)
-        weight = function.buffer("weight", "uint8", experts * stride)
-        bias = function.buffer("bias", "float32", experts, 2 * intermediate)
+        weight = function.buffer("weight", "uint8", experts * stride, parts=("expert", experts))
+        bias = function.buffer(
+            "bias", "float32", experts, 2 * intermediate, parts=("expert", experts)
+        )
         out = function.per_token("out", "float32", k, intermediate)
         with function.tasks(fixed=routing.tasks(groups)) as number:
             task = routing.task(number, groups)
@@ -75,7 +78,14 @@ def expert_swiglu(
                         up = ups[i] + _biases(bias, task.expert, first, 1, count)
                         value = _swiglu(T.Bind(gate), T.Bind(up), alpha, limit)
                         v.store_some(out, *pair, first, value=value, count=count)
-    return function.kernel()
+    return function.kernel(
+        "expert_swiglu",
+        activation,
+        Work(per_token=2 * k * 2 * intermediate * hidden),
+        scheme=scheme,
+        experts=experts,
+        experts_per_tok=k,
+    )
 
 
 def _biases(bias: Buffer, expert: Expr, first: Expr, which: int, count: int) -> Expr:

@@ -4,6 +4,7 @@ from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Kernel, building, symbol
+from ossc.runtimes.kernel_cost import Work
 
 
 def group_by_expert(*, experts: int, k: int, n: int | None) -> Kernel:
@@ -39,4 +40,4 @@ def group_by_expert(*, experts: int, k: int, n: int | None) -> Kernel:
                 to = T.Bind(v.constant(experts, "int32") - expert)
                 v.store(offsets, to, value=offsets[to - one], lanes=1)
             v.store(offsets, 0, value=v.constant(0, "int32"), lanes=1)
-    return function.kernel()
+    return function.kernel("group_by_expert", "copy", Work())

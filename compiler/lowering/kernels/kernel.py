@@ -5,6 +5,8 @@ scalars ``begin`` and ``end``: it does the tasks ``begin <= t < end`` and nothin
 splits the range over threads as it likes. Buffers are compact, 64-byte aligned and distinct.
 """
 
+import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ from typing import Any, Literal
 import tvm
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script import builder as T
+
+from ossc.runtimes.kernel_cost import Arithmetic, KernelCost, Work
 
 Expr = Any
 """A TIR expression or a Python number that becomes one."""
@@ -27,6 +31,10 @@ Activation = Literal["f32", "int8", "int8x2"]
 """The type in which activations meet weights: float32, or integers with a scale for every 32
 columns. ``int8`` are codes of -127 to 127, ``int8x2`` codes of -32258 to 32258 in two terms of
 int8, high · 254 + low: twice the products, 254 times the precision (docs/decisions/0004)."""
+
+Parts = tuple[Literal["token", "expert", "key"], int]
+"""A buffer of so many equal parts, of which a call touches one for each token, each distinct expert
+or each distinct key."""
 
 TERMS: dict[Activation, int] = {"int8": 1, "int8x2": 2}
 """int8 terms of one integer code."""
@@ -46,6 +54,8 @@ class Kernel:
 
     tasks_per_token: int
 
+    cost: KernelCost
+
 
 def symbol(operation: str, *parameters: str | float, n: int | None) -> str:
     """Make a C symbol of an operation, its parameters, and the number of tokens if it is fixed."""
@@ -62,6 +72,7 @@ class KernelBuilder:
         self._ir_builder = IRBuilder()
         self._rows = tvm.tirx.Var("n", "int64") if n is None else n
         self._tasks = (0, 0)
+        self._bytes: Counter[str] = Counter()
         self._function: tvm.tirx.PrimFunc | None = None
 
     @property
@@ -69,14 +80,17 @@ class KernelBuilder:
         """The number of tokens in this call, as int32."""
         return self._rows if isinstance(self._rows, int) else tvm.tirx.Cast("int32", self._rows)
 
-    def buffer(self, name: str, dtype: str, *shape: int, per_token: bool = False) -> Buffer:
-        """Add a buffer parameter ``shape``, or ``[n, *shape]``."""
-        dims = (self._rows, *shape) if per_token else shape
-        return T.arg(name, T.Buffer(dims, dtype))
+    def buffer(self, name: str, dtype: str, *shape: int, parts: Parts | None = None) -> Buffer:
+        """Add a buffer parameter ``shape``; without ``parts`` a call touches all of it."""
+        size_bytes = math.prod(shape) * tvm.DataType(dtype).itemsize
+        unit, count = parts or ("call", 1)
+        self._bytes[unit] += size_bytes // count
+        return T.arg(name, T.Buffer(shape, dtype))
 
     def per_token(self, name: str, dtype: str, *shape: int) -> Buffer:
         """Add a buffer parameter ``[n, *shape]``."""
-        return self.buffer(name, dtype, *shape, per_token=True)
+        self._bytes["token"] += math.prod(shape) * tvm.DataType(dtype).itemsize
+        return T.arg(name, T.Buffer((self._rows, *shape), dtype))
 
     @contextmanager
     def tasks(self, fixed: int = 0, per_token: int = 0) -> Iterator[Expr]:
@@ -95,12 +109,47 @@ class KernelBuilder:
             yield self
         self._function = self._ir_builder.get()
 
-    def kernel(self) -> Kernel:
-        """Return the finished kernel; call it after the ``with`` block."""
+    def kernel(
+        self,
+        operation: str,
+        arithmetic: Arithmetic,
+        operations: Work,
+        *,
+        scheme: str | None = None,
+        experts: int = 0,
+        experts_per_tok: int = 0,
+        window: int = 0,
+    ) -> Kernel:
+        """Return the finished kernel; call it after the ``with`` block.
+
+        The arguments are those of `KernelCost`, whose bytes follow from the buffers.
+        """
         assert self._function is not None, "the function is still open"
+        cost = KernelCost(
+            operation=operation,
+            scheme=scheme,
+            arithmetic=arithmetic,
+            bytes=self._traffic(),
+            operations=operations,
+            experts=experts,
+            experts_per_tok=experts_per_tok,
+            window=window,
+        )
         fixed, per_token = self._tasks
         return Kernel(
-            name=self._name, func=self._function, tasks_fixed=fixed, tasks_per_token=per_token
+            name=self._name,
+            func=self._function,
+            tasks_fixed=fixed,
+            tasks_per_token=per_token,
+            cost=cost,
+        )
+
+    def _traffic(self) -> Work:
+        return Work(
+            fixed=self._bytes["call"],
+            per_token=self._bytes["token"],
+            per_expert=self._bytes["expert"],
+            per_key=self._bytes["key"],
         )
 
 

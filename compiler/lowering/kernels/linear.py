@@ -14,6 +14,7 @@ from ossc.compiler.lowering.kernels.kernel import (
 from ossc.compiler.lowering.kernels.tiles import row_counts, token_tiles
 from ossc.compiler.lowering.kernels.weights import find_format
 from ossc.compiler.lowering.kernels.weights.format import ROWS
+from ossc.runtimes.kernel_cost import Work
 
 
 def linear(
@@ -52,7 +53,7 @@ def linear(
                 products = activations.multiply(weights, packed, [(token,) for token in tile])
                 for i, token in enumerate(tile):
                     _store(out, token, group, products[i], biases)
-    return function.kernel()
+    return function.kernel("linear", activation, Work(per_token=2 * rows * columns), scheme=scheme)
 
 
 def _store(out: Buffer, token: Expr, group: Expr, products: Expr, bias: Buffer | None) -> None:

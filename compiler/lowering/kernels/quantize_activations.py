@@ -7,6 +7,7 @@ from tvm.tirx.script import builder as T
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Kernel, building, symbol
 from ossc.compiler.lowering.kernels.weights.format import BLOCK
+from ossc.runtimes.kernel_cost import Work
 
 LARGEST_CODE = 127
 """Of one int8 term."""
@@ -54,7 +55,7 @@ def quantize_activations(
                     _quantize_block(x, outputs, row, block, BLOCK, terms)
             if rest:
                 _quantize_block(x, outputs, row, v.constant(whole, "int32"), rest, terms)
-    return function.kernel()
+    return function.kernel("quantize_activations", "copy", Work())
 
 
 def _split(task: Expr, rows_per_token: int) -> tuple[Expr, Expr]:

@@ -5,6 +5,7 @@ from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Kernel, building, symbol
+from ossc.runtimes.kernel_cost import Work
 
 
 def rms_norm(*, hidden: int, epsilon: float, add: bool, n: int | None) -> Kernel:
@@ -14,7 +15,8 @@ def rms_norm(*, hidden: int, epsilon: float, add: bool, n: int | None) -> Kernel
     weight ``[hidden]`` → normed ``[n, hidden]``, with ``add`` also sum ``[n, hidden]``; all
     float32. With ``add`` the sum x + residual is normalized. One task a token.
     """
-    name = symbol("add_rms_norm" if add else "rms_norm", hidden, epsilon, n=n)
+    operation = "add_rms_norm" if add else "rms_norm"
+    name = symbol(operation, hidden, epsilon, n=n)
     with building(name, n) as function:
         terms = [function.per_token("x", "float32", hidden)]
         if add:
@@ -32,7 +34,7 @@ def rms_norm(*, hidden: int, epsilon: float, add: bool, n: int | None) -> Kernel
                 x = v.load(total, token, begin, lanes=lanes)
                 scaled = x * v.splat(factor, lanes) * v.load(weight, begin, lanes=lanes)
                 v.store(normed, token, begin, value=scaled, lanes=lanes)
-    return function.kernel()
+    return function.kernel(operation, "f32", Work(per_token=(5 if add else 4) * hidden))
 
 
 def _add(x: Buffer, residual: Buffer, total: Buffer, token: Expr, hidden: int) -> None:

@@ -7,8 +7,9 @@ of a vector. Values are ``[num_kv_heads, capacity, head_dim]``. Position p is at
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
-from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Kernel, building, symbol
+from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Kernel, Parts, building, symbol
 from ossc.compiler.lowering.kernels.query_heads import KEYS
+from ossc.runtimes.kernel_cost import Work
 
 
 def rope_store(
@@ -30,8 +31,12 @@ def rope_store(
         cos = function.per_token("cos", "float32", half)
         sin = function.per_token("sin", "float32", half)
         positions = function.per_token("positions", "int64")
-        keys = function.buffer("keys", "float32", num_kv_heads, capacity // KEYS, head_dim, KEYS)
-        values = function.buffer("values", "float32", num_kv_heads, capacity, head_dim)
+        blocks = (num_kv_heads, capacity // KEYS, head_dim, KEYS)
+        stored: Parts = ("token", capacity)
+        keys = function.buffer("keys", "float32", *blocks, parts=stored)
+        values = function.buffer(
+            "values", "float32", num_kv_heads, capacity, head_dim, parts=stored
+        )
         queries = function.per_token("queries", "float32", num_heads * head_dim)
         with function.tasks(per_token=num_kv_heads) as task:
             token, kv_head = T.Bind(task // num_kv_heads), T.Bind(task % num_kv_heads)
@@ -53,7 +58,8 @@ def rope_store(
             for at, lanes in v.spans(head_dim):
                 value = v.load(qkv, token, head + at, lanes=lanes)
                 v.store(values, kv_head, slot, at, value=value, lanes=lanes)
-    return function.kernel()
+    rotated = (num_heads + num_kv_heads) * head_dim
+    return function.kernel("rope_store", "f32", Work(per_token=3 * rotated))
 
 
 def _rotated(

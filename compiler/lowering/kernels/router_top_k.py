@@ -5,6 +5,7 @@ from tvm.tirx.script import builder as T
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Kernel, building, symbol
 from ossc.compiler.lowering.kernels.vector_math import exp
+from ossc.runtimes.kernel_cost import Work
 
 NAN_KEY = -(2**31)
 """Sorts below the key of minus infinity."""
@@ -34,7 +35,7 @@ def router_top_k(*, experts: int, k: int, n: int | None) -> Kernel:
                 v.store(indices, token, slot, value=last[1], lanes=1)
                 v.store(weights, token, slot, value=logits[token, last[1]], lanes=1)
             _softmax(weights, token, k)
-    return function.kernel()
+    return function.kernel("router_top_k", "copy", Work())
 
 
 def _choose(logits: Buffer, token: Expr, experts: int, last: v.Registers) -> None:

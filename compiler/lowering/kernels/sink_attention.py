@@ -14,6 +14,7 @@ from ossc.compiler.lowering.kernels.attention_scores import Scores
 from ossc.compiler.lowering.kernels.attention_values import add_values
 from ossc.compiler.lowering.kernels.kernel import Expr, Kernel, building, symbol
 from ossc.compiler.lowering.kernels.query_heads import KEYS, TILE, VECTORS, QueryHeads, Tile
+from ossc.runtimes.kernel_cost import Work
 
 
 def sink_attention(
@@ -41,8 +42,10 @@ def sink_attention(
     with building(name, n) as function:
         queries = function.per_token("queries", "float32", num_heads * head_dim)
         blocks = (num_kv_heads, capacity // KEYS, head_dim, KEYS)
-        keys = function.buffer("keys", "float32", *blocks)
-        values = function.buffer("values", "float32", num_kv_heads, capacity, head_dim)
+        keys = function.buffer("keys", "float32", *blocks, parts=("key", capacity))
+        values = function.buffer(
+            "values", "float32", num_kv_heads, capacity, head_dim, parts=("key", capacity)
+        )
         sinks = function.buffer("sinks", "float32", num_heads)
         positions = function.per_token("positions", "int64")
         out = function.per_token("out", "float32", num_heads * head_dim)
@@ -61,7 +64,8 @@ def sink_attention(
             last = T.Bind(v.convert(positions[heads.token], "int32"))
             first = T.Bind(v.maximum(last - (window - 1), 0)) if window else 0
             _attend(heads, first, last, scale)
-    return function.kernel()
+    products = Work(per_pair=4 * num_heads * head_dim)
+    return function.kernel("sink_attention", "f32", products, window=window)
 
 
 def _attend(heads: QueryHeads, first: Expr, last: Expr, scale: float) -> None:

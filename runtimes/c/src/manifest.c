@@ -111,14 +111,14 @@ static ossc_status read_stop_token_ids(manifest* m, const json_value* ids) {
 
 static ossc_status read_fields(manifest* m) {
   const json_value *version, *writer, *abi, *model, *target, *quantization, *context, *chunk;
-  const json_value *stop, *memory;
+  const json_value *stop, *memory, *kernels;
   const json_field fields[] = {
       {"format_version", JSON_INTEGER, &version}, {"ossc_version", JSON_TEXT, &writer},
       {"plan_abi_version", JSON_INTEGER, &abi},   {"model", JSON_OBJECT, &model},
       {"target", JSON_OBJECT, &target},           {"quantization", JSON_OBJECT, &quantization},
       {"context", JSON_INTEGER, &context},        {"prefill_chunk", JSON_INTEGER, &chunk},
       {"stop_token_ids", JSON_ARRAY, &stop},      {"memory", JSON_OBJECT, &memory},
-      {"files", JSON_OBJECT, &m->files},
+      {"kernels", JSON_OBJECT, &kernels},         {"files", JSON_OBJECT, &m->files},
   };
   ossc_status status = check_version(m->document.root);
   if (status != OSSC_OK) return status;

@@ -4,7 +4,7 @@
 
 #include "json.h"
 
-#define MANIFEST_FORMAT_VERSION 1
+#define MANIFEST_FORMAT_VERSION 2
 
 typedef struct manifest {
   json_document document; /* owns all names and texts */
