@@ -212,8 +212,8 @@ def test_a_library_that_cannot_be_loaded_is_refused(tmp_path):
 
 
 def test_a_library_of_another_version_is_refused(tiny_bundle, monkeypatch):
-    monkeypatch.setattr(library_module, "API_VERSION", 2)
-    with pytest.raises(BundleError, match="API version 1 and this ossc calls 2"):
+    monkeypatch.setattr(library_module, "API_VERSION", 1)
+    with pytest.raises(BundleError, match="API version 2 and this ossc calls 1"):
         Session(tiny_bundle)
 
 
