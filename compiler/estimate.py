@@ -12,8 +12,8 @@ from ossc.compiler.describe import memory_entry
 from ossc.compiler.lowering.lower import lower_model
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.recipe import Recipe
-from ossc.compiler.sizes import format_bytes
 from ossc.runtimes.manifest import MemoryEntry
+from ossc.runtimes.sizes import format_bytes
 
 COMPILER_BYTES = 1_200_000_000
 """Allowance for TVM, LLVM and the weights in flight: the most that a 20b compilation was seen to

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from ossc.compiler.cli.base import OsscCommand, format_option
-from ossc.compiler.sizes import format_bytes
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.plan import Segment
+from ossc.runtimes.sizes import format_bytes
 
 
 @click.command("inspect", cls=OsscCommand)
