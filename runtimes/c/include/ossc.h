@@ -136,6 +136,9 @@ OSSC_API ossc_status ossc_session_router_indices(const ossc_session* session,
                                                  const int32_t** indices_out,
                                                  size_t* num_tokens_out);
 
+/* Whether the chosen experts are kept from the next call on. */
+OSSC_API ossc_status ossc_session_record_routing(ossc_session* session, bool on);
+
 /* A step of the plan that ran. */
 typedef struct ossc_step_time {
   int32_t segment, step;    /* which of the plan */

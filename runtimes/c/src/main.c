@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "generate.h"
+#include "measure.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -68,6 +69,8 @@ int main(int argc, char** argv) {
     fputs(run_options_usage, stdout);
   } else if (options.version) {
     printf("ossc-run, API version %d\n", OSSC_API_VERSION);
+  } else if (options.measure) {
+    status = measure(&options);
   } else {
     status = run(&options);
   }

@@ -1,14 +1,15 @@
 #include "run_options.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
+#include "parse.h"
 
 const char run_options_usage[] =
     "Usage: ossc-run BUNDLE --token-ids \"1 2 3\" [options]\n"
+    "       ossc-run BUNDLE --measure [--threads N] [--weights MODE]\n"
     "\n"
     "Continues a prompt of token ids with the model of a bundle.\n"
     "\n"
@@ -20,23 +21,10 @@ const char run_options_usage[] =
     "  --threads N                 threads that compute; 0 is one for each CPU (0)\n"
     "  --weights mapped|resident   from the file, or copied into huge pages (mapped)\n"
     "  --format text|json          token ids as they come, or one JSON object (text)\n"
+    "  --measure                   obey commands on stdin, for ossc profile; see its protocol\n"
     "  --help, --version\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
-
-static ossc_status parse_integer(const char* name, const char* text, int64_t least, int64_t most,
-                                 int64_t* value_out) {
-  char* end;
-  errno = 0;
-  long long value = strtoll(text, &end, 10);
-  if (end == text || *end != '\0' || errno != 0 || value < least || value > most) {
-    return fail(OSSC_ERROR_ARGUMENT,
-                "%s is \"%.32s\"; it has to be a whole number from %lld to %lld.", name, text,
-                (long long)least, (long long)most);
-  }
-  *value_out = value;
-  return OSSC_OK;
-}
 
 static ossc_status parse_real(const char* name, const char* text, float* value_out) {
   char* end;
@@ -147,6 +135,8 @@ static ossc_status parse_arguments(int argc, char** argv, run_options* options) 
       options->help = true;
     } else if (strcmp(argument, "--version") == 0) {
       options->version = true;
+    } else if (strcmp(argument, "--measure") == 0) {
+      options->measure = true;
     } else if (argument[0] != '-' && options->bundle == NULL) {
       options->bundle = argument;
     } else if (argument[0] != '-') {
@@ -167,7 +157,11 @@ static ossc_status check_complete(const run_options* options) {
   if (options->bundle == NULL) {
     return fail(OSSC_ERROR_ARGUMENT, "No bundle was given; see ossc-run --help.");
   }
-  if (options->num_token_ids == 0) {
+  if (options->measure && options->num_token_ids > 0) {
+    return fail(OSSC_ERROR_ARGUMENT,
+                "--measure takes its tokens from commands; leave out --token-ids.");
+  }
+  if (options->num_token_ids == 0 && !options->measure) {
     return fail(OSSC_ERROR_ARGUMENT, "No prompt was given; give it with --token-ids.");
   }
   return OSSC_OK;

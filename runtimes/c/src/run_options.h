@@ -13,6 +13,7 @@ typedef struct run_options {
   ossc_sampler_options sampler;
   ossc_weights_mode weights_mode;
   bool json;
+  bool measure;
   bool help;
   bool version;
 } run_options;

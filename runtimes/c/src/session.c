@@ -295,6 +295,12 @@ ossc_status ossc_session_router_indices(const ossc_session* session, const int32
   return OSSC_OK;
 }
 
+ossc_status ossc_session_record_routing(ossc_session* session, bool on) {
+  if (session == NULL) return fail(OSSC_ERROR_ARGUMENT, "session is NULL; pass one.");
+  session->record_routing = on;
+  return OSSC_OK;
+}
+
 ossc_status ossc_session_record_times(ossc_session* session, bool on) {
   if (session == NULL) return fail(OSSC_ERROR_ARGUMENT, "session is NULL; pass one.");
   session->record_times = on;

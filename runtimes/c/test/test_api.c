@@ -66,6 +66,24 @@ static void prefill_continues_from_the_position(ossc_model* model) {
   ossc_session_destroy(session);
 }
 
+static void routing_can_be_recorded_from_some_call_on(ossc_model* model) {
+  const int32_t* indices = NULL;
+  size_t num_tokens = 0;
+  ossc_session* session = NULL;
+  CHECK(ossc_session_create(model, NULL, &session) == OSSC_OK);
+  CHECK(ossc_session_prefill(session, prompt, 3, NULL) == OSSC_OK);
+  CHECK(ossc_session_record_routing(session, true) == OSSC_OK);
+  CHECK(ossc_session_router_indices(session, &indices, &num_tokens) == OSSC_ERROR_ARGUMENT);
+  CHECK(ossc_session_prefill(session, prompt, 2, NULL) == OSSC_OK);
+  CHECK(ossc_session_router_indices(session, &indices, &num_tokens) == OSSC_OK);
+  CHECK(num_tokens == 2 && indices[0] == prompt[0] % 4);
+  CHECK(ossc_session_record_routing(session, false) == OSSC_OK);
+  CHECK(ossc_session_prefill(session, prompt, 2, NULL) == OSSC_OK);
+  CHECK(ossc_session_router_indices(session, &indices, &num_tokens) == OSSC_ERROR_ARGUMENT);
+  CHECK(ossc_session_record_routing(NULL, true) == OSSC_ERROR_ARGUMENT);
+  ossc_session_destroy(session);
+}
+
 static void routing_covers_every_token_of_the_call(ossc_model* model) {
   ossc_session* session = new_session(model, 1);
   const int32_t* indices = NULL;
@@ -309,6 +327,7 @@ int main(int argc, char** argv) {
   }
   prefill_continues_from_the_position(model);
   routing_covers_every_token_of_the_call(model);
+  routing_can_be_recorded_from_some_call_on(model);
   step_times_add_up_to_the_call(model);
   a_filled_session_stands_at_its_position(model);
   refused_tokens_change_nothing(model);
