@@ -1,0 +1,1 @@
+"""Profiling a bundle: where the time goes, what a machine allows, and whether it became slower."""

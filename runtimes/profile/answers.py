@@ -1,0 +1,265 @@
+"""What ``ossc-run --measure`` answers, checked: it may come from another machine.
+
+``docs/measuring.md`` is the specification. Every parser raises :class:`AnswerError`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Fields = Mapping[str, Any]
+
+
+class AnswerError(ValueError):
+    """An answer is not what the protocol says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hello:
+    """The line that comes unasked."""
+
+    protocol: int
+    load_s: float
+    """Opening the bundle and creating a session."""
+    threads: int
+    weights_bytes: int
+    state_bytes: int
+    arena_bytes: int
+    target: str
+
+    @classmethod
+    def parse(cls, fields: Fields) -> Self:
+        """Check the fields; others may be there."""
+        return cls(
+            protocol=integer(fields, "protocol"),
+            load_s=real(fields, "load_s"),
+            threads=integer(fields, "threads"),
+            weights_bytes=integer(fields, "weights_bytes"),
+            state_bytes=integer(fields, "state_bytes"),
+            arena_bytes=integer(fields, "arena_bytes"),
+            target=text(fields, "target"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallTimes:
+    """When the steps of one call ran; ns of the runner's clock."""
+
+    begin_ns: int
+    """When the first step began; each further one begins where the one before it ends."""
+    segment: NDArray[np.int64]
+    """``[n_steps]``: index into the plan's segments."""
+    step: NDArray[np.int64]
+    """``[n_steps]``: index into the segment's steps."""
+    num_tokens: NDArray[np.int64]
+    """``[n_steps]``: rows that the step ran for."""
+    ns: NDArray[np.int64]
+    """``[n_steps]``: how long it took."""
+    thread_ns: NDArray[np.int64]
+    """``[n_steps, threads, 2]``: when each thread began and ended its tasks; zeros: it had none."""
+
+    @classmethod
+    def parse(cls, fields: Any) -> Self:
+        """Check one object of ``times``."""
+        if not isinstance(fields, Mapping):
+            raise AnswerError("times is no object")
+        ns = integers(fields, "ns")
+        begin_ns = integer(fields, "begin_ns")
+        lists = {name: integers(fields, name) for name in ("segment", "step", "num_tokens")}
+        threads = integers(fields, "thread_ns")
+        if any(len(values) != len(ns) for values in lists.values()):
+            raise AnswerError("the lists of times have different lengths")
+        if not len(ns) or not len(threads) or len(threads) % (2 * len(ns)):
+            raise AnswerError("thread_ns does not have two numbers for each step and thread")
+        relative = threads.reshape(len(ns), -1, 2)
+        absolute = np.where(relative[:, :, 1:] == 0, 0, relative + begin_ns)
+        return cls(begin_ns=begin_ns, **lists, ns=ns, thread_ns=absolute)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrefillTiming:
+    """A prefill."""
+
+    seconds: float
+    argmax: int
+    """The likeliest next token."""
+    times: CallTimes | None
+    """None unless asked for."""
+    routing: NDArray[np.int32] | None
+    """``[layers with a router, n_tokens, experts_per_tok]``; None unless asked for."""
+
+    @classmethod
+    def parse(cls, fields: Fields, layers: int, n_tokens: int) -> Self:
+        """Check the fields; ``layers`` are those with a router."""
+        times, routing = fields.get("times"), fields.get("routing")
+        return cls(
+            seconds=real(fields, "seconds"),
+            argmax=integer(fields, "argmax"),
+            times=None if times is None else CallTimes.parse(times),
+            routing=None if routing is None else _routing(routing, layers, n_tokens),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeTiming:
+    """Tokens that were decoded one after the other; every field has one entry for each."""
+
+    seconds: tuple[float, ...]
+    argmax: tuple[int, ...]
+    times: tuple[CallTimes, ...] | None
+    """None unless asked for."""
+    routing: tuple[NDArray[np.int32], ...] | None
+    """Each ``[layers with a router, 1, experts_per_tok]``; None unless asked for."""
+
+    @classmethod
+    def parse(cls, fields: Fields, layers: int, n_tokens: int) -> Self:
+        """Check the fields; ``layers`` are those with a router."""
+        times = _entries(fields, "times", n_tokens) if "times" in fields else None
+        routing = _entries(fields, "routing", n_tokens) if "routing" in fields else None
+        return cls(
+            seconds=tuple(map(_real, _entries(fields, "seconds", n_tokens))),
+            argmax=tuple(map(_integer, _entries(fields, "argmax", n_tokens))),
+            times=None if times is None else tuple(map(CallTimes.parse, times)),
+            routing=None if routing is None else tuple(_routing(r, layers, 1) for r in routing),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessMemory:
+    """Memory of the runner's process."""
+
+    peak_rss_bytes: int
+    """Includes the mapped pages of ``weights.bin``."""
+    anonymous_bytes: int
+    peak_anonymous_bytes: int
+    """The largest that was seen after a command."""
+    mapped_bytes: int
+    """Pages of files that are in memory."""
+
+    @classmethod
+    def parse(cls, fields: Fields) -> Self:
+        """Check the fields."""
+        return cls(
+            peak_rss_bytes=integer(fields, "peak_rss_bytes"),
+            anonymous_bytes=integer(fields, "anonymous_bytes"),
+            peak_anonymous_bytes=integer(fields, "peak_anonymous_bytes"),
+            mapped_bytes=integer(fields, "mapped_bytes"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """One limit of the machine."""
+
+    value: float
+    """The best of several rounds, in the unit of the probe."""
+    spread: float
+    """How far the median round is from it, as a fraction of it."""
+
+    @classmethod
+    def parse(cls, fields: Fields) -> Self:
+        """Check the fields."""
+        return cls(value=real(fields, "value"), spread=real(fields, "spread"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """The machine, as its system describes it; empty or zero where it does not say."""
+
+    cpu_model: str
+    cpu_features: tuple[str, ...]
+    """In the names of /proc/cpuinfo."""
+    cpus: int
+    """That the process may use."""
+    governor: str
+    """Of the first CPU's frequency."""
+    mhz: float
+    """Of the first CPU, now."""
+    huge_pages: str
+    """Transparent ones: always, madvise or never."""
+    load_average: float
+    """Processes that ran or wanted to, in the last minute."""
+    memory_bytes: int
+    available_bytes: int
+    """Memory that programs can still have."""
+    kernel: str
+
+    @classmethod
+    def parse(cls, fields: Fields) -> Self:
+        """Check the fields."""
+        return cls(
+            cpu_model=text(fields, "cpu_model"),
+            cpu_features=tuple(text(fields, "cpu_features").split()),
+            cpus=integer(fields, "cpus"),
+            governor=text(fields, "governor"),
+            mhz=real(fields, "mhz"),
+            huge_pages=text(fields, "huge_pages"),
+            load_average=real(fields, "load_average"),
+            memory_bytes=integer(fields, "memory_bytes"),
+            available_bytes=integer(fields, "available_bytes"),
+            kernel=text(fields, "kernel"),
+        )
+
+
+def integer(fields: Fields, name: str) -> int:
+    """A field that is an integer."""
+    return _integer(fields.get(name))
+
+
+def real(fields: Fields, name: str) -> float:
+    """A field that is a number."""
+    return _real(fields.get(name))
+
+
+def text(fields: Fields, name: str) -> str:
+    """A field that is a text."""
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise AnswerError(f"{name} is no text")
+    return value
+
+
+def integers(fields: Fields, name: str) -> NDArray[np.int64]:
+    """A field that is a list of integers."""
+    return _integers(fields.get(name))
+
+
+def _integer(value: Any) -> int:
+    if type(value) is not int:
+        raise AnswerError("an integer is missing")
+    return value
+
+
+def _real(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise AnswerError("a number is missing")
+    return float(value)
+
+
+def _integers(values: Any) -> NDArray[np.int64]:
+    if not isinstance(values, list) or any(type(value) is not int for value in values):
+        raise AnswerError("a list of integers is missing")
+    try:
+        return np.array(values, np.int64)
+    except OverflowError as error:
+        raise AnswerError("an integer is too large") from error
+
+
+def _entries(fields: Fields, name: str, count: int) -> list[Any]:
+    values = fields.get(name)
+    if not isinstance(values, list) or len(values) != count:
+        raise AnswerError(f"{name} does not have one entry for each token")
+    return values
+
+
+def _routing(values: Any, layers: int, n_tokens: int) -> NDArray[np.int32]:
+    flat = _integers(values).astype(np.int32)
+    rows = layers * n_tokens
+    if not rows and not len(flat):
+        return np.empty((layers, n_tokens, 0), np.int32)
+    if not rows or len(flat) % rows:
+        raise AnswerError("routing does not have the same number of experts for each token")
+    return flat.reshape(layers, n_tokens, -1)
