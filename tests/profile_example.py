@@ -116,6 +116,20 @@ def example_profile(
     return replace(profile, **changes)
 
 
+def emulated_profile(**changes: Any) -> Profile:
+    """A profile without the limits of a machine, because none of its times is a machine's."""
+    profile = example_profile()
+    return replace(
+        profile,
+        place=PlaceNote(name="qemu:aarch64", emulated=True),
+        bundle=replace(profile.bundle, target="cpu:aarch64"),
+        roofline=None,
+        predicted=None,
+        kernels=tuple(replace(row, bound=None, of_bound=None) for row in profile.kernels),
+        **changes,
+    )
+
+
 _BUNDLE = BundleNote(
     path="gpt-oss-20b.x86-64-v3",
     manifest_sha256="3f" * 32,

@@ -12,6 +12,9 @@ INT8, MXFP4 = 34 / 32, 17 / 32
 """Bytes of a weight with its share of the scale."""
 
 F32_GOPS, INT8_GOPS, LAUNCH_NS = 152.0, 688.0, 950.0
+INT8_TERMS = 2
+"""Products that int8x2 needs for each that the model asks for."""
+
 READ_GB_PER_S = {2**16: 212.0, 2**20: 168.0, 2**24: 71.0, 2**28: 31.4}
 """By size of what is read."""
 
@@ -158,7 +161,7 @@ def _step(work: Work, label: str, layer: int, rows: int, position: int, slowed: 
     operations = work.operations * rows * keys
     working_set = 2**28 if work.weights else size  # weights and keys come from memory, not a cache
     bound, bound_us = _bound(size, operations, work.scheme, working_set)
-    efficiency = 0.43 if bound == "int8" else EFFICIENCY.get(work.operation, 0.33)
+    efficiency = 0.86 if bound == "int8" else EFFICIENCY.get(work.operation, 0.33)
     return Step(
         label=label,
         kernel=f"{work.operation}_{work.parameters}_{'n1' if rows == 1 else 'n'}",
@@ -181,7 +184,8 @@ def _bound(
     integers = scheme in ("mxfp4", "int8-g32")
     limits: dict[BoundName, float] = {
         "memory": size / (fits[0] if fits else READ_GB_PER_S[2**28]) / 1e3,
-        "int8" if integers else "f32": operations / (INT8_GOPS if integers else F32_GOPS) / 1e3,
+        "f32": 0 if integers else operations / F32_GOPS / 1e3,
+        "int8": INT8_TERMS * operations / INT8_GOPS / 1e3 if integers else 0,
         "launch": LAUNCH_NS / 1e3,
     }
     return max(limits.items(), key=lambda limit: limit[1])
