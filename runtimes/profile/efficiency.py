@@ -1,0 +1,108 @@
+"""How close each kind of kernel comes to the limits of a machine, as measured once.
+
+The table is ``targets/kernel_efficiency.toml``; ``tests/benchmarks/kernel_efficiency.py`` measures
+it. A prediction divides the limits of a call by these shares.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import ossc.targets
+from ossc.runtimes.kernel_cost import Call, KernelCost
+from ossc.targets.errors import TargetError, UnknownNameError
+
+TABLE = Path(ossc.targets.__file__).with_name("kernel_efficiency.toml")
+
+LEFT_OVER_TOKENS = 1.5
+"""Tokens that share a weight but fill no tile, on average over the lengths of a chunk: tiles are of
+four tokens, and the rest is computed one by one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Efficiency:
+    """Shares of a machine's limits that one kind of kernel reaches."""
+
+    operation: str
+    scheme: str | None
+    arithmetic: str
+
+    memory: float
+    """Of the read rate, when nothing else limits it."""
+
+    token: float
+    """Of the arithmetic, for one token whose weights are near."""
+
+    chunk: float
+    """Of the arithmetic, for tokens that fill tiles."""
+
+    def share(self, cost: KernelCost, call: Call) -> float:
+        """Return the share of the arithmetic that a call reaches, by how many tokens share weights.
+
+        Tokens that fill tiles go at the rate of a chunk, the others at that of one token.
+        """
+        sharing = _tokens_per_weight(cost, call)
+        single = min(1.0, LEFT_OVER_TOKENS / sharing)
+        return 1 / (single / self.token + (1 - single) / self.chunk)
+
+
+@dataclass(frozen=True)
+class Efficiencies:
+    """The kernels of one instruction set."""
+
+    isa: str
+    entries: Iterable[Efficiency]
+    _by_kind: dict[tuple[str, str | None, str], Efficiency] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        kinds = {(each.operation, each.scheme, each.arithmetic): each for each in self.entries}
+        object.__setattr__(self, "_by_kind", kinds)
+
+    def of(self, cost: KernelCost) -> Efficiency:
+        """Return the entry of a kernel.
+
+        Raises:
+            TargetError: This kind was never measured.
+        """
+        kind = (cost.operation, cost.scheme, cost.arithmetic)
+        if kind not in self._by_kind:
+            name = " ".join(part for part in kind if part)
+            raise TargetError(
+                f"The speed of {name} was never measured for {self.isa}, so nothing can be "
+                "predicted; run tests/benchmarks/kernel_efficiency.py."
+            )
+        return self._by_kind[kind]
+
+
+@cache
+def find_efficiencies(isa: str) -> Efficiencies:
+    """Return what was measured for an instruction set.
+
+    Raises:
+        UnknownNameError: Nothing was.
+    """
+    tables = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    if isa not in tables:
+        raise UnknownNameError("instruction set with measured kernels", isa, tables)
+    return Efficiencies(isa, [_entry(kernel) for kernel in tables[isa]["kernels"]])
+
+
+def _entry(fields: Mapping[str, Any]) -> Efficiency:
+    return Efficiency(
+        operation=fields["operation"],
+        scheme=fields.get("scheme"),
+        arithmetic=fields["arithmetic"],
+        memory=fields["memory"],
+        token=fields["token"],
+        chunk=fields["chunk"],
+    )
+
+
+def _tokens_per_weight(cost: KernelCost, call: Call) -> float:
+    """Return how many of a call's tokens meet the same weight; at least one."""
+    if not cost.experts:
+        return max(1, call.tokens)
+    return max(1, call.tokens * cost.experts_per_tok / call.experts) if call.experts else 1
