@@ -20,41 +20,57 @@
 
 #if defined(__x86_64__)
 
-typedef enum cpuid_register { EBX, ECX } cpuid_register;
+typedef enum cpuid_register { EAX, EBX, ECX } cpuid_register;
 
 typedef struct cpu_feature {
   const char* name;
-  uint32_t leaf;
+  uint32_t leaf, subleaf;
   cpuid_register place;
   int bit;
-  bool needs_ymm; /* registers that the operating system has to save */
+  uint32_t registers; /* that the operating system has to save: bits of XCR0 */
 } cpu_feature;
+
+#define YMM 0x06u
+#define ZMM 0xe6u
 
 /* Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E. */
 static const cpu_feature known_features[] = {
-    {"pni", 1, ECX, 0, false},          {"ssse3", 1, ECX, 9, false},
-    {"fma", 1, ECX, 12, true},          {"cx16", 1, ECX, 13, false},
-    {"sse4_1", 1, ECX, 19, false},      {"sse4_2", 1, ECX, 20, false},
-    {"movbe", 1, ECX, 22, false},       {"popcnt", 1, ECX, 23, false},
-    {"avx", 1, ECX, 28, true},          {"f16c", 1, ECX, 29, true},
-    {"bmi1", 7, EBX, 3, false},         {"avx2", 7, EBX, 5, true},
-    {"bmi2", 7, EBX, 8, false},         {"lahf_lm", 0x80000001, ECX, 0, false},
-    {"abm", 0x80000001, ECX, 5, false},
+    {"pni", 1, 0, ECX, 0, 0},
+    {"ssse3", 1, 0, ECX, 9, 0},
+    {"fma", 1, 0, ECX, 12, YMM},
+    {"cx16", 1, 0, ECX, 13, 0},
+    {"sse4_1", 1, 0, ECX, 19, 0},
+    {"sse4_2", 1, 0, ECX, 20, 0},
+    {"movbe", 1, 0, ECX, 22, 0},
+    {"popcnt", 1, 0, ECX, 23, 0},
+    {"avx", 1, 0, ECX, 28, YMM},
+    {"f16c", 1, 0, ECX, 29, YMM},
+    {"bmi1", 7, 0, EBX, 3, 0},
+    {"avx2", 7, 0, EBX, 5, YMM},
+    {"bmi2", 7, 0, EBX, 8, 0},
+    {"avx512f", 7, 0, EBX, 16, ZMM},
+    {"avx512_vnni", 7, 0, ECX, 11, ZMM},
+    {"avx_vnni", 7, 1, EAX, 4, YMM},
+    {"lahf_lm", 0x80000001, 0, ECX, 0, 0},
+    {"abm", 0x80000001, 0, ECX, 5, 0},
 };
 
-/* Whether the operating system saves the YMM registers: OSXSAVE, then XCR0. */
-static bool saves_ymm(void) {
+/* Whether the operating system saves the registers: OSXSAVE, then XCR0. */
+static bool saves(uint32_t registers) {
   uint32_t eax, ebx, ecx, edx, low, high;
   if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & (1u << 27)) == 0) return false;
   __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  return (low & 6) == 6;
+  return (low & registers) == registers;
 }
 
 static bool has_feature(const cpu_feature* feature) {
-  uint32_t eax, ebx, ecx, edx;
-  if (!__get_cpuid_count(feature->leaf, 0, &eax, &ebx, &ecx, &edx)) return false;
-  uint32_t value = feature->place == EBX ? ebx : ecx;
-  return (value >> feature->bit & 1) != 0 && (!feature->needs_ymm || saves_ymm());
+  uint32_t values[3], edx;
+  if (!__get_cpuid_count(feature->leaf, feature->subleaf, &values[EAX], &values[EBX], &values[ECX],
+                         &edx)) {
+    return false;
+  }
+  bool has = (values[feature->place] >> feature->bit & 1) != 0;
+  return has && (feature->registers == 0 || saves(feature->registers));
 }
 
 #else
@@ -75,7 +91,7 @@ static bool has_feature(const cpu_feature* feature) {
 
 #endif
 
-static bool has_named_feature(const char* name) {
+bool cpu_has(const char* name) {
   for (size_t i = 0; i < sizeof(known_features) / sizeof(known_features[0]); ++i) {
     if (strcmp(known_features[i].name, name) == 0) return has_feature(&known_features[i]);
   }
@@ -89,7 +105,7 @@ ossc_status cpu_check(const char* arch, const json_value* features) {
                 arch);
   }
   for (const json_value* feature = features->first; feature != NULL; feature = feature->next) {
-    if (!has_named_feature(feature->text)) {
+    if (!cpu_has(feature->text)) {
       return fail(OSSC_ERROR_MACHINE,
                   "The bundle needs a CPU with %.32s, which this one lacks; compile the model for "
                   "a target that this machine can run (see `ossc targets`).",

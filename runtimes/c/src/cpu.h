@@ -8,6 +8,10 @@
  * quota pays for. At least 1. */
 int32_t cpu_count(void);
 
+/* Whether the CPU has a feature, in the names of /proc/cpuinfo; false for one that is not known
+ * here. */
+bool cpu_has(const char* name);
+
 /* Refuses a machine of another architecture, or without one of the features.
  * features: an array of texts, in the names of /proc/cpuinfo. */
 ossc_status cpu_check(const char* arch, const json_value* features);

@@ -5,7 +5,10 @@
 
 #include "command_line.h"
 #include "error.h"
+#include "machine.h"
 #include "parse.h"
+#include "probes.h"
+#include "thread_pool.h"
 
 ossc_status measurement_start_session(measurement* m, int32_t threads) {
   call_setting* s = &m->setting;
@@ -209,6 +212,31 @@ static ossc_status answer_memory(measurement* m, char* rest, FILE* answer) {
   return OSSC_OK;
 }
 
+static ossc_status answer_machine(measurement* m, char* rest, FILE* answer) {
+  (void)m;
+  ossc_status status = check_end(rest);
+  if (status == OSSC_OK) machine_describe(answer);
+  return status;
+}
+
+static ossc_status answer_probe(measurement* m, char* rest, FILE* answer) {
+  (void)m;
+  int64_t threads, size_bytes = 0;
+  probe_result result;
+  const char* name = command_line_word(&rest);
+  ossc_status status = parse_integer("The number of threads", command_line_word(&rest), 1,
+                                     THREAD_POOL_MAX_THREADS, &threads);
+  const char* size = command_line_word(&rest);
+  if (status == OSSC_OK && *size != '\0') {
+    status = parse_integer("The size", size, 1, PROBE_MAX_BYTES, &size_bytes);
+  }
+  if (status == OSSC_OK) status = check_end(rest);
+  if (status == OSSC_OK) status = probe_run(name, (int32_t)threads, size_bytes, &result);
+  if (status != OSSC_OK) return status;
+  fprintf(answer, "{\"value\":%.6g,\"spread\":%.6g}", result.value, result.spread);
+  return OSSC_OK;
+}
+
 typedef struct command {
   const char* name;
   ossc_status (*answer)(measurement* m, char* rest, FILE* answer);
@@ -217,7 +245,8 @@ typedef struct command {
 static const command commands[] = {
     {"threads", answer_threads}, {"reset", answer_reset},     {"fill", answer_fill},
     {"times", answer_times},     {"routing", answer_routing}, {"prefill", answer_prefill},
-    {"decode", answer_decode},   {"memory", answer_memory},
+    {"decode", answer_decode},   {"memory", answer_memory},   {"machine", answer_machine},
+    {"probe", answer_probe},
 };
 
 ossc_status measure_command(measurement* m, char* line, FILE* answer) {
