@@ -40,9 +40,7 @@ def read_profile(path: Path) -> Profile:
             f"{path} cannot be read ({error.strerror}); give a file of ossc profile --format json."
         ) from error
     except ValueError as error:
-        raise UsageError(
-            f"{path} {error}; give a file of ossc profile --format json."
-        ) from error
+        raise UsageError(f"{path} {error}; give a file of ossc profile --format json.") from error
     return from_fields(fields, str(path))
 
 

@@ -1,3 +1,5 @@
+"""What a profile runs."""
+
 import pytest
 
 from ossc.runtimes.profile.workload import Tokens, Workload, workload_tokens

@@ -1,0 +1,180 @@
+"""From a finished measurement to its profile."""
+
+import hashlib
+from datetime import UTC, datetime
+
+import numpy as np
+
+from ossc.runtimes.bundle import Bundle
+from ossc.runtimes.manifest import MANIFEST_NAME
+from ossc.runtimes.profile.aggregate import (
+    Bundled,
+    TimedCall,
+    coverage,
+    expert_use,
+    kernel_times,
+    layer_times,
+    timeline,
+    typical_calls,
+)
+from ossc.runtimes.profile.latency import Latency
+from ossc.runtimes.profile.measurement import Measurement
+from ossc.runtimes.profile.places import Place
+from ossc.runtimes.profile.prediction_report import predict_workload
+from ossc.runtimes.profile.profile import (
+    BundleNote,
+    DecodeTimes,
+    Instrumentation,
+    MachineNote,
+    Memory,
+    PlaceNote,
+    Predicted,
+    PrefillTimes,
+    Profile,
+    Workload,
+)
+from ossc.runtimes.profile.roofline import Roofline
+
+
+def make_profile(
+    bundle: Bundle, place: Place, measured: Measurement, roofline: Roofline | None
+) -> Profile:
+    """Sum up what a bundle's measurement gave; a roofline of None says that it was emulated."""
+    workload = measured.workload
+    bundled = Bundled(plan=bundle.plan, costs=bundle.manifest.kernels)
+    prefills = measured.prefill[workload.prompt_tokens[0]].calls
+    decodes = measured.decode[workload.depths[0]].calls
+    typical = {"prefill": typical_calls(prefills), "decode": typical_calls(decodes)}
+    return Profile(
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        bundle=_bundle_note(bundle),
+        place=PlaceNote(name=place.name, emulated=place.emulated),
+        machine=_machine_note(measured),
+        workload=_workload_note(measured),
+        start=measured.start,
+        prefill=_prefill_times(measured),
+        decode=_decode_times(measured),
+        memory=Memory(
+            peak_rss_bytes=measured.memory.peak_rss_bytes,
+            peak_anonymous_bytes=measured.memory.peak_anonymous_bytes,
+            mapped_bytes=measured.memory.mapped_bytes,
+            kv_bytes=bundle.manifest.memory.kv_bytes,
+        ),
+        instrumentation=_instrumentation(measured, decodes),
+        roofline=roofline,
+        predicted=_predicted(bundle, measured, roofline),
+        kernels=(
+            *kernel_times("decode", bundled, typical["decode"], roofline),
+            *kernel_times("prefill", bundled, typical["prefill"], roofline),
+        ),
+        layers=(
+            *layer_times("decode", bundled, typical["decode"]),
+            *layer_times("prefill", bundled, typical["prefill"]),
+        ),
+        experts=expert_use(bundled, prefills, decodes),
+        timeline=timeline(bundled, _median_call(decodes)),
+    )
+
+
+def _median_call(calls: list[TimedCall]) -> TimedCall:
+    return sorted(calls, key=lambda call: call.seconds)[len(calls) // 2]
+
+
+def _instrumentation(measured: Measurement, decodes: list[TimedCall]) -> Instrumentation:
+    samples = measured.decode[measured.workload.depths[0]]
+    plain, timed = np.median(samples.plain_ms), np.median(samples.timed_ms)
+    return Instrumentation(overhead=float(timed / plain - 1), coverage=coverage(decodes))
+
+
+def _prefill_times(measured: Measurement) -> tuple[PrefillTimes, ...]:
+    first = measured.workload.prompt_tokens[0]
+    rows = [(count, measured.threads, samples) for count, samples in measured.prefill.items()]
+    rows += [(first, threads, samples) for threads, samples in measured.prefill_scaling.items()]
+    return tuple(
+        PrefillTimes(
+            tokens=count,
+            threads=threads,
+            latency=(latency := Latency.of(samples.plain_ms)),
+            tokens_per_s=1e3 * count / latency.p50_ms,
+        )
+        for count, threads, samples in rows
+    )
+
+
+def _decode_times(measured: Measurement) -> tuple[DecodeTimes, ...]:
+    first = measured.workload.depths[0]
+    rows = [(depth, measured.threads, samples) for depth, samples in measured.decode.items()]
+    rows += [(first, threads, samples) for threads, samples in measured.decode_scaling.items()]
+    return tuple(
+        DecodeTimes(
+            depth=depth,
+            threads=threads,
+            latency=(latency := Latency.of(samples.plain_ms)),
+            tokens_per_s=1e3 / latency.p50_ms,
+        )
+        for depth, threads, samples in rows
+    )
+
+
+def _predicted(
+    bundle: Bundle, measured: Measurement, roofline: Roofline | None
+) -> Predicted | None:
+    if roofline is None:
+        return None
+    report = predict_workload(bundle, measured.workload, roofline)
+    return Predicted(
+        decode_ms={one.depth: one.decode_ms for one in report.decodes},
+        prefill_tokens_per_s={
+            one.prompt_tokens: one.prefill_tokens_per_s for one in report.prefills
+        },
+    )
+
+
+def _workload_note(measured: Measurement) -> Workload:
+    workload = measured.workload
+    return Workload(
+        prompt_tokens=workload.prompt_tokens,
+        depths=workload.depths,
+        new_tokens=workload.new_tokens,
+        repeats=workload.repeats,
+        threads=measured.threads,
+        thread_scaling=tuple(measured.decode_scaling),
+        weights=workload.weights,
+        kv="f32",
+        tokens="text" if workload.token_ids else "random",
+    )
+
+
+def _bundle_note(bundle: Bundle) -> BundleNote:
+    manifest, model = bundle.manifest, bundle.manifest.model
+    digest = hashlib.sha256((bundle.path / MANIFEST_NAME).read_bytes()).hexdigest()
+    return BundleNote(
+        path=str(bundle.path),
+        manifest_sha256=digest,
+        ossc_version=manifest.ossc_version,
+        target=manifest.target.name,
+        preset=manifest.quantization.preset,
+        model_type=str(model["model_type"]),
+        num_layers=int(model["num_hidden_layers"]),
+        num_experts=int(model["num_local_experts"]),
+        num_experts_per_tok=int(model["num_experts_per_tok"]),
+        context=manifest.context,
+        weights_bytes=manifest.memory.weights_bytes,
+    )
+
+
+def _machine_note(measured: Measurement) -> MachineNote:
+    machine = measured.machine
+    return MachineNote(
+        cpu_model=machine.cpu_model,
+        cpus=machine.cpus,
+        cpu_features=machine.cpu_features,
+        governor=machine.governor,
+        mhz=machine.mhz,
+        huge_pages=machine.huge_pages,
+        kernel=machine.kernel,
+        memory_bytes=machine.memory_bytes,
+        available_bytes=machine.available_bytes,
+        load_before=machine.load_average,
+        load_after=measured.load_after,
+    )
