@@ -256,10 +256,11 @@ def _entries(fields: Fields, name: str, count: int) -> list[Any]:
 
 
 def _routing(values: Any, layers: int, n_tokens: int) -> NDArray[np.int32]:
-    flat = _integers(values).astype(np.int32)
-    rows = layers * n_tokens
-    if not rows and not len(flat):
+    flat, rows = _integers(values), layers * n_tokens
+    if not rows:
         return np.empty((layers, n_tokens, 0), np.int32)
-    if not rows or len(flat) % rows:
+    if not len(flat) or len(flat) % rows:
         raise AnswerError("routing does not have the same number of experts for each token")
-    return flat.reshape(layers, n_tokens, -1)
+    if flat.min() < 0 or flat.max() > np.iinfo(np.int32).max:
+        raise AnswerError("routing has a number that is no expert")
+    return flat.astype(np.int32).reshape(layers, n_tokens, -1)
