@@ -64,8 +64,8 @@ def make_profile(
         roofline=roofline,
         predicted=_predicted(bundle, measured, roofline),
         kernels=(
-            *kernel_times("decode", bundled, typical["decode"], roofline),
-            *kernel_times("prefill", bundled, typical["prefill"], roofline),
+            *kernel_times("decode", bundled, decodes, roofline),
+            *kernel_times("prefill", bundled, prefills, roofline),
         ),
         layers=(
             *layer_times("decode", bundled, typical["decode"]),
@@ -82,8 +82,11 @@ def _median_call(calls: list[TimedCall]) -> TimedCall:
 
 def _instrumentation(measured: Measurement, decodes: list[TimedCall]) -> Instrumentation:
     samples = measured.decode[measured.workload.depths[0]]
-    plain, timed = np.median(samples.plain_ms), np.median(samples.timed_ms)
-    return Instrumentation(overhead=float(timed / plain - 1), coverage=coverage(decodes))
+    shape = measured.workload.repeats, measured.workload.new_tokens
+    plain, timed = (
+        np.median(np.reshape(ms, shape), axis=1) for ms in (samples.plain_ms, samples.timed_ms)
+    )
+    return Instrumentation(overhead=float(np.median(timed / plain) - 1), coverage=coverage(decodes))
 
 
 def _prefill_times(measured: Measurement) -> tuple[PrefillTimes, ...]:

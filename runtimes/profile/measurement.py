@@ -86,9 +86,9 @@ class Measurement:
         self.runner.decode(self._tokens.take(position, WARM_UP_TOKENS))
 
     def _repeat(self, measure: Callable[[bool], None]) -> None:
-        for _ in range(self.workload.repeats):
-            measure(False)
-            measure(True)
+        for repeat in range(self.workload.repeats):
+            for timed in (False, True) if repeat % 2 == 0 else (True, False):
+                measure(timed)
 
     def _prefill(self, count: int, samples: Samples, timed: bool) -> None:
         self._observe(timed)
