@@ -66,7 +66,7 @@ def example_profile(
         seed: Of the noise and of the routing.
         changes: Fields to replace.
     """
-    rng = np.random.default_rng(seed)
+    rng, noise = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     token = list(call_steps(1, DEPTH, head=True, slowed=slowed or {}))
     prompt = [
         step
@@ -108,7 +108,7 @@ def example_profile(
             decode_ms={DEPTH: token_ms * 0.95, 0: token_ms * 0.93},
             prefill_tokens_per_s={512: 512 / prompt_ms * 1080, 128: 128 / prompt_ms * 4300},
         ),
-        kernels=(*_kernels("decode", token), *_kernels("prefill", prompt)),
+        kernels=(*_kernels(noise, "decode", token), *_kernels(noise, "prefill", prompt)),
         layers=(*_layers("decode", token), *_layers("prefill", prompt)),
         experts=tuple(_experts(rng, layer, experts_ms / LAYERS) for layer in range(LAYERS)),
         timeline=tuple(_timeline(rng, token)),
@@ -194,17 +194,21 @@ def _latency(rng: np.random.Generator, ms: float, count: int) -> Latency:
     return Latency.of((ms * (1 + factors - np.median(factors))).tolist())
 
 
-def _kernels(phase: PhaseName, steps: Sequence[Step]) -> list[KernelTimes]:
+def _kernels(
+    rng: np.random.Generator, phase: PhaseName, steps: Sequence[Step]
+) -> list[KernelTimes]:
     groups: dict[str, list[Step]] = defaultdict(list)
     for step in steps:
         groups[step.kernel].append(step)
     total = sum(step.us for step in steps)
     return sorted(
-        (_kernel(phase, group, total) for group in groups.values()), key=lambda row: -row.ms
+        (_kernel(rng, phase, group, total) for group in groups.values()), key=lambda row: -row.ms
     )
 
 
-def _kernel(phase: PhaseName, steps: list[Step], total_us: float) -> KernelTimes:
+def _kernel(
+    rng: np.random.Generator, phase: PhaseName, steps: list[Step], total_us: float
+) -> KernelTimes:
     us = sum(step.us for step in steps)
     size = sum(step.bytes for step in steps)
     operations = sum(step.operations for step in steps)
@@ -223,6 +227,7 @@ def _kernel(phase: PhaseName, steps: list[Step], total_us: float) -> KernelTimes
         bound=steps[0].bound,
         of_bound=sum(step.bound_us for step in steps) / us,
         waiting=0.03 if steps[0].scheme else 0.31,
+        samples_ms=_latency(rng, us / 1000, TOKENS if phase == "decode" else 5).samples_ms,
     )
 
 

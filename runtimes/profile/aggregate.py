@@ -1,7 +1,7 @@
 """From the times of steps to those of kernels, layers and experts."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -93,7 +93,9 @@ def _chosen(call: TimedCall, row: int | None, first: int, tokens: int) -> NDArra
 
 def typical_calls(calls: Sequence[TimedCall]) -> list[TimedCall]:
     """Return the calls whose wall time lies between the quartiles: their mean is no outlier's."""
-    low, high = np.percentile([call.seconds for call in calls], [25, 75])
+    seconds = [call.seconds for call in calls]
+    low = np.percentile(seconds, 25, method="lower")  # of few calls, some lie there in any case
+    high = np.percentile(seconds, 75, method="higher")
     return [call for call in calls if low <= call.seconds <= high]
 
 
@@ -128,10 +130,12 @@ class _Sum:
 
 
 def kernel_times(
-    phase: PhaseName, bundled: Bundled, calls: Sequence[TimedCall], roofline: Roofline | None
+    phase: PhaseName, bundled: Bundled, measured: Sequence[TimedCall], roofline: Roofline | None
 ) -> tuple[KernelTimes, ...]:
-    """Sum the steps of some calls by kernel, for one call, the longest first."""
+    """Sum the steps of the typical calls by kernel, for one call, the longest first."""
     sums: dict[str, _Sum] = defaultdict(_Sum)
+    samples = _kernel_samples(bundled, measured)
+    calls = typical_calls(measured)
     for call in calls:
         executions = list(bundled.executions(call))
         streamed = sum(one.cost.bytes.streamed(one.call) for one in executions)
@@ -157,10 +161,23 @@ def kernel_times(
             bound=entry.longest_bound(),
             of_bound=_per_ns(entry.bound_ns, entry.ns) if roofline else None,
             waiting=_per_ns(entry.waiting_ns, entry.thread_ns),
+            samples_ms=tuple(samples[kernel]),
         )
         for kernel, entry in sums.items()
     ]
     return tuple(sorted(rows, key=lambda row: -row.ms))
+
+
+def _kernel_samples(bundled: Bundled, calls: Sequence[TimedCall]) -> dict[str, list[float]]:
+    """Return the time of each kernel in each call, in ms."""
+    samples: dict[str, list[float]] = defaultdict(list)
+    for call in calls:
+        ns: Counter[str] = Counter()
+        for execution in bundled.executions(call):
+            ns[execution.step.kernel] += execution.ns
+        for kernel, total in ns.items():
+            samples[kernel].append(total / 1e6)
+    return samples
 
 
 def layer_times(

@@ -173,6 +173,8 @@ class KernelTimes:
     """The time that this limit alone would take, over the time taken; None when emulated."""
     waiting: float
     """Share of the threads' time in which a thread had no task."""
+    samples_ms: tuple[float, ...]
+    """Of all calls together, in each token or prompt, in the order in which they were measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
