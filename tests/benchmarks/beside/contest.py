@@ -1,0 +1,60 @@
+"""All modes of both sides, in turn, round after round."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.beside.process import Side
+from benchmarks.beside.rows import Hooks, Measurement, Row, Sample, SessionSize
+
+Samples = dict[str, dict[str, list[Sample]]]
+"""Of one side: by row and mode, one for each round."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contest:
+    """What is measured, how often and with which programs."""
+
+    ours: Mapping[str, Side]
+    """By mode."""
+
+    theirs: Mapping[str, Side]
+    rows: Sequence[Row]
+    rounds: int
+    hooks: Hooks
+    size: SessionSize
+
+    def run(self, report: Callable[[str], None]) -> tuple[Samples, Samples]:
+        """Measure: one mode of ours, one of theirs, the next of ours, and so on.
+
+        Args:
+            report: Called with a line for each measurement.
+
+        Returns:
+            Our samples, and the peer's.
+
+        Raises:
+            MeasurementError: A program failed.
+        """
+        ours: Samples = {row.key: {} for row in self.rows}
+        theirs: Samples = {row.key: {} for row in self.rows}
+        for number in range(self.rounds):
+            for samples, mode, side in self._turns(ours, theirs):
+                measured = self._measure(side, number)
+                for key, sample in measured.items():
+                    samples[key].setdefault(mode, []).append(sample)
+                values = " ".join(f"{key}={s.value:.4g}" for key, s in measured.items())
+                report(f"round {number + 1}, {side.name}: {values}")
+        return ours, theirs
+
+    def _turns(self, ours: Samples, theirs: Samples) -> list[tuple[Samples, str, Side]]:
+        sides = ((ours, self.ours), (theirs, self.theirs))
+        turns = [
+            (index, number, samples, mode)
+            for number, (samples, modes) in enumerate(sides)
+            for index, mode in enumerate(modes)
+        ]
+        turns.sort(key=lambda turn: turn[:2])
+        return [(samples, mode, sides[number][1][mode]) for _, number, samples, mode in turns]
+
+    def _measure(self, side: Side, seed: int) -> dict[str, Sample]:
+        return Measurement(side, self.rows, self.hooks, self.size).run(seed)

@@ -1,0 +1,225 @@
+"""What is measured of one side while its program runs, and in which order."""
+
+import random
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.beside.noise import others_share, read_cpu_time
+from benchmarks.beside.process import (
+    Process,
+    Side,
+    drop_from_page_cache,
+    read_into_page_cache,
+)
+
+Kind = Literal["start", "decode", "prefill", "memory"]
+
+START_TOKENS = 8
+WARM_UP_TOKENS = 8
+
+DECODE_TOKENS = 24
+"""Fewest tokens whose median counts."""
+
+MEASURED_S = 0.4
+"""Shortest time that is measured; small models do more tokens, or the same ones again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table."""
+
+    key: str
+    title: str
+    kind: Kind
+    threads: int
+    amount: int = 0
+    """Tokens of the prompt; for decoding, the position that it starts from."""
+
+    @property
+    def more_is_better(self) -> bool:
+        """Rates are tokens a second; starts are seconds, memory is bytes."""
+        return self.kind in ("decode", "prefill")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One measurement of one row."""
+
+    value: float
+    others: float
+    """Part of the CPUs' time that other processes took meanwhile."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionSize:
+    """What token ids and positions are allowed."""
+
+    vocab_size: int
+    context: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """Shell commands around every measurement, such as to let other work pause."""
+
+    before: str | None = None
+    after: str | None = None
+
+    @contextmanager
+    def around(self) -> Iterator[None]:
+        """Run one command, the body, and the other command.
+
+        Raises:
+            CalledProcessError: A command failed.
+        """
+        if self.before:
+            subprocess.run(self.before, shell=True, check=True)
+        try:
+            yield
+        finally:
+            if self.after:
+                subprocess.run(self.after, shell=True, check=True)
+
+
+def all_rows(threads: int, context: int) -> list[Row]:
+    """List the rows that a session of ``context`` positions can do, in the order of measuring."""
+    rows = [
+        Row(key="start_cold", title="start, cold", kind="start", threads=threads),
+        Row(key="start_warm", title="start, warm", kind="start", threads=threads),
+        Row(key="decode", title="decode", kind="decode", threads=threads),
+        *(
+            Row(key=f"prefill_{n}", title=f"prefill {n}", kind="prefill", threads=threads, amount=n)
+            for n in (128, 512, 2048)
+        ),
+        Row(key="anonymous", title="peak anonymous", kind="memory", threads=threads),
+        Row(key="mapped", title="mapped", kind="memory", threads=threads),
+        *(
+            Row(
+                key=f"decode_at_{n}",
+                title=f"decode at {n}",
+                kind="decode",
+                threads=threads,
+                amount=n,
+            )
+            for n in (4096, 16384)
+        ),
+        Row(key="decode_1_thread", title="decode, 1 thread", kind="decode", threads=1),
+    ]
+    return [row for row in rows if row.amount + DECODE_TOKENS * (row.kind == "decode") <= context]
+
+
+class Measurement:
+    """One round of one side."""
+
+    def __init__(self, side: Side, rows: Sequence[Row], hooks: Hooks, size: SessionSize) -> None:
+        """Prepare; nothing runs."""
+        self._side, self._hooks, self._size = side, hooks, size
+        self._rows = {row.key: row for row in rows}
+        self._seed = 0
+        self.samples: dict[str, Sample] = {}
+
+    def run(self, seed: int) -> dict[str, Sample]:
+        """Start the program and measure every row.
+
+        Args:
+            seed: Of the token ids; the same on both sides of a round.
+
+        Returns:
+            By the row's key.
+
+        Raises:
+            MeasurementError: The program failed.
+        """
+        self._seed = seed
+        if "start_cold" in self._rows:
+            drop_from_page_cache(self._side.weights)
+            with self._started("start_cold"):
+                pass
+        read_into_page_cache(self._side.weights)
+        with self._started("start_warm") as process:
+            self._measure_running(process)
+        return self.samples
+
+    @contextmanager
+    def _started(self, key: str) -> Iterator[Process]:
+        ids = self._ids(key, START_TOKENS)
+        with self._hooks.around():
+            begin = read_cpu_time()
+            process = Process(self._side)
+            process.ask("prefill", ids)
+            seconds = (time.monotonic_ns() - process.begun_ns) / 1e9 - process.interpreter_s
+            others = others_share(begin, read_cpu_time(process.pid))
+        if key in self._rows:
+            self.samples[key] = Sample(value=seconds, others=others)
+        with process:
+            yield process
+
+    def _measure_running(self, process: Process) -> None:
+        for row in self._rows.values():
+            if row.kind == "prefill":
+                self._prefill(process, row)
+            elif row.kind == "decode":
+                self._decode(process, row)
+            elif row.kind == "memory":
+                self.samples[row.key] = Sample(value=memory_bytes(process, row.key), others=0.0)
+
+    def _prefill(self, process: Process, row: Row) -> None:
+        ids = self._ids(row.key, row.amount)
+
+        def run() -> float:
+            process.ask("reset")
+            return float(process.ask("prefill", ids)["seconds"])
+
+        def measure() -> float:
+            seconds = [run()]
+            seconds += [run() for _ in range(int(MEASURED_S / seconds[0]))]
+            return row.amount / statistics.median(seconds)
+
+        self._time(process, row.key, measure)
+
+    def _decode(self, process: Process, row: Row) -> None:
+        if row.threads == 1:
+            process.ask("threads", [1])
+        stand_at(process, row.amount)
+        ids = self._ids(row.key, WARM_UP_TOKENS)
+        seconds = statistics.median(process.ask("decode", ids)["seconds"])
+        room = self._size.context - row.amount - WARM_UP_TOKENS
+        ids = self._ids(row.key, min(room, max(DECODE_TOKENS, int(MEASURED_S / seconds))))
+        self._time(
+            process,
+            row.key,
+            lambda: 1 / statistics.median(process.ask("decode", ids)["seconds"]),
+        )
+
+    def _time(self, process: Process, key: str, action: Callable[[], float]) -> None:
+        with self._hooks.around():
+            begin = read_cpu_time(process.pid)
+            value = action()
+            others = others_share(begin, read_cpu_time(process.pid))
+        self.samples[key] = Sample(value=value, others=others)
+
+    def _ids(self, key: str, count: int) -> list[int]:
+        """Random tokens; the same on both sides, as far as both need so many."""
+        numbers = random.Random(f"{self._seed} {key}")
+        return [numbers.randrange(self._size.vocab_size) for _ in range(count)]
+
+
+def stand_at(process: Process, position: int) -> None:
+    """Go to a position: an empty context, or one that is filled without running tokens."""
+    if position:
+        process.ask("fill", [position])
+    else:
+        process.ask("reset")
+
+
+def memory_bytes(process: Process, key: str) -> float:
+    """Return the anonymous or the mapped bytes of a process; its interpreter's stay out."""
+    memory = process.ask("memory")
+    if key == "mapped":
+        return float(memory["mapped_bytes"])
+    return float(memory["peak_anonymous_bytes"] - process.hello.get("interpreter_bytes", 0))

@@ -1,0 +1,95 @@
+"""The table of a comparison, and which mode of a side counts as its best."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.beside.noise import Comparison, Figure, compare
+from benchmarks.beside.rows import Row, Sample
+
+Modes = Mapping[str, Sequence[Sample]]
+"""One row's samples of one side: by mode, one for each round."""
+
+HEADER = "| | ossc | of limit | llama.cpp | of limit | ratio | |\n|---|---|---|---|---|---|---|"
+
+GB = 1e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One side's best mode in one row."""
+
+    mode: str
+    figure: Figure
+    limit_percent: float | None
+    """How much of the machine's limit it reaches; None where no limit is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One row with both sides."""
+
+    row: Row
+    ours: Result
+    theirs: Result
+    comparison: Comparison
+
+
+def best_mode(row: Row, modes: Modes) -> str:
+    """Return the mode whose median is the best; of memory, the first: weights of mapped pages."""
+    if row.kind == "memory":
+        return next(iter(modes))
+    medians = {
+        mode: Figure.of([sample.value for sample in samples]).median
+        for mode, samples in modes.items()
+    }
+    return (max if row.more_is_better else min)(medians, key=lambda mode: medians[mode])
+
+
+def make_line(row: Row, ours: Modes, theirs: Modes, limits: Mapping[str, float]) -> Line:
+    """Compare both sides' best modes.
+
+    Args:
+        row: What was measured.
+        ours: Our samples.
+        theirs: The peer's.
+        limits: By mode, of either side, the rate that the machine would allow.
+    """
+    modes = best_mode(row, ours), best_mode(row, theirs)
+    samples = ours[modes[0]], theirs[modes[1]]
+    values = [[sample.value for sample in side] for side in samples]
+    results = [
+        _result(mode, side_values, limits) for mode, side_values in zip(modes, values, strict=True)
+    ]
+    others = [sample.others for side in samples for sample in side]
+    comparison = compare(*values, others, more_is_better=row.more_is_better)
+    return Line(row=row, ours=results[0], theirs=results[1], comparison=comparison)
+
+
+def _result(mode: str, values: Sequence[float], limits: Mapping[str, float]) -> Result:
+    figure = Figure.of(values)
+    percent = 100 * figure.median / limits[mode] if mode in limits else None
+    return Result(mode=mode, figure=figure, limit_percent=percent)
+
+
+def format_table(lines: Sequence[Line]) -> str:
+    """Return Markdown; a line without a verdict says why."""
+    return "\n".join([HEADER, *map(_format_line, lines)])
+
+
+def _format_line(line: Line) -> str:
+    cells = [line.row.title]
+    for result in (line.ours, line.theirs):
+        percent = "" if result.limit_percent is None else f"{result.limit_percent:.0f} %"
+        cells += [f"{_format_figure(line.row, result.figure)}, {result.mode}", percent]
+    ratio = line.comparison.ratio
+    cells.append(f"{ratio.median:.2f}× ({ratio.least:.2f}–{ratio.most:.2f})")
+    reasons = line.comparison.reasons
+    cells.append(f"no verdict: {'; '.join(reasons)}" if reasons else "")
+    return f"| {' | '.join(cells)} |"
+
+
+def _format_figure(row: Row, figure: Figure) -> str:
+    if row.kind == "memory":
+        return f"{figure.median / GB:.2f} GB"
+    unit = "tok/s" if row.more_is_better else "s"
+    return f"{figure.median:.2f} {unit} ±{figure.spread / 2:.0%}"
