@@ -44,8 +44,7 @@ class Efficiency:
 
         Tokens that fill tiles go at the rate of a chunk, the others at that of one token.
         """
-        sharing = _tokens_per_weight(cost, call)
-        single = min(1.0, LEFT_OVER_TOKENS / sharing)
+        single = share_of_single_tokens(cost, call)
         return 1 / (single / self.token + (1 - single) / self.chunk)
 
 
@@ -101,8 +100,9 @@ def _entry(fields: Mapping[str, Any]) -> Efficiency:
     )
 
 
-def _tokens_per_weight(cost: KernelCost, call: Call) -> float:
-    """Return how many of a call's tokens meet the same weight; at least one."""
-    if not cost.experts:
-        return max(1, call.tokens)
-    return max(1, call.tokens * cost.experts_per_tok / call.experts) if call.experts else 1
+def share_of_single_tokens(cost: KernelCost, call: Call) -> float:
+    """Return which share of a call's tokens fill no tile with others that meet the same weight."""
+    sharing: float = call.tokens
+    if call.experts:
+        sharing *= cost.experts_per_tok / call.experts
+    return min(1.0, LEFT_OVER_TOKENS / max(1.0, sharing))

@@ -7,13 +7,13 @@ A step takes the launch, and the longer of moving its bytes and doing its operat
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ossc.runtimes.kernel_cost import Call, KernelCost
 from ossc.runtimes.manifest import Manifest
 from ossc.runtimes.plan import Plan, Step
 from ossc.runtimes.profile.efficiency import Efficiencies, find_efficiencies
-from ossc.runtimes.profile.roofline import Roofline, limits
+from ossc.runtimes.profile.roofline import Roofline, limits, working_set_bytes
 from ossc.targets import find_target
 from ossc.targets.errors import BundleError, UsageError
 
@@ -163,13 +163,8 @@ class TimeModel:
         if head:
             rows = self.plan.segment("head", 1)
             sized += [(step, self._cost(step).call(1, 0)) for step in rows.steps]
-        working_set_bytes = sum(self._working_set(step, call) for step, call in sized)
-        return [self._step(step, call, working_set_bytes) for step, call in sized]
-
-    def _working_set(self, step: Step, call: Call) -> float:
-        """Return the bytes among which a step's are found again: those of all experts."""
-        cost = self._cost(step)
-        return cost.bytes.streamed(replace(call, experts=cost.experts))
+        working_set = working_set_bytes((self._cost(step), call) for step, call in sized)
+        return [self._step(step, call, working_set) for step, call in sized]
 
     def _cost(self, step: Step) -> KernelCost:
         if step.kernel not in self.costs:
@@ -178,9 +173,9 @@ class TimeModel:
             )
         return self.costs[step.kernel]
 
-    def _step(self, step: Step, call: Call, working_set_bytes: float) -> "_TimedStep":
+    def _step(self, step: Step, call: Call, working_set: float) -> "_TimedStep":
         cost = self._cost(step)
-        times = limits(cost, call, self.roofline, working_set_bytes)
+        times = limits(cost, call, self.roofline, working_set)
         efficiency = self.efficiencies.of(cost)
         idle = idle_factor(step, call.tokens, self.roofline.threads)
         return _TimedStep(

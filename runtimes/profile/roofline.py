@@ -5,13 +5,14 @@ arithmetic, and what it costs to hand a step to the threads.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ossc.runtimes.kernel_cost import Call, KernelCost
 from ossc.targets.roofline import Roofline
 
-__all__ = ["Bound", "BoundName", "Limits", "Roofline", "bound", "limits"]
+__all__ = ["Bound", "BoundName", "Limits", "Roofline", "bound", "limits", "working_set_bytes"]
 
 BoundName = Literal["memory", "f32", "int8", "launch"]
 
@@ -37,8 +38,17 @@ class Bound:
     ms: float
 
 
+def working_set_bytes(calls: Iterable[tuple[KernelCost, Call]]) -> float:
+    """Return what a pass through the model reads that the steps before have not just written.
+
+    It says how near weights and KV cache are when the next pass comes: that may choose other
+    experts, so all of them count.
+    """
+    return sum(cost.bytes.streamed(replace(call, experts=cost.experts)) for cost, call in calls)
+
+
 def limits(
-    cost: KernelCost, call: Call, roofline: Roofline, working_set_bytes: float | None = None
+    cost: KernelCost, call: Call, roofline: Roofline, working_set: float | None = None
 ) -> Limits:
     """Compute the limits of one call.
 
@@ -46,13 +56,13 @@ def limits(
         cost: The kernel's.
         call: The size of the call.
         roofline: The machine's.
-        working_set_bytes: What a whole token reads of weights and KV cache, which decides how far
-            away they are; None: farther than any cache. The call's own activations are as near as
-            their size allows, because the steps before have just written them.
+        working_set: The pass's `working_set_bytes`, which decide how far away weights and KV cache
+            are; None: farther than any cache. The call's own activations are as near as their size
+            allows, because the steps before have just written them.
     """
     streamed = cost.bytes.streamed(call)
     local = cost.bytes.of(call) - streamed
-    far = math.inf if working_set_bytes is None else working_set_bytes
+    far = math.inf if working_set is None else working_set
     operations = cost.operations.of(call)
     terms = INT8_TERMS.get(cost.arithmetic, 0)
     floats = operations if terms == 0 else 0
@@ -65,10 +75,10 @@ def limits(
 
 
 def bound(
-    cost: KernelCost, call: Call, roofline: Roofline, working_set_bytes: float | None = None
+    cost: KernelCost, call: Call, roofline: Roofline, working_set: float | None = None
 ) -> Bound:
     """Return which of the limits holds a call back last; the arguments are those of `limits`."""
-    times = limits(cost, call, roofline, working_set_bytes)
+    times = limits(cost, call, roofline, working_set)
     by_name: dict[BoundName, float] = {
         "memory": times.memory_ms,
         "f32": times.f32_ms,

@@ -37,7 +37,7 @@ def test_weights_come_at_the_rate_of_memory_and_activations_at_that_of_their_siz
 
 
 def test_weights_that_stay_in_a_cache_come_at_its_rate():
-    times = limits(MATRIX, MATRIX.call(1, 0), ROOFLINE, working_set_bytes=KIB)
+    times = limits(MATRIX, MATRIX.call(1, 0), ROOFLINE, working_set=KIB)
     assert times.memory_ms == pytest.approx((40e6 + KIB) / 100e6)
 
 
