@@ -13,7 +13,7 @@ from ossc.compiler.quantization import find_scheme
 INTEGER_PRODUCTS = {
     op_type(operation, find_scheme(scheme))
     for operation in ("Linear", "MatMul", "ExpertSwiGlu", "ExpertLinear")
-    for scheme in ("mxfp4", "int8-g32")
+    for scheme in ("mxfp4", "int4-g32", "int8-g32")
 }
 """Op types whose weights are integer codes; their first input is rounded."""
 

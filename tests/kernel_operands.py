@@ -16,10 +16,13 @@ TERM_RANGE = 254
 PAIRS = [
     ("bf16", "f32"),
     ("mxfp4", "f32"),
+    ("int4-g32", "f32"),
     ("int8-g32", "f32"),
     ("mxfp4", "int8"),
+    ("int4-g32", "int8"),
     ("int8-g32", "int8"),
     ("mxfp4", "int8x2"),
+    ("int4-g32", "int8x2"),
     ("int8-g32", "int8x2"),
 ]
 """Weight schemes and the activation types that kernels multiply them with."""
@@ -32,6 +35,11 @@ def random_parts(scheme: str, shape: tuple[int, ...], seed: int = 0) -> list[NDA
     if scheme == "mxfp4":
         blocks = rng.integers(0, 256, (*leading, columns // BLOCK, 16), dtype=np.uint8)
         return [blocks, rng.integers(118, 125, blocks.shape[:-1], dtype=np.uint8)]
+    if scheme == "int4-g32":
+        codes = rng.integers(0, 256, (*leading, columns // 2), dtype=np.uint8)
+        scales = rng.uniform(0.5, 2, (*leading, -(-columns // BLOCK))) / 8
+        signs = rng.choice([-1, 1], scales.shape)
+        return [codes, (scales * signs).astype(ml_dtypes.bfloat16)]
     if scheme == "int8-g32":
         codes = rng.integers(-127, 128, shape, dtype=np.int8)
         scales = rng.uniform(0.5, 2, (*leading, -(-columns // BLOCK))) / 127

@@ -10,7 +10,7 @@ from importlib import import_module
 from ossc.compiler.quantization.scheme import QuantizationScheme
 from ossc.targets.errors import UnknownNameError
 
-_NOT_SCHEMES = {"plan", "scheme"}
+_NOT_SCHEMES = {"groups", "plan", "scheme"}
 """Files of this folder that hold no scheme."""
 
 

@@ -3,21 +3,23 @@
 A row of K weights has ceil(K / 32) groups; the last may be short.
 """
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
 from ossc.compiler.quantization import mxfp4
+from ossc.compiler.quantization.groups import (
+    APPLY_SCALES_BODY,
+    GROUP_SIZE,
+    BFloat16,
+    apply_scales,
+    count_groups,
+    pad_to_groups,
+)
 from ossc.compiler.quantization.scheme import Part, QuantizationScheme
 from ossc.targets.errors import QuantizationError
 
-GROUP_SIZE = 32
-"""Weights that share one scale."""
-
 LARGEST_CODE = 127
 """Codes are symmetric, -127 to 127, so that a product of two never overflows a pair's sum."""
-
-BFloat16 = np.dtype(ml_dtypes.bfloat16)
 
 _ELEMENTS_A_TURN = 1 << 18
 """Weights encoded at once: 1 MiB of float32, so that every pass over them stays in the cache."""
@@ -26,7 +28,7 @@ _ELEMENTS_A_TURN = 1 << 18
 def part_shapes(shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     """Return the shapes of codes and scales of a weight ``[..., N, K]``."""
     *leading, columns = shape
-    return shape, (*leading, -(-columns // GROUP_SIZE))
+    return shape, (*leading, count_groups(columns))
 
 
 def weight_shape(shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
@@ -62,7 +64,7 @@ def quantize(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.
 
 def _encode(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.generic]]:
     n_rows, columns = rows.shape
-    groups = np.pad(rows, ((0, 0), (0, -columns % GROUP_SIZE))).reshape(n_rows, -1, GROUP_SIZE)
+    groups = pad_to_groups(rows).reshape(n_rows, -1, GROUP_SIZE)
     largest = np.abs(groups).max(axis=2)  # [n_rows, n_groups]
     if not np.isfinite(largest).all():
         raise QuantizationError("int8-g32 cannot hold an infinite or NaN weight.")
@@ -100,8 +102,7 @@ def dequantize(
             f"int8-g32 codes {codes.shape} and scales {scales.shape} do not hold rows of "
             f"{columns or codes.shape[-1]} weights; each {GROUP_SIZE} codes need one scale."
         )
-    spread = np.repeat(scales.astype(np.float32), GROUP_SIZE, axis=-1)[..., : codes.shape[-1]]
-    return codes.astype(np.float32) * spread
+    return apply_scales(codes.astype(np.float32), scales)
 
 
 def from_mxfp4(
@@ -126,29 +127,6 @@ def from_mxfp4(
     return half_units.astype(np.int8), halved.astype(BFloat16)
 
 
-DEQUANTIZE_BODY = f"""
-    last_axis = Constant <value_ints = [-1]> ()
-    zero = Constant <value_ints = [0]> ()
-    group = Constant <value_ints = [{GROUP_SIZE}]> ()
-    columns = Shape <start = -1> (codes)
-    n_groups = Shape <start = -1> (scales)
-    padded_columns = Mul (n_groups, group)
-    missing_columns = Sub (padded_columns, columns)
-    padding = Concat <axis = 0> (zero, missing_columns)
-    padded_codes = Pad (codes, padding, , last_axis)
-    leading = Shape <start = 0> (scales)
-    group_shape = Concat <axis = 0> (leading, group)
-    code_groups = Reshape (padded_codes, group_shape)
-    unscaled = Cast <to = 1> (code_groups)
-    scales_f32 = Cast <to = 1> (scales)
-    scale_column = Unsqueeze (scales_f32, last_axis)
-    scaled = Mul (unscaled, scale_column)
-    outer = Shape <start = 0, end = -1> (scales)
-    padded_shape = Concat <axis = 0> (outer, last_axis)
-    padded = Reshape (scaled, padded_shape)
-    dequantized = Slice (padded, zero, columns, last_axis)
-"""
-
 SCHEME = QuantizationScheme(
     name="int8-g32",
     prefix="Int8G32",
@@ -163,6 +141,6 @@ SCHEME = QuantizationScheme(
     weight_shape=weight_shape,
     quantize=quantize,
     dequantize=dequantize,
-    dequantize_body=DEQUANTIZE_BODY,
+    dequantize_body=f"unscaled = Cast <to = 1> (codes)\n {APPLY_SCALES_BODY}",
     convert_from={"mxfp4": from_mxfp4},
 )

@@ -56,6 +56,9 @@ _DEFAULT = QuantizationPlan(
     head="int8-g32",
     activations="int8x2",
 )
+_SMALL = replace(
+    _DEFAULT, name="small", dense="int4-g32", embedding="int4-g32", head="int4-g32"
+)
 _NONE = QuantizationPlan(
     name="none", experts=AS_STORED, dense="bf16", embedding="bf16", head="bf16", activations="f32"
 )
@@ -66,7 +69,7 @@ def presets() -> dict[str, QuantizationPlan]:
     by_scheme = [
         replace(_DEFAULT, name=scheme.name, experts=scheme.name) for scheme in all_schemes()
     ]
-    return {plan.name: plan for plan in (_NONE, _DEFAULT, *by_scheme)}
+    return {plan.name: plan for plan in (_NONE, _DEFAULT, _SMALL, *by_scheme)}
 
 
 def load_plan(preset_or_path: str) -> QuantizationPlan:

@@ -86,11 +86,13 @@ def test_dequantize_mxfp4_knows_every_scale():
     assert np.isnan(weight[255]).all()
 
 
-@pytest.mark.parametrize("columns", [31, 33, 70])
-def test_dequantize_int8_takes_a_short_last_group(columns):
-    parts = random_parts("int8-g32", (N, columns))
-    (weight,) = call("Int8G32Dequantize", *parts)
-    np.testing.assert_array_equal(weight, values("int8-g32", parts))
+@pytest.mark.parametrize(
+    ("scheme", "columns"), [("int8-g32", 31), ("int8-g32", 33), ("int4-g32", 34), ("int4-g32", 70)]
+)
+def test_dequantize_takes_a_short_last_group(scheme, columns):
+    parts = random_parts(scheme, (N, columns))
+    (weight,) = call(op_type("Dequantize", scheme_named(scheme)), *parts)
+    np.testing.assert_array_equal(weight, values(scheme, parts))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -15,12 +15,12 @@ from ossc.compiler.lowering.packing import (
 )
 from ossc.targets.errors import LoweringError
 
-SCHEMES = ["bf16", "int8-g32", "mxfp4"]
+SCHEMES = ["bf16", "int4-g32", "int8-g32", "mxfp4"]
 
 
 def columns_of(scheme):
-    """Return a number of columns, odd where the scheme allows it."""
-    return 96 if scheme == "mxfp4" else 77
+    """Return a number of columns, as odd as the scheme allows."""
+    return {"mxfp4": 96, "int4-g32": 78}.get(scheme, 77)
 
 
 def test_mxfp4_codes_are_interleaved_by_row_and_followed_by_halved_scales():
@@ -34,6 +34,19 @@ def test_mxfp4_codes_are_interleaved_by_row_and_followed_by_halved_scales():
         low, high = codes[row, 8 * vector + byte], codes[row, 8 * vector + 4 + byte]
         assert vectors[vector, row, byte] == low | high << 4
     assert packed[128:].tolist() == list(range(119, 127))
+
+
+def test_int4_codes_are_interleaved_by_row_and_followed_by_scales():
+    parts = random_parts("int4-g32", (8, 40))
+    packed = pack_rows("int4-g32", parts)
+    vectors = packed[:256].reshape(2, 4, 8, 4)  # block, vector, row, byte
+    nibbles = np.stack([parts[0] & 15, parts[0] >> 4], axis=-1).reshape(8, 40)
+    padded = np.pad(nibbles, ((0, 0), (0, 24)), constant_values=8)
+    for block, vector, row, byte in np.ndindex(vectors.shape):
+        low, high = (padded[row, 32 * block + 8 * vector + byte + more] for more in (0, 4))
+        assert vectors[block, vector, row, byte] == low | high << 4
+    scales = packed[256:].view(np.uint16).reshape(2, 8)
+    np.testing.assert_array_equal(scales, parts[1].T.view("u2"))
 
 
 def test_int8_codes_are_interleaved_by_row_and_followed_by_scales():

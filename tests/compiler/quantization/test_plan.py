@@ -28,11 +28,22 @@ def test_default_keeps_mxfp4_experts_and_quantizes_the_rest():
     assert plan.activations == "int8x2"
 
 
+def test_small_differs_from_default_in_all_but_the_experts():
+    plan = load_plan("small")
+    assert plan.schemes() == {
+        "experts": "mxfp4",
+        "dense": "int4-g32",
+        "embedding": "int4-g32",
+        "head": "int4-g32",
+    }
+    assert plan.activations == "int8x2"
+
+
 def test_a_scheme_is_a_preset_for_the_experts():
     plan = load_plan("bf16")
     assert plan.experts == "bf16"
     assert plan.dense == "int8-g32"
-    assert set(presets()) == {"none", "default", "mxfp4", "int8-g32", "bf16"}
+    assert set(presets()) == {"none", "default", "small", "mxfp4", "int4-g32", "int8-g32", "bf16"}
 
 
 def test_an_unknown_preset_suggests():

@@ -9,7 +9,15 @@ from ossc.compiler.lowering.packing import pack_embedding_rows
 
 
 @pytest.mark.parametrize(
-    ("scheme", "hidden"), [("bf16", 45), ("int8-g32", 45), ("int8-g32", 96), ("mxfp4", 96)]
+    ("scheme", "hidden"),
+    [
+        ("bf16", 45),
+        ("int4-g32", 46),
+        ("int4-g32", 96),
+        ("int8-g32", 45),
+        ("int8-g32", 96),
+        ("mxfp4", 96),
+    ],
 )
 @pytest.mark.parametrize("n", [1, 4])
 def test_rows_are_decoded_exactly(run, scheme, hidden, n):

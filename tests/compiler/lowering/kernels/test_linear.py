@@ -54,6 +54,7 @@ def test_any_number_of_rows(run, scheme, activation, shape):
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("columns", [5, 20, 33, 78])
 def test_any_number_of_columns(run, scheme, activation, isa, columns):
+    columns += columns % 2 if scheme == "int4-g32" else 0
     out, expected = product(run, scheme, activation, isa, (12, columns), 2)
     largest = np.abs(expected).max()
     np.testing.assert_allclose(out, expected, rtol=0, atol=tolerances.PRODUCT * largest)
@@ -89,7 +90,7 @@ def test_portable_product_on_a_cpu_without_fused_multiply_add(run, scheme, activ
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("scheme", ["mxfp4", "int8-g32"])
+@pytest.mark.parametrize("scheme", ["mxfp4", "int4-g32", "int8-g32"])
 def test_the_largest_codes_do_not_overflow(run, scheme, isa):
     columns = 64
     codes = np.full((8, columns), -127, np.int8)
@@ -97,6 +98,9 @@ def test_the_largest_codes_do_not_overflow(run, scheme, isa):
     if scheme == "mxfp4":
         parts = [np.full((8, 2, 16), 0xFF, np.uint8), (127 * ones).astype(np.uint8)]
         weight = -6.0
+    elif scheme == "int4-g32":
+        parts = [np.full((8, columns // 2), 0xFF, np.uint8), ones.astype(ml_dtypes.bfloat16)]
+        weight = 7.0
     else:
         parts = [codes, ones.astype(ml_dtypes.bfloat16)]
         weight = -127.0

@@ -35,7 +35,7 @@ def every_kernel(isa: str, n: int | None) -> list[Kernel]:
         rope_store(**ATTENTION, n=n),
         sink_attention(**ATTENTION, window=9, scale=0.25, n=n),
     ]
-    schemes = ("bf16", "int8-g32", "mxfp4")
+    schemes = ("bf16", "int4-g32", "int8-g32", "mxfp4")
     kernels += [embedding(scheme=scheme, vocab=9, hidden=64, n=n) for scheme in schemes]
     for scheme, activation in PAIRS:
         types = {"scheme": scheme, "activation": activation, "isa": isa}

@@ -17,6 +17,8 @@ from ossc.targets.errors import LoweringError
         pytest.param("bf16", 5, 80, id="bf16-has-no-blocks"),
         pytest.param("int8-g32", 64, 2 * (256 + 16), id="int8-g32"),
         pytest.param("int8-g32", 65, 3 * (256 + 16), id="int8-g32-short-block-is-stored-whole"),
+        pytest.param("int4-g32", 64, 2 * (128 + 16), id="int4-g32"),
+        pytest.param("int4-g32", 66, 3 * (128 + 16), id="int4-g32-short-block-is-stored-whole"),
         pytest.param("mxfp4", 64, 2 * (128 + 8), id="mxfp4"),
     ],
 )

@@ -1,0 +1,137 @@
+"""int4-g32: codes of 4 bits, and for every 32 columns a bfloat16 scale.
+
+Eight rows of K columns: for each block of 32 columns 128 bytes of codes, then for each block the 8
+rows' scales. The codes are 4 vectors of 32 bytes; byte 4r + c of vector j has row r's column
+8j + c in its low and column 8j + 4 + c in its high nibble. A nibble is the code plus 8. A short
+last block is filled with codes 0.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from tvm.tirx.script import builder as T
+
+from ossc.compiler.lowering.kernels import avx2, portable
+from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
+from ossc.compiler.lowering.kernels.weights.bf16 import VALUE_BYTES, widen
+from ossc.compiler.lowering.kernels.weights.format import (
+    BLOCK,
+    QUAD,
+    ROWS,
+    IntegerColumns,
+    PackedRows,
+    WeightFormat,
+)
+
+BLOCK_BYTES = BLOCK // 2 * ROWS
+SCALES_BYTES = ROWS * VALUE_BYTES
+
+VECTORS = BLOCK_BYTES // 32
+"""Vectors of codes in a block; each has two quads of columns."""
+
+BIAS = 8
+"""Added to the codes, which makes them unsigned."""
+
+ZEROS = BIAS << 4 | BIAS
+"""A byte of two codes 0."""
+
+
+def _blocks(columns: int) -> int:
+    return -(-columns // BLOCK)
+
+
+def _pack(codes: NDArray[np.uint8], scales: NDArray[np.generic]) -> NDArray[np.uint8]:
+    rows, row_bytes = codes.shape
+    n_blocks = scales.shape[1]
+    missing = n_blocks * BLOCK // 2 - row_bytes
+    padded = np.pad(codes, ((0, 0), (0, missing)), constant_values=ZEROS)
+    nibbles = np.stack([padded & 15, padded >> 4], axis=-1)  # [N, bytes, 2]
+    # [group, row, block, vector, nibble, column] → [group, block, vector, row, column, nibble]
+    ordered = nibbles.reshape(-1, ROWS, n_blocks, VECTORS, 2, QUAD).transpose(0, 2, 3, 1, 5, 4)
+    packed = ordered[..., 0] | (ordered[..., 1] << 4)
+    by_block = scales.view(np.uint16).reshape(-1, ROWS, n_blocks).transpose(0, 2, 1)
+    scale_bytes = np.ascontiguousarray(by_block).view(np.uint8)
+    n_groups = rows // ROWS
+    parts = [packed.reshape(n_groups, -1), scale_bytes.reshape(n_groups, -1)]
+    return np.concatenate(parts, axis=1)
+
+
+def _pack_embedding(codes: NDArray[np.uint8], scales: NDArray[np.generic]) -> NDArray[np.uint8]:
+    scale_bytes = np.ascontiguousarray(scales).view(np.uint8)
+    return np.concatenate([codes, scale_bytes], axis=1)
+
+
+def _scale(rows: PackedRows, block: Expr) -> Expr:
+    begin = _blocks(rows.columns) * BLOCK_BYTES
+    return widen(rows.bytes(begin + block * SCALES_BYTES, SCALES_BYTES, "uint16"))
+
+
+def _nibbles(rows: PackedRows, block: Expr, quad: int) -> Expr:
+    """Return a quad's codes plus 8: uint8x32."""
+    codes = rows.bytes(block * BLOCK_BYTES + quad // 2 * 32, 32)
+    if quad % 2:
+        return codes >> v.constant(4, "uint8x32")
+    return codes & v.constant(15, "uint8x32")
+
+
+def _signed(nibbles: Expr) -> Expr:
+    """Return the codes: int8x32."""
+    return T.Bind(v.bits(nibbles, "int8x32") - v.constant(BIAS, "int8x32"))
+
+
+def _values(rows: PackedRows, block: Expr, quad: int, count: int) -> list[Expr]:
+    del count  # a block is always stored whole
+    return v.bytes_to_float(_signed(_nibbles(rows, block, quad)))
+
+
+def _avx2_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
+    """Multiply code + 8, which is unsigned, and take 8 times the activations' sum away.
+
+    All eight pairs' sums fit in 16 bits: 8 · 2 · 15 · 127 = 30480.
+    """
+    pairs: list[Expr] = [v.constant(0, "int16x16")] * len(tokens)
+    for quad in range(BLOCK // QUAD):
+        weights = T.Bind(v.bits(_nibbles(rows, block, quad), "int8x32"))
+        for i, token in enumerate(tokens):
+            pairs[i] = T.Bind(pairs[i] + avx2.unsigned_pairs(weights, token.quad(quad)))
+    minus_bias = v.constant(-BIAS, "float32x8")
+    sums = [v.convert(avx2.add_pairs(pair), "float32") for pair in pairs]
+    return [
+        T.Bind(v.multiply_add(v.splat(token.sum), minus_bias, total))
+        for token, total in zip(tokens, sums, strict=True)
+    ]
+
+
+def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
+    """Multiply signed codes; all eight pairs' sums fit in 16 bits: 8 · 2 · 8 · 127 = 16256."""
+    pairs: list[Expr] = [v.constant(0, "int16x16")] * len(tokens)
+    for quad in range(BLOCK // QUAD):
+        weights = _signed(_nibbles(rows, block, quad))
+        for i, token in enumerate(tokens):
+            pairs[i] = T.Bind(pairs[i] + portable.signed_pairs(weights, token.quad(quad)))
+    return [T.Bind(v.convert(portable.add_pairs(pair), "float32")) for pair in pairs]
+
+
+def _embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> Expr:
+    both = v.convert(v.load(buffer, row + column // 2, lanes=1), "int32")
+    nibble = (both >> (column % 2 * 4)) & v.constant(15, "int32")
+    scale_at = row + (columns // 2 + column // BLOCK * VALUE_BYTES)
+    scale = widen(v.bits(v.load(buffer, scale_at, lanes=VALUE_BYTES), "uint16"))
+    return v.convert(nibble - v.constant(BIAS, "int32"), "float32") * scale
+
+
+FORMAT = WeightFormat(
+    scheme="int4-g32",
+    row_group_bytes=lambda columns: _blocks(columns) * (BLOCK_BYTES + SCALES_BYTES),
+    pack=_pack,
+    block_bytes=BLOCK_BYTES,
+    scale_bytes=SCALES_BYTES,
+    scale=_scale,
+    values=_values,
+    integer_sums={"avx2": _avx2_sums, "portable": _portable_sums},
+    embedding_row_bytes=lambda columns: columns // 2 + _blocks(columns) * VALUE_BYTES,
+    pack_embedding=_pack_embedding,
+    embedding_values=_embedding_values,
+)
