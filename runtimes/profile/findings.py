@@ -1,5 +1,6 @@
 """What stands out in a profile: the sentences and sums that the table and the page share."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -132,6 +133,15 @@ def of_bounds(kernels: Iterable[KernelTimes]) -> float | None:
     rows = [(row.ms, row.of_bound) for row in kernels if row.of_bound is not None]
     total = sum(ms for ms, _ in rows)
     return sum(ms * of_bound for ms, of_bound in rows) / total if total else None
+
+
+def bound_shares(kernels: Iterable[KernelTimes]) -> dict[str, float]:
+    """Return the share of the time that each limit holds back, the largest first."""
+    shares: dict[str, float] = defaultdict(float)
+    for row in kernels:
+        if row.bound is not None:
+            shares[row.bound] += row.share
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
 @dataclass(frozen=True, kw_only=True)
