@@ -72,6 +72,11 @@ class BundleTokenizer:
         """The text of token ids, without special tokens."""
         return str(self._tokenizer.decode(list(token_ids)))
 
+    def token_id(self, token: str) -> int | None:
+        """The id of a token, such as ``<|end|>``; None when the tokenizer has none of this name."""
+        token_id = self._tokenizer.token_to_id(token)
+        return None if token_id is None else int(token_id)
+
     def stream(self) -> "Detokenizer":
         """Begin a text whose tokens come one by one."""
         return Detokenizer(self)

@@ -1,6 +1,6 @@
 """``ossc run``: a prompt in, text or token ids out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from ossc.runtimes.bundle import Bundle
 from ossc.targets.errors import UsageError
 
 if TYPE_CHECKING:
+    from ossc.runtimes.harmony import Piece
     from ossc.runtimes.tokenizer import BundleTokenizer
 
 
@@ -87,9 +88,11 @@ def command(
     ossc run bundle --chat -p "Why is the sky blue?" --temp 0.7 --seed 1
     ossc run bundle --token-ids "1 2 3" --format json
 
-    Timings go to stderr, or into the JSON. A bundle for another architecture runs under qemu where
-    that is installed, and the output says so.
+    Timings go to stderr, or into the JSON. With --chat, so does what a model says on other channels
+    than the final one (gpt-oss thinks on the channel analysis). A bundle for another architecture
+    runs under qemu where that is installed, and the output says so.
     """  # noqa: D301 - click reads the character \b
+    from ossc.runtimes.harmony import HarmonyStream, speaks_harmony
     from ossc.runtimes.run import run_bundle
     from ossc.runtimes.run_report import RunOptions
     from ossc.runtimes.tokenizer import TOKENIZER_NAME, BundleTokenizer
@@ -116,10 +119,18 @@ def command(
         text = tokenizer.decode(report.token_ids) if tokenizer is not None else None
         click.echo(report.to_json(text))
         return
-    stream = tokenizer.stream() if tokenizer is not None else None
-    show = _show_text(stream.push) if stream is not None else _show_token_id
-    report = run_bundle(bundle, ids, options, show)
-    click.echo(stream.finish() if stream is not None else "")
+    if tokenizer is None:
+        report = run_bundle(bundle, ids, options, _show_token_id)
+        click.echo("")
+    elif chat and speaks_harmony(tokenizer):
+        messages = HarmonyStream(tokenizer)
+        report = run_bundle(bundle, ids, options, lambda token_id: _show(messages.push(token_id)))
+        _show(messages.finish())
+        click.echo("")
+    else:
+        stream = tokenizer.stream()
+        report = run_bundle(bundle, ids, options, _show_text(stream.push))
+        click.echo(stream.finish())
     click.echo(str(report), err=True)
 
 
@@ -138,6 +149,18 @@ def _prompt_ids(
     if chat:
         return tokenizer.encode_chat([{"role": "user", "content": prompt}])
     return tokenizer.encode(prompt)
+
+
+def _show(pieces: Iterable["Piece"]) -> None:
+    """Print the answer; what the model says on other channels goes to stderr."""
+    from ossc.runtimes.harmony import FINAL_CHANNEL
+
+    for piece in pieces:
+        if piece.channel == FINAL_CHANNEL:
+            click.echo(piece.text, nl=False)
+        else:
+            title = f"\n[{piece.channel}] " if piece.begins else ""
+            click.secho(f"{title}{piece.text}", nl=False, err=True, dim=True)
 
 
 def _show_text(push: Callable[[int], str]) -> Callable[[int], None]:

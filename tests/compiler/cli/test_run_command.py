@@ -140,3 +140,25 @@ def test_a_damaged_bundle_is_refused(refusal, tiny_bundle):
     assert "does not have the hash in the manifest" in refusal(
         "run", tiny_bundle, "--token-ids", IDS
     )
+
+
+def test_only_the_final_channel_of_a_chat_goes_to_stdout(ossc, text_bundle, monkeypatch):
+    monkeypatch.setattr("ossc.runtimes.harmony.speaks_harmony", lambda _: True)
+    tokens = {"<|start|>": 33, "<|channel|>": 34, "<|message|>": 35, "<|end|>": 36}
+    monkeypatch.setattr(
+        "ossc.runtimes.tokenizer.BundleTokenizer.token_id", lambda _, token: tokens.get(token)
+    )
+    answer = [34, 1, 35, 2, 3, 36, 34, 4, 35, 5]
+    monkeypatch.setattr("ossc.runtimes.harmony.FINAL_CHANNEL", "w4")
+
+    def run(_bundle, _ids, _options, on_token):
+        for token_id in answer:
+            on_token(token_id)
+        return "times"
+
+    monkeypatch.setattr("ossc.runtimes.run.run_bundle", run)
+    result = ossc("run", text_bundle, "--chat", "-p", "w1")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.split() == ["w5"]
+    assert "[w1] w2" in result.stderr
+    assert "w5" not in result.stderr
