@@ -13,6 +13,10 @@ class Roofline:
     source: str
     """Where the figures come from: ``measured``, or the machine on which they once were."""
 
+    isa: str
+    """Instruction set of the kernels that run there, whose instructions the arithmetic limits use.
+    """
+
     threads: int
 
     read_gb_per_s: Mapping[int, float]

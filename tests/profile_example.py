@@ -48,6 +48,7 @@ DEPTH, PROMPT, CHUNK, TOKENS = 1024, 512, 128, 160
 
 ROOFLINE = Roofline(
     source="measured",
+    isa="avx2",
     threads=THREADS,
     read_gb_per_s=READ_GB_PER_S,
     f32_gflops=F32_GOPS,

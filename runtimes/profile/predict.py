@@ -113,7 +113,7 @@ def predict(
     Raises:
         BundleError: The manifest says nothing of a kernel of the plan.
         TargetError: A kind of kernel was never measured.
-        UsageError: The roofline is that of another number of threads.
+        UsageError: The roofline is that of another number of threads or of other kernels.
         UnknownNameError: The target, or its instruction set, is not known here.
     """
     if threads != roofline.threads:
@@ -122,9 +122,18 @@ def predict(
             f"nothing of {threads}; give --threads {roofline.threads}, or limits measured with "
             f"{threads}."
         )
-    isa = find_target(manifest.target.name).kernel_isa
-    model = TimeModel(plan, manifest.kernels, roofline, find_efficiencies(isa))
+    _check_isa(manifest.target.name, roofline)
+    model = TimeModel(plan, manifest.kernels, roofline, find_efficiencies(roofline.isa))
     return model.predict(prompt_tokens=prompt_tokens, depth=depth)
+
+
+def _check_isa(target: str, roofline: Roofline) -> None:
+    isa = find_target(target).kernel_isa
+    if roofline.isa != isa:
+        raise UsageError(
+            f"The limits are those of kernels for {roofline.isa}, and a bundle for {target} has "
+            f"none; give the limits of a machine on which kernels for {isa} run."
+        )
 
 
 @dataclass(frozen=True)

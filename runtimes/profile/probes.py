@@ -3,12 +3,21 @@
 from ossc.runtimes.profile.roofline import Roofline
 from ossc.runtimes.profile.runner import Runner
 from ossc.runtimes.session import WeightsMode
+from ossc.targets import find_target
 
 WORKING_SETS_BYTES = (1 << 19, 1 << 21, 1 << 23, 1 << 25, 1 << 28)
 """From what the nearest caches hold to what none does."""
 
 READ_PROBES: dict[WeightsMode, str] = {"mapped": "read", "resident": "read_huge"}
 """Mapped files are read through 4 KiB pages, resident weights through huge ones."""
+
+ARITHMETIC_PROBES = {
+    "avx512_vnni": ("f32_avx512", "int8_vnni"),
+    "avx_vnni": ("f32", "int8_vnni"),
+    "avx2": ("f32", "int8"),
+    "portable": ("f32", "int8"),
+}
+"""Of float32 and of int8, by the instruction set of the kernels."""
 
 
 def probe_roofline(runner: Runner, threads: int, weights: WeightsMode = "mapped") -> Roofline:
@@ -23,13 +32,16 @@ def probe_roofline(runner: Runner, threads: int, weights: WeightsMode = "mapped"
         SessionError: The runner failed.
     """
     read = READ_PROBES[weights]
+    isa = find_target(runner.hello.target).kernel_isa
+    f32, int8 = ARITHMETIC_PROBES[isa]
     return Roofline(
         source="measured",
+        isa=isa,
         threads=threads,
         read_gb_per_s={
             size: runner.probe(read, threads, size).value for size in WORKING_SETS_BYTES
         },
-        f32_gflops=runner.probe("f32", threads).value,
-        int8_gops=runner.probe("int8", threads).value,
+        f32_gflops=runner.probe(f32, threads).value,
+        int8_gops=runner.probe(int8, threads).value,
         launch_ns=runner.probe("launch", threads).value,
     )

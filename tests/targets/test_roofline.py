@@ -6,6 +6,7 @@ from ossc.targets.roofline import Roofline
 
 ROOFLINE = Roofline(
     source="test",
+    isa="avx2",
     threads=1,
     read_gb_per_s={1 << 10: 160.0, 1 << 20: 40.0, 1 << 30: 10.0},
     f32_gflops=100.0,

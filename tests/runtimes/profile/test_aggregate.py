@@ -27,6 +27,7 @@ DECODE, PREFILL, HEAD = 0, 1, 2
 STEPS = {DECODE: 4, PREFILL: 4, HEAD: 1}
 ROOFLINE = Roofline(
     source="measured",
+    isa="avx2",
     threads=THREADS,
     read_gb_per_s={1024: 10.0},
     f32_gflops=10.0,

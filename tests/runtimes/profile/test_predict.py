@@ -15,6 +15,7 @@ MEMORY_GB_PER_S, CACHE_GB_PER_S = 10.0, 80.0
 
 ROOFLINE = Roofline(
     source="test",
+    isa="avx2",
     threads=2,
     read_gb_per_s={1 << 20: CACHE_GB_PER_S, 1 << 24: MEMORY_GB_PER_S},
     f32_gflops=100.0,

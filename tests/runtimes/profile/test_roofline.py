@@ -11,6 +11,7 @@ KIB, GIB = 1 << 10, 1 << 30
 
 ROOFLINE = Roofline(
     source="test",
+    isa="avx2",
     threads=2,
     read_gb_per_s={KIB: 100.0, GIB: 20.0},
     f32_gflops=50.0,
