@@ -1,5 +1,6 @@
-"""Writes the pages of docs/ that are made from the code: the command line, targets and schemes."""
+"""Writes what docs/ holds of the code: command line, targets, schemes, a profile's JSON Schema."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 from ossc.compiler.cli import COMMANDS, main
 from ossc.compiler.quantization import all_schemes
 from ossc.compiler.quantization.plan import presets
+from ossc.runtimes.profile.profile_json import schema
 from ossc.targets import all_targets
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -73,7 +75,17 @@ def schemes() -> str:
     return "\n".join([*lines, ""])
 
 
-PAGES = {"command-line.md": command_line, "targets.md": targets, "schemes.md": schemes}
+def profile_schema() -> str:
+    """The JSON Schema of a profile."""
+    return json.dumps(schema(), indent=1) + "\n"
+
+
+PAGES = {
+    "command-line.md": command_line,
+    "targets.md": targets,
+    "schemes.md": schemes,
+    "profile.schema.json": profile_schema,
+}
 
 
 def _help(arguments: list[str]) -> list[str]:
