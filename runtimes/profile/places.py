@@ -1,58 +1,19 @@
-"""Where a bundle is measured: here, or under an emulator."""
+"""Where a bundle is measured: here, under an emulator, or on a machine that SSH reaches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from ossc.runtimes.bundle import EXECUTABLE_NAME, Bundle
 from ossc.runtimes.emulation import find_emulator
 from ossc.runtimes.machine_check import check_machine
+from ossc.runtimes.profile.place import Place, check_executable, measure_arguments
 from ossc.runtimes.profile.runner import Runner
+from ossc.runtimes.profile.ssh_place import SshPlace
 from ossc.runtimes.session import WeightsMode
-from ossc.targets.errors import BundleError, SessionError, UsageError
+from ossc.targets.errors import SessionError, UsageError
 from ossc.targets.machine import this_machine
 
-
-class Place(Protocol):
-    """A machine that can run bundles."""
-
-    @property
-    def name(self) -> str:
-        """As the user gives it."""
-
-    @property
-    def emulated(self) -> bool:
-        """Whether its times say nothing of any device."""
-
-    def start(
-        self, bundle: Bundle, threads: int | None = None, weights: WeightsMode = "mapped"
-    ) -> Runner:
-        """Open a bundle there.
-
-        Args:
-            bundle: Checked.
-            threads: That compute; None is one for each CPU.
-            weights: How the weights are held in memory.
-
-        Raises:
-            BundleError: The bundle has no executable.
-            SessionError: The place cannot be reached or cannot run the bundle.
-        """
-
-
-def measure_arguments(directory: str, threads: int | None, weights: WeightsMode) -> list[str]:
-    """The arguments of ``ossc-run`` in a bundle's directory."""
-    return [directory, "--measure", "--threads", str(threads or 0), "--weights", weights]
-
-
-def check_executable(bundle: Bundle) -> None:
-    """Refuse a bundle that only Python can run.
-
-    Raises:
-        BundleError: It has no executable.
-    """
-    if EXECUTABLE_NAME not in bundle.manifest.files:
-        raise BundleError(f"{bundle.path} has no {EXECUTABLE_NAME}; compile the model again.")
+__all__ = ["LOCAL", "EmulatedPlace", "LocalPlace", "Place", "find_place"]
 
 
 def _start(
@@ -108,7 +69,10 @@ LOCAL = LocalPlace()
 
 
 def find_place(where: str) -> Place:
-    """Return the place with a name: ``local``, or ``qemu:ARCH``.
+    """Return the place that ``ossc profile --on`` names.
+
+    Args:
+        where: ``local``, ``ssh://[user@]host[:port][/folder]`` or ``qemu:ARCH``.
 
     Raises:
         UsageError: There is no such place.
@@ -116,8 +80,11 @@ def find_place(where: str) -> Place:
     if where == LOCAL.name:
         return LOCAL
     kind, _, rest = where.partition(":")
+    if kind == "ssh":
+        return SshPlace.parse(where)
     if kind == "qemu" and rest.replace("_", "").isalnum():
         return EmulatedPlace(rest)
     raise UsageError(
-        f"{where!r} is no place to measure; give local, ssh://[user@]host[:port] or qemu:ARCH."
+        f"{where!r} is no place to measure; give local, "
+        "ssh://[user@]host[:port][/folder] or qemu:ARCH."
     )
