@@ -37,7 +37,7 @@ def to_html(profile: Profile) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "bytes": _unbroken(format_bytes),
         "change": _unbroken(format_change),
         "family": family,
@@ -45,6 +45,7 @@ def to_html(profile: Profile) -> str:
         "share": _unbroken(format_share),
         "time": _unbroken(format_time),
     }
+    environment.filters |= filters
     style, script = (_text("page.css"), _text("page.js"))
     page = environment.get_template("page.html").render(
         style=Markup(style),
