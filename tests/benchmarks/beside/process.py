@@ -58,7 +58,11 @@ class Process:
             stderr=self._log,
             text=True,
         )
-        self.hello = self._answer("its start")
+        try:
+            self.hello = self._answer("its start")
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def pid(self) -> int:
@@ -102,6 +106,9 @@ class Process:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         """Close its input, which ends it, and wait."""
         self._process.communicate()
         self._log.close()
