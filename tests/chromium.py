@@ -45,6 +45,7 @@ class Browser:
         self._to, self._from = to_browser, from_browser
         self._unread = b""
         self._next_id = 0
+        self._target: str | None = None
         self.events: list[dict[str, Any]] = []
         """Everything that was reported since the last page was opened."""
 
@@ -80,9 +81,14 @@ class Browser:
         return json.loads(message)
 
     def open(self, path: Path, *, width: int = 1200, dark: bool = False) -> "Page":
-        """Open a file in a window of a width, with the system's colours light or dark."""
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        """Open a file in a window of a width, with the system's colours light or dark.
+
+        The page that was open before is closed.
+        """
+        if self._target is not None:
+            self.call("Target.closeTarget", targetId=self._target)
+        self._target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=self._target, flatten=True)
         page = Page(self, attached["sessionId"])
         self.events = []
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -105,8 +111,14 @@ class Page:
         return self._browser.call(method, self._session, **params)
 
     def evaluate(self, expression: str) -> Any:
-        """Return the JSON value of a JavaScript expression; raises RuntimeError if it throws."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """Return the JSON value of an expression, or of what it promises.
+
+        Raises:
+            RuntimeError: It throws.
+        """
+        answer = self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         if "exceptionDetails" in answer:
             raise RuntimeError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")

@@ -56,6 +56,9 @@ ROOFLINE = Roofline(
     launch_ns=LAUNCH_NS,
 )
 
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7 * 7 }}"
+"""What a bundle could be called by somebody who wants to run a script."""
+
 
 def example_profile(
     *, slowed: Mapping[str, float] | None = None, seed: int = 0, **changes: Any
@@ -129,6 +132,31 @@ def emulated_profile(**changes: Any) -> Profile:
         kernels=tuple(replace(row, bound=None, of_bound=None) for row in profile.kernels),
         **changes,
     )
+
+
+def evil_profile() -> Profile:
+    """A profile whose every text is an attack."""
+    profile = example_profile()
+    return replace(
+        profile,
+        measured_at=EVIL,
+        bundle=replace(
+            profile.bundle, path=EVIL, target=EVIL, preset=EVIL, model_type=EVIL,
+            ossc_version=EVIL, manifest_sha256=EVIL,
+        ),
+        place=replace(profile.place, name=EVIL),
+        machine=replace(
+            profile.machine, cpu_model=EVIL, cpu_features=(EVIL,), governor=EVIL, kernel=EVIL,
+            huge_pages=EVIL,
+        ),
+        workload=replace(profile.workload, weights=EVIL, kv=EVIL, tokens=EVIL),
+        kernels=tuple(
+            replace(row, kernel=EVIL + row.kernel, operation=EVIL) for row in profile.kernels
+        ),
+        timeline=tuple(
+            replace(span, label=EVIL, kernel=EVIL + span.kernel) for span in profile.timeline
+        ),
+    )  # fmt: skip
 
 
 _BUNDLE = BundleNote(

@@ -3,18 +3,15 @@
 import json
 import re
 from base64 import b64decode
-from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 
 import pytest
 
 from ossc.runtimes.profile.html import to_html
-from profile_example import emulated_profile, example_profile
+from profile_example import EVIL, emulated_profile, evil_profile, example_profile
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
-EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7 * 7 }}"
-"""What a bundle could be called by somebody who wants to run a script."""
 
 
 class Structure(HTMLParser):
@@ -54,31 +51,6 @@ class Structure(HTMLParser):
     def named(self, tag):
         """Attributes of all elements of a name."""
         return [attributes for name, attributes in self.elements if name == tag]
-
-
-def evil_profile():
-    """A profile whose every text is an attack."""
-    profile = example_profile()
-    return replace(
-        profile,
-        measured_at=EVIL,
-        bundle=replace(
-            profile.bundle, path=EVIL, target=EVIL, preset=EVIL, model_type=EVIL,
-            ossc_version=EVIL, manifest_sha256=EVIL,
-        ),
-        place=replace(profile.place, name=EVIL),
-        machine=replace(
-            profile.machine, cpu_model=EVIL, cpu_features=(EVIL,), governor=EVIL, kernel=EVIL,
-            huge_pages=EVIL,
-        ),
-        workload=replace(profile.workload, weights=EVIL, kv=EVIL, tokens=EVIL),
-        kernels=tuple(
-            replace(row, kernel=EVIL + row.kernel, operation=EVIL) for row in profile.kernels
-        ),
-        timeline=tuple(
-            replace(span, label=EVIL, kernel=EVIL + span.kernel) for span in profile.timeline
-        ),
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
