@@ -101,10 +101,10 @@ class KernelCost:
             tokens: How many run at once.
             position: Of the first one.
             experts: Distinct experts that they chose; None: what is expected when every expert is
-                equally likely.
+                equally likely. A kernel that does not depend on the routing meets none.
         """
         seen = [self._visible(position + i) for i in range(tokens)]
-        if experts is None:
+        if experts is None or not self.experts:
             experts = expected_experts(self.experts, self.experts_per_tok, tokens)
         return Call(tokens=tokens, experts=experts, keys=seen[0] + tokens - 1, pairs=sum(seen))
 

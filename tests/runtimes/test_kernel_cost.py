@@ -68,6 +68,10 @@ def test_measured_experts_take_the_place_of_expected_ones():
     assert COST.call(2, 0, experts=2).experts == 2
 
 
+def test_a_kernel_without_experts_meets_none():
+    assert replace(COST, experts=0, experts_per_tok=0).call(2, 0, experts=2).experts == 0
+
+
 def read(**changes):
     data = json.dumps(asdict(COST) | changes).encode()
     return KernelCost.read(parse_object(data, "test"))
