@@ -51,11 +51,12 @@ class DType(IntEnum):
     U16 = 6
     F16 = 7
     BOOL = 8
+    I16 = 9
 
     @property
     def size_bytes(self) -> int:
         """Bytes of one element."""
-        return (4, 1, 1, 4, 8, 2, 2, 2, 1)[self]
+        return (4, 1, 1, 4, 8, 2, 2, 2, 1, 2)[self]
 
 
 def require(holds: bool, fault: str) -> None:

@@ -4,10 +4,28 @@ The features of a level are given by the names that Linux uses in /proc/cpuinfo:
 ``abm`` is LZCNT.
 """
 
+from ossc.targets.instruction_set import InstructionSet
 from ossc.targets.target import Target
 
 _LEVEL_2 = ("cx16", "lahf_lm", "pni", "popcnt", "sse4_1", "sse4_2", "ssse3")
 _LEVEL_3 = (*_LEVEL_2, "abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe")
+
+_LLVM = {"kind": "llvm", "mtriple": "x86_64-linux-gnu"}
+
+_AVX512_VNNI = InstructionSet(
+    name="avx512_vnni",
+    summary="AVX-512 with VNNI: Intel since Ice Lake (2019), AMD since Zen 4 (2022)",
+    tvm_target={**_LLVM, "mcpu": "x86-64-v4", "mattr": ["+avx512vnni"]},
+    cpu_features=("avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl", "avx512_vnni"),
+    verified="device",
+)
+_AVX_VNNI = InstructionSet(
+    name="avx_vnni",
+    summary="AVX2 with VNNI: Intel since Alder Lake (2021), AMD since Zen 5 (2024)",
+    tvm_target={**_LLVM, "mcpu": "x86-64-v3", "mattr": ["+avxvnni"]},
+    cpu_features=("avx_vnni",),
+    verified="device",
+)
 
 TARGETS = (
     Target(
@@ -15,20 +33,21 @@ TARGETS = (
         summary="x86-64 with AVX2 and FMA: Intel since Haswell (2013), AMD since Excavator (2015)",
         kind="cpu",
         arch="x86_64",
-        tvm_target={"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v3"},
+        tvm_target={**_LLVM, "mcpu": "x86-64-v3"},
         zig_static="x86_64-linux-musl",
         zig_shared="x86_64-linux-gnu.2.17",
         kernel_isa="avx2",
         cpu_features=_LEVEL_3,
         prefill_chunk=128,
         verified="device",
+        instruction_sets=(_AVX512_VNNI, _AVX_VNNI),
     ),
     Target(
         name="cpu:x86-64-v2",
         summary="x86-64 with SSE4.2, portable kernels: nearly every x86-64 CPU since 2009",
         kind="cpu",
         arch="x86_64",
-        tvm_target={"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v2"},
+        tvm_target={**_LLVM, "mcpu": "x86-64-v2"},
         zig_static="x86_64-linux-musl",
         zig_shared="x86_64-linux-gnu.2.17",
         kernel_isa="portable",

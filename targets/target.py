@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ossc.targets.instruction_set import InstructionSet, Verified
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -39,5 +41,9 @@ class Target:
     prefill_chunk: int
     """Most tokens of a prompt that are computed at once."""
 
-    verified: Literal["device", "emulated", "compiled"]
-    """How far bundles for this target were ever run: never claim more."""
+    verified: Verified
+    """How far bundles for this target were ever run."""
+
+    instruction_sets: tuple[InstructionSet, ...] = ()
+    """For which hot kernels are built as well, the best first: the runtime takes the first one that
+    the machine has."""

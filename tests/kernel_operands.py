@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ossc.compiler.quantization import find_scheme
+from ossc.targets import find_target
+from ossc.targets.machine import this_machine
 
 BLOCK = 32
 
@@ -26,6 +28,21 @@ PAIRS = [
     ("int8-g32", "int8x2"),
 ]
 """Weight schemes and the activation types that kernels multiply them with."""
+
+
+TVM_TARGETS = {
+    name: dict(find_target(target).tvm_target)
+    for name, target in (("avx2", "cpu:x86-64-v3"), ("portable", "cpu:x86-64-v3"))
+} | {each.name: dict(each.tvm_target) for each in find_target("cpu:x86-64-v3").instruction_sets}
+"""What the kernels of each instruction set are compiled for; portable ones so that they round as
+the others do."""
+
+
+def supported_isas() -> list[str]:
+    """Return the instruction sets of kernels that this machine has."""
+    here = this_machine().cpu_features
+    more = find_target("cpu:x86-64-v3").instruction_sets
+    return ["avx2", "portable", *(each.name for each in more if here.issuperset(each.cpu_features))]
 
 
 def random_parts(scheme: str, shape: tuple[int, ...], seed: int = 0) -> list[NDArray]:
@@ -56,21 +73,28 @@ def values(scheme: str, parts: list[NDArray]) -> NDArray[np.float64]:
 class Activations:
     """Activations of one type: what a kernel is given, and the values that this stands for."""
 
-    arrays: list[NDArray]
+    chunk: list[NDArray]
+    """For kernels of any number of tokens."""
+    token: list[NDArray]
+    """For kernels of a single token."""
     values: NDArray[np.float64]
 
-    def of(self, token: int) -> "Activations":
-        """Return those of one token."""
-        row = slice(token, token + 1)
-        return Activations([array[row] for array in self.arrays], self.values[row])
+    def arrays(self, n: int) -> list[NDArray]:
+        """Return what a kernel for ``n`` tokens reads."""
+        return self.token if n == 1 else self.chunk
+
+    def of(self, tokens: slice) -> "Activations":
+        """Return those of some tokens."""
+        chunk, token = ([a[tokens] for a in arrays] for arrays in (self.chunk, self.token))
+        return Activations(chunk, token, self.values[tokens])
 
 
 def random_activations(activation: str, shape: tuple[int, ...], seed: int = 1) -> Activations:
-    """Return random activations ``[n, …, K]`` as float32, or as codes, scales and sums."""
+    """Return random activations ``[n, …, K]`` as float32, or as codes and scales."""
     rng = np.random.default_rng(seed)
     if activation == "f32":
         x = rng.standard_normal(shape).astype(np.float32)
-        return Activations([x], x.astype(np.float64))
+        return Activations([x], [x], x.astype(np.float64))
     *leading, columns = shape
     n_blocks = -(-columns // BLOCK)
     terms = 2 if activation == "int8x2" else 1
@@ -80,8 +104,15 @@ def random_activations(activation: str, shape: tuple[int, ...], seed: int = 1) -
     scales = rng.uniform(0.005, 0.03, codes.shape[:-2]).astype(np.float32)
     scales /= np.float32(TERM_RANGE ** (terms - 1))  # values of the same size
     sums = codes.sum(-1, dtype=np.float32).reshape(*leading, -1)
-    joined = codes[..., 0, :].astype(np.float64)
+    joined = codes[..., 0, :].astype(np.int16)
     if terms == 2:
         joined = joined * TERM_RANGE + codes[..., 1, :]
     exact = (joined * scales.astype(np.float64)[..., None]).reshape(*leading, -1)[..., :columns]
-    return Activations([codes.reshape(*leading, -1), scales, sums], exact)
+    token = [codes.reshape(*leading, -1), scales, sums]
+    return Activations([paired(joined).reshape(*leading, -1), scales], token, exact)
+
+
+def paired(codes: NDArray) -> NDArray:
+    """Let the second and third of four neighbours change places, as a chunk's codes have it."""
+    quads = codes.reshape(*codes.shape[:-1], -1, 4)
+    return np.ascontiguousarray(quads[..., [0, 2, 1, 3]]).reshape(codes.shape)

@@ -26,6 +26,7 @@ _DTYPE = {
     "int64": DType.I64,
     "bfloat16": DType.BF16,
     "uint16": DType.U16,
+    "int16": DType.I16,
     "float16": DType.F16,
     "bool": DType.BOOL,
 }

@@ -1,7 +1,12 @@
-"""The activations that enter a matrix product: float32, or integers with a scale per 32 columns."""
+"""The activations that enter a matrix product: float32, or integers with a scale per 32 columns.
 
-from collections.abc import Sequence
+A product has one form for a single token and one for a chunk. A single token's integers are int8
+terms, whose bytes meet the bytes of the weights; a chunk's are int16 codes.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from tvm.tirx.script import builder as T
 
@@ -14,6 +19,7 @@ from ossc.compiler.lowering.kernels.kernel import (
     Isa,
     KernelBuilder,
 )
+from ossc.compiler.lowering.kernels.panel import FloatStrip, IntegerStrip, PanelProduct, Row, RowOf
 from ossc.compiler.lowering.kernels.quantize_activations import TERM_RANGE
 from ossc.compiler.lowering.kernels.weights.format import (
     BLOCK,
@@ -23,60 +29,77 @@ from ossc.compiler.lowering.kernels.weights.format import (
 )
 from ossc.targets.errors import LoweringError
 
-Row = tuple[Expr, ...]
-"""The indices of one row of activations: (token,) or (token, slot)."""
+
+class Product(Protocol):
+    """Multiplies packed rows with activations."""
+
+    groups: int
+    """Row groups of 8 that are multiplied together."""
+
+    def multiply(
+        self, panel: Sequence[PackedRows], count: Expr, row_of: RowOf
+    ) -> Iterator[tuple[Expr, list[Expr]]]:
+        """Emit the products of row groups with ``count`` tokens, and a loop over the results.
+
+        Yields:
+            The token's number, and for each row group its 8 products, float32x8.
+        """
+
+
+class TokenProduct:
+    """The products of a single token; ``multiply_rows(rows, row)`` does one row group's."""
+
+    groups = 1
+
+    def __init__(self, multiply_rows: Callable[[PackedRows, Row], Expr]) -> None:
+        self._multiply_rows = multiply_rows
+
+    def multiply(
+        self, panel: Sequence[PackedRows], count: Expr, row_of: RowOf
+    ) -> Iterator[tuple[Expr, list[Expr]]]:
+        """Emit the products of the token; there is no loop."""
+        del count
+        token = v.constant(0, "int32")
+        yield token, [self._multiply_rows(rows, row_of(token)) for rows in panel]
 
 
 class FloatActivations:
-    """float32 activations ``[n, …, K]``."""
+    """float32 activations ``[1, …, K]`` of a token."""
 
-    def __init__(self, function: KernelBuilder, leading: Sequence[int], columns: int) -> None:
-        self._x = function.per_token("x", "float32", *leading, columns)
-        self._columns = columns
+    def __init__(self, weights: WeightFormat, x: Buffer, columns: int) -> None:
+        self._weights, self._x, self._columns = weights, x, columns
 
-    def multiply(
-        self, weights: WeightFormat, packed: PackedRows, rows: Sequence[Row]
-    ) -> v.Registers:
-        """Emit the products of 8 packed rows with some rows of activations.
+    def multiply_rows(self, rows: PackedRows, row: Row) -> Expr:
+        """Emit the products of 8 packed rows with a row of activations.
 
         In a block of 32 columns the even and the odd ones are added apart; that sum is scaled, and
         added to the blocks before.
-
-        Returns:
-            For each row of activations a float32x8, one lane for each row of weights.
         """
-        total = v.Registers(len(rows))
-        total.fill(range(len(rows)), 0)
+        total = v.Registers(1)
+        total.fill([0], 0)
         whole, rest = divmod(self._columns, BLOCK)
         if whole:
             with T.serial(whole) as block:
-                self._add_block(weights, packed, rows, total, block, BLOCK)
+                self._add_block(rows, row, total, block, BLOCK)
         if rest:
-            self._add_block(weights, packed, rows, total, v.constant(whole, "int32"), rest)
-        return total
+            self._add_block(rows, row, total, v.constant(whole, "int32"), rest)
+        return total[0]
 
     def _add_block(
-        self,
-        weights: WeightFormat,
-        packed: PackedRows,
-        rows: Sequence[Row],
-        total: v.Registers,
-        block: Expr,
-        columns: int,
+        self, rows: PackedRows, row: Row, total: v.Registers, block: Expr, columns: int
     ) -> None:
-        weights.prefetch(packed, block)
-        sums = [[v.constant(0, "float32x8")] * 2 for _ in rows]
+        weights = self._weights
+        weights.prefetch(rows, block)
+        parts: list[Expr] = [v.constant(0, "float32x8")] * 2
         for quad in range(-(-columns // QUAD)):
             here = range(quad * QUAD, min(columns, (quad + 1) * QUAD))
-            values = weights.values(packed, block, quad, len(here))
+            values = weights.values(rows, block, quad, len(here))
             for column in here:
-                for row, parts in zip(rows, sums, strict=True):
-                    x = v.splat(self._x[(*row, block * BLOCK + column)])
-                    part = v.multiply_add(values[column % QUAD], x, parts[column % 2])
-                    parts[column % 2] = T.Bind(part)
-        scale = weights.scale(packed, block) if weights.scale else v.constant(1, "float32x8")
-        for i, (even, odd) in enumerate(sums):
-            total[i] = v.multiply_add(even + odd, scale, total[i])
+                x = v.splat(self._x[(*row, block * BLOCK + column)])
+                part = v.multiply_add(values[column % QUAD], x, parts[column % 2])
+                parts[column % 2] = T.Bind(part)
+        scale = weights.scale(rows, block) if weights.scale else v.constant(1, "float32x8")
+        total[0] = v.multiply_add(parts[0] + parts[1], scale, total[0])
 
 
 @dataclass(frozen=True)
@@ -99,56 +122,43 @@ class _Columns:
         return self.sums[(*self.row, self.term)]
 
 
+@dataclass(frozen=True, kw_only=True)
 class IntegerActivations:
-    """Integer activations: what `quantize_activations` writes."""
+    """int8 terms of a token, as `quantize_activations` writes them."""
 
-    def __init__(
-        self, function: KernelBuilder, leading: Sequence[int], columns: int, terms: int
-    ) -> None:
-        self._blocks, self._terms = -(-columns // BLOCK), terms
-        n_terms = self._blocks * terms
-        self._codes = function.per_token("codes", "int8", *leading, n_terms * BLOCK)
-        self._scales = function.per_token("scales", "float32", *leading, self._blocks)
-        self._sums = function.per_token("sums", "float32", *leading, n_terms)
+    weights: WeightFormat
+    codes: Buffer
+    scales: Buffer
+    sums: Buffer
+    terms: int
 
-    def multiply(
-        self, weights: WeightFormat, packed: PackedRows, rows: Sequence[Row]
-    ) -> v.Registers:
-        """Emit the products of 8 packed rows with some rows of activations.
+    def multiply_rows(self, rows: PackedRows, row: Row) -> Expr:
+        """Emit the products of 8 packed rows with a row of activations.
 
         A block's products are added exactly; the sum is multiplied by the product of the two
         scales, and added to the blocks before.
-
-        Returns:
-            For each row of activations a float32x8, one lane for each row of weights.
         """
-        total = v.Registers(len(rows))
-        total.fill(range(len(rows)), 0)
+        weights = self.weights
         assert weights.scale is not None, "integer codes have a scale"
-        with T.serial(self._blocks) as block:
-            weights.prefetch(packed, block)
+        total = v.Registers(1)
+        total.fill([0], 0)
+        with T.serial(int(self.scales.ty.shape[-1])) as block:
+            weights.prefetch(rows, block)
             terms = [
-                _Columns(self._codes, self._sums, row, block * self._terms + term)
-                for row in rows
-                for term in range(self._terms)
+                _Columns(self.codes, self.sums, row, block * self.terms + term)
+                for term in range(self.terms)
             ]
-            sums = self._join(weights.integer_sums[packed.isa](packed, block, terms))
-            weight_scale = T.Bind(weights.scale(packed, block))
-            for i, row in enumerate(rows):
-                scale = weight_scale * v.splat(self._scales[(*row, block)])
-                total[i] = v.multiply_add(sums[i], scale, total[i])
-        return total
+            product = self._join(weights.integer_sums[rows.isa](rows, block, terms))
+            scale = T.Bind(weights.scale(rows, block)) * v.splat(self.scales[(*row, block)])
+            total[0] = v.multiply_add(product, scale, total[0])
+        return total[0]
 
-    def _join(self, sums: list[Expr]) -> list[Expr]:
-        """Add the sums of each row's two terms."""
-        if self._terms == 1:
-            return sums
-        weight = v.constant(TERM_RANGE, "float32x8")
-        pairs = zip(sums[::2], sums[1::2], strict=True)
-        return [T.Bind(v.multiply_add(high, weight, low)) for high, low in pairs]
-
-
-Activations = FloatActivations | IntegerActivations
+    def _join(self, sums: list[Expr]) -> Expr:
+        """Add the sums of the terms."""
+        if self.terms == 1:
+            return sums[0]
+        high, low = sums
+        return T.Bind(v.multiply_add(high, v.constant(TERM_RANGE, "float32x8"), low))
 
 
 def declare_activations(
@@ -158,17 +168,36 @@ def declare_activations(
     columns: int,
     weights: WeightFormat,
     isa: Isa,
-) -> Activations:
+) -> Product:
     """Add the buffers of the activations ``[n, *leading, columns]`` to a function.
+
+    Returns:
+        What multiplies them: a single token, or as many as the call has.
 
     Raises:
         LoweringError: The kernels cannot multiply these weights with this type.
     """
     if activation == "f32":
-        return FloatActivations(function, leading, columns)
+        x = function.per_token("x", "float32", *leading, columns)
+        if function.single:
+            return TokenProduct(FloatActivations(weights, x, columns).multiply_rows)
+        return PanelProduct(FloatStrip(weights, x, isa), columns)
     if isa not in weights.integer_sums:
         raise LoweringError(
             f"No {isa} kernel multiplies {weights.scheme} weights with {activation} activations; "
             f"use f32 activations for this weight."
         )
-    return IntegerActivations(function, leading, columns, TERMS[activation])
+    blocks = -(-columns // BLOCK)
+    if not function.single:
+        codes = function.per_token("codes", "int16", *leading, blocks * BLOCK)
+        scales = function.per_token("scales", "float32", *leading, blocks)
+        return PanelProduct(IntegerStrip(weights, codes, scales, isa), blocks * BLOCK)
+    terms = TERMS[activation]
+    integers = IntegerActivations(
+        weights=weights,
+        codes=function.per_token("codes", "int8", *leading, terms * blocks * BLOCK),
+        scales=function.per_token("scales", "float32", *leading, blocks),
+        sums=function.per_token("sums", "float32", *leading, terms * blocks),
+        terms=terms,
+    )
+    return TokenProduct(integers.multiply_rows)

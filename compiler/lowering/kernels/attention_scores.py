@@ -1,85 +1,87 @@
-"""Scores of queries against a tile of keys, and their running softmax."""
+"""Scores of a token's queries against a tile of keys, and their exponentials."""
 
+from collections.abc import Callable
+
+import tvm
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.attention_rows import MOST_HEADS, Heads, Row, vectors_at_once
+from ossc.compiler.lowering.kernels.attention_state import State
 from ossc.compiler.lowering.kernels.kernel import Expr
-from ossc.compiler.lowering.kernels.query_heads import HEADS, KEYS, TILE, VECTORS, QueryHeads, Tile
-from ossc.compiler.lowering.kernels.vector_math import exp
+from ossc.compiler.lowering.kernels.kv_cache.layout import TILE, Tile
+from ossc.compiler.lowering.kernels.span import Span
 
 MINUS_INFINITY = float("-inf")
 
-VECTORS_AT_ONCE = 2
-
 
 class Scores:
-    """For each head the largest score and the sum of exponentials so far; a tile's scores.
+    """Scores, then exponentials, of up to `MOST_HEADS` heads and the keys of a tile."""
 
-    Scores are compared before they are scaled; ``(score - largest) · scale`` is what enters exp.
-    """
-
-    def __init__(self, heads: QueryHeads, scale: float) -> None:
-        self._heads = heads
-        self._scale = scale
-        self._largest = v.Registers(heads.shared, lanes=1)
-        self.total = v.Registers(heads.shared, lanes=1)
-        self.correction = v.Registers(HEADS, lanes=1)
-        """What older sums are multiplied with, for each head of the block being worked on."""
-
-        self._scores = T.alloc_buffer((HEADS, TILE), "float32")
-        with T.serial(heads.shared) as head:
-            self._largest[head] = heads.sink(head) / v.constant(scale, "float32")
-            self.total[head] = v.constant(1, "float32")  # the sink: its own score is the largest
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._rows = state.rows
+        self._scores = T.alloc_buffer((MOST_HEADS, TILE), "float32")
 
     def weight(self, which: int, key: Expr, lanes: int) -> Expr:
-        """Return the exponential of a head of the block and a key of the tile, in all lanes."""
+        """Return the exponential of one of the heads and a key of the tile, in all lanes."""
         return T.Bind(v.splat(self._scores[which, key], lanes))
 
-    def compute(self, head: Expr, count: int, tile: Tile) -> None:
-        """Emit q · k of ``count`` heads with the tile's keys; invisible ones get -infinity."""
-        for first in range(0, VECTORS, VECTORS_AT_ONCE):
-            vectors = range(first, first + VECTORS_AT_ONCE)
-            products = self._products(head, count, tile, vectors)
-            for i, vector in enumerate(vectors):
-                visible = _visible(tile, vector * KEYS)
-                for h in range(count):
-                    score = products[h * VECTORS_AT_ONCE + i]
-                    score = v.select(visible, score, v.constant(MINUS_INFINITY, "float32x8"))
-                    v.store(self._scores, h, vector * KEYS, value=score)
+    def compute(self, heads: Heads, tile: Tile, seen: Span) -> None:
+        """Emit q · k of some heads with the keys; those not ``seen`` get -infinity."""
+        vectors = vectors_at_once(heads.count)
+        keys = vectors * v.LANES
+        with T.serial(TILE // keys) as group:
+            first = T.Bind(group * keys)
+            some_seen = tvm.tirx.all(seen.begin < first + keys, first < seen.end)
+            with T.If(some_seen):
+                with T.Then():
+                    self._multiply(heads, tile, first, vectors, seen)
+                with T.Else():
+                    for h in range(heads.count):
+                        for i in range(vectors):
+                            invisible = v.constant(MINUS_INFINITY, "float32x8")
+                            v.store(self._scores, h, first + i * v.LANES, value=invisible)
 
-    def _products(self, head: Expr, count: int, tile: Tile, vectors: range) -> v.Registers:
-        sums = v.Registers(count * VECTORS_AT_ONCE)
-        sums.fill(range(count * VECTORS_AT_ONCE), 0)
-        slots = [T.Bind(tile.slots[vector]) for vector in vectors]
-        with T.serial(self._heads.head_dim) as column:
-            keys = [v.load(self._heads.keys, self._heads.kv_head, s, column, 0) for s in slots]
-            for h in range(count):
-                query = self._heads.query(head + h, column)
+    def _multiply(self, heads: Heads, tile: Tile, first: Expr, vectors: int, seen: Span) -> None:
+        sums = v.Registers(heads.count * vectors)
+        sums.fill(range(heads.count * vectors), 0)
+        rows = [self._rows.row(heads.token, heads.first + h) for h in range(heads.count)]
+        read = tile.keys(first, vectors, ask=heads.last)
+        with T.serial(self._rows.shape.head_dim) as column:
+            keys = read(column)
+            for h, row in enumerate(rows):
+                query = self._rows.query(row, column)
                 for i, key in enumerate(keys):
-                    at = h * VECTORS_AT_ONCE + i
-                    sums[at] = v.multiply_add(query, key, sums[at])
-        return sums
+                    sums[h * vectors + i] = v.multiply_add(query, key, sums[h * vectors + i])
+        for i in range(vectors):
+            key = T.Bind(first + i * v.LANES)
+            visible = _visible(seen, key)
+            for h in range(heads.count):
+                invisible = v.constant(MINUS_INFINITY, "float32x8")
+                score = v.select(visible, sums[h * vectors + i], invisible)
+                v.store(self._scores, h, key, value=score)
 
-    def exponentiate(self, head: Expr, which: Expr) -> None:
-        """Turn a head's scores into exponentials relative to the largest score so far."""
-        vectors = [v.load(self._scores, which, at) for at in range(0, TILE, KEYS)]
-        tile_largest = vectors[0]
-        for vector in vectors[1:]:
-            tile_largest = v.larger(tile_largest, vector)
-        before = T.Bind(self._largest[head])
-        largest = T.Bind(v.larger(before, v.horizontal_max(tile_largest)))
-        correction = exp((before - largest) * v.constant(self._scale, "float32"))
-        total = v.constant(0, "float32x8")
-        for i, vector in enumerate(vectors):
-            term = exp((vector - v.splat(largest)) * v.constant(self._scale, "float32x8"))
-            v.store(self._scores, which, i * KEYS, value=term)
-            total = T.Bind(total + term)
-        self._largest[head] = largest
-        self.correction[which] = correction
-        self.total[head] = v.multiply_add(self.total[head], correction, v.horizontal_sum(total))
+    def exponentiate(self, row: Row, which: Expr) -> None:
+        """Turn a row's scores into exponentials relative to its largest score so far."""
+        vectors = [v.load(self._scores, which, at) for at in range(0, TILE, v.LANES)]
+        tile_largest = _fold(vectors, v.larger)
+        largest = v.splat(self._state.raise_largest(row, v.horizontal_max(tile_largest)))
+        terms = [self._rows.share(vector, largest) for vector in vectors]
+        for i, term in enumerate(terms):
+            v.store(self._scores, which, i * v.LANES, value=term)
+        even, odd = (_fold(terms[first::2], lambda a, b: T.Bind(a + b)) for first in range(2))
+        self._state.add_total(row, even + odd)
 
 
-def _visible(tile: Tile, first: int) -> Expr:
-    """Say which of the 8 keys from ``first`` are visible; numbers before begin wrap around."""
-    after_begin = v.bits(v.lane_numbers(first) - v.splat(tile.begin), "uint32x8")
-    return after_begin < v.splat(v.convert(tile.end - tile.begin, "uint32"))
+def _fold(vectors: list[Expr], combine: Callable[[Expr, Expr], Expr]) -> Expr:
+    result = vectors[0]
+    for vector in vectors[1:]:
+        result = combine(result, vector)
+    return result
+
+
+def _visible(seen: Span, first: Expr) -> Expr:
+    """Say which of the 8 keys from ``first`` are seen; numbers before begin wrap around."""
+    after_begin = v.lane_numbers(0) + v.splat(first - seen.begin)
+    return v.bits(after_begin, "uint32x8") < v.splat(v.convert(seen.end - seen.begin, "uint32"))

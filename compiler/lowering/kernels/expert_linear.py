@@ -5,14 +5,22 @@ from tvm.tirx.script import builder as T
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.activations import declare_activations
 from ossc.compiler.lowering.kernels.experts import Routing
-from ossc.compiler.lowering.kernels.kernel import Activation, Isa, Kernel, building, symbol
-from ossc.compiler.lowering.kernels.tiles import row_counts
+from ossc.compiler.lowering.kernels.kernel import (
+    Activation,
+    Isa,
+    Kernel,
+    building,
+    symbol,
+    with_variants,
+)
+from ossc.compiler.lowering.kernels.tiles import panel_groups, row_counts
 from ossc.compiler.lowering.kernels.weights import find_format
 from ossc.compiler.lowering.kernels.weights.format import ROWS
 from ossc.compiler.lowering.packing import expert_stride
 from ossc.runtimes.kernel_cost import Work
 
 
+@with_variants
 def expert_linear(
     *,
     scheme: str,
@@ -28,7 +36,7 @@ def expert_linear(
 
     Parameters of the function: the activations ``[n, k, intermediate]`` (a, or codes, scales and
     sums), the routing (see `Routing`), packed weights uint8, bias ``[experts, hidden]`` → out
-    ``[n, k, hidden]`` float32. A task for each row group of 8, of each slot or expert.
+    ``[n, k, hidden]`` float32. A task for each 8 rows of each slot, or each 32 of each expert.
 
     Raises:
         LoweringError: The kernels cannot multiply this scheme with this activation type.
@@ -38,24 +46,29 @@ def expert_linear(
     group_bytes = weights.row_group_bytes(intermediate)
     stride = expert_stride(groups * group_bytes)
     shape = f"{experts}x{hidden}x{intermediate}"
-    name = symbol("expert_linear", scheme, activation, shape, k, isa, n=n)
+    name = symbol("expert_linear", scheme, activation, shape, k, n=n)
     with building(name, n) as function:
-        activations = declare_activations(function, activation, (k,), intermediate, weights, isa)
+        product = declare_activations(function, activation, (k,), intermediate, weights, isa)
         routing = Routing(function, experts, k, n)
         weight = function.buffer("weight", "uint8", experts * stride, parts=("expert", experts))
         bias = function.buffer("bias", "float32", experts, hidden, parts=("expert", experts))
         out = function.per_token("out", "float32", k, hidden)
-        with function.tasks(fixed=routing.tasks(groups)) as number:
-            task = routing.task(number, groups)
-            offset = T.Bind(v.convert(task.expert, "int64") * stride + task.group * group_bytes)
-            packed = weights.rows(weight, offset, intermediate, isa)
-            for tile in task.tiles():
-                products = activations.multiply(weights, packed, tile)
-                first = task.group * ROWS
-                for i, pair in enumerate(tile):
-                    for count in row_counts(task.group, hidden):
-                        value = products[i] + v.load_some(bias, task.expert, first, count=count)
-                        v.store_some(out, *pair, first, value=value, count=count)
+        panels = -(-groups // product.groups)
+        with function.tasks(fixed=routing.tasks(panels)) as number:
+            task = routing.task(number, panels)
+            first = T.Bind(task.panel * product.groups)
+            begin = T.Bind(v.convert(task.expert, "int64") * stride)
+            panel = [
+                weights.rows(weight, T.Bind(begin + group * group_bytes), intermediate, isa)
+                for group in panel_groups(first, groups, product.groups)
+            ]
+            for token, values in product.multiply(panel, task.pairs, task.pair):
+                pair = task.pair(token)
+                for i, value in enumerate(values):
+                    row = T.Bind((first + i) * ROWS)
+                    for count in row_counts(first + i, hidden, product.groups):
+                        biases = v.load_some(bias, task.expert, row, count=count)
+                        v.store_some(out, *pair, row, value=value + biases, count=count)
     return function.kernel(
         "expert_linear",
         activation,

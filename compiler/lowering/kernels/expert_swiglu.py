@@ -13,8 +13,9 @@ from ossc.compiler.lowering.kernels.kernel import (
     Kernel,
     building,
     symbol,
+    with_variants,
 )
-from ossc.compiler.lowering.kernels.tiles import row_counts
+from ossc.compiler.lowering.kernels.tiles import panel_groups, row_counts
 from ossc.compiler.lowering.kernels.vector_math import exp
 from ossc.compiler.lowering.kernels.weights import find_format
 from ossc.compiler.lowering.kernels.weights.format import ROWS
@@ -22,6 +23,7 @@ from ossc.compiler.lowering.packing import expert_stride
 from ossc.runtimes.kernel_cost import Work
 
 
+@with_variants
 def expert_swiglu(
     *,
     scheme: str,
@@ -41,8 +43,8 @@ def expert_swiglu(
 
     Parameters of the function: the activations ``[n, hidden]`` (x, or codes, scales and sums), the
     routing (see `Routing`), weights packed by `pack_swiglu`, bias ``[experts, 2 · intermediate]``
-    (a gate's before its up's) → out ``[n, k, intermediate]`` float32. A task for each 8 outputs, of
-    each slot or expert.
+    (a gate's before its up's) → out ``[n, k, intermediate]`` float32. A task for each 8 outputs of
+    each slot, or each 16 of each expert.
 
     Raises:
         LoweringError: The kernels cannot multiply this scheme with this activation type.
@@ -52,32 +54,35 @@ def expert_swiglu(
     group_bytes = weights.row_group_bytes(hidden)
     stride = expert_stride(2 * groups * group_bytes)
     shape = f"{experts}x{intermediate}x{hidden}"
-    name = symbol("expert_swiglu", scheme, activation, shape, k, alpha, limit, isa, n=n)
+    name = symbol("expert_swiglu", scheme, activation, shape, k, alpha, limit, n=n)
     with building(name, n) as function:
-        activations = declare_activations(function, activation, (), hidden, weights, isa)
+        product = declare_activations(function, activation, (), hidden, weights, isa)
         routing = Routing(function, experts, k, n)
         weight = function.buffer("weight", "uint8", experts * stride, parts=("expert", experts))
         bias = function.buffer(
             "bias", "float32", experts, 2 * intermediate, parts=("expert", experts)
         )
         out = function.per_token("out", "float32", k, intermediate)
-        with function.tasks(fixed=routing.tasks(groups)) as number:
-            task = routing.task(number, groups)
-            pair_bytes = task.group * (2 * group_bytes)
-            offset = T.Bind(v.convert(task.expert, "int64") * stride + pair_bytes)
-            gate_rows = weights.rows(weight, offset, hidden, isa)
-            up_rows = weights.rows(weight, offset + group_bytes, hidden, isa)
-            for tile in task.tiles():
-                tokens = [(token,) for token, _ in tile]
-                gates = activations.multiply(weights, gate_rows, tokens)
-                ups = activations.multiply(weights, up_rows, tokens)
-                first = task.group * ROWS
-                for i, pair in enumerate(tile):
-                    for count in row_counts(task.group, intermediate):
-                        gate = gates[i] + _biases(bias, task.expert, first, 0, count)
-                        up = ups[i] + _biases(bias, task.expert, first, 1, count)
+        size = -(-product.groups // 2)
+        panels = -(-groups // size)
+        with function.tasks(fixed=routing.tasks(panels)) as number:
+            task = routing.task(number, panels)
+            first = T.Bind(task.panel * size)
+            begin = T.Bind(v.convert(task.expert, "int64") * stride)
+            panel = [
+                weights.rows(weight, T.Bind(begin + (2 * group + up) * group_bytes), hidden, isa)
+                for group in panel_groups(first, groups, size)
+                for up in (0, 1)
+            ]
+            for token, values in product.multiply(panel, task.pairs, lambda t: task.pair(t)[:1]):
+                pair = task.pair(token)
+                for i, (gates, ups) in enumerate(zip(values[::2], values[1::2], strict=True)):
+                    row = T.Bind((first + i) * ROWS)
+                    for count in row_counts(first + i, intermediate, size):
+                        gate = gates + _biases(bias, task.expert, row, 0, count)
+                        up = ups + _biases(bias, task.expert, row, 1, count)
                         value = _swiglu(T.Bind(gate), T.Bind(up), alpha, limit)
-                        v.store_some(out, *pair, first, value=value, count=count)
+                        v.store_some(out, *pair, row, value=value, count=count)
     return function.kernel(
         "expert_swiglu",
         activation,

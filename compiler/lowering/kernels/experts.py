@@ -1,13 +1,11 @@
 """Which tokens meet which expert: one token's experts directly, or a chunk grouped by expert."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, KernelBuilder
-from ossc.compiler.lowering.kernels.tiles import token_tiles
 
 Pair = tuple[Expr, Expr]
 """A token and one of its slots."""
@@ -15,10 +13,10 @@ Pair = tuple[Expr, Expr]
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertTask:
-    """One row group of one expert, and the pairs that chose it."""
+    """One panel of rows of one expert, and the pairs that chose it."""
 
     expert: Expr
-    group: Expr
+    panel: Expr
     first: Expr
     """Place of the first pair in the order by expert; the slot, for a single token."""
 
@@ -26,25 +24,21 @@ class ExpertTask:
     order: Buffer | None
     k: int
 
-    def tiles(self) -> Iterator[list[Pair]]:
-        """Emit loops over the pairs and yield inside each some that are worked on together."""
-        for first, count in token_tiles(self.first, self.pairs):
-            if self.order is None:
-                yield [(v.constant(0, "int32"), first)]
-            else:
-                yield [self._pair(self.order, first + i) for i in range(count)]
-
-    def _pair(self, order: Buffer, place: Expr) -> Pair:
-        pair = T.Bind(order[place // self.k, place % self.k])
+    def pair(self, number: Expr) -> Pair:
+        """Return one of the pairs."""
+        if self.order is None:
+            return v.constant(0, "int32"), self.first
+        place = T.Bind(self.first + number)
+        pair = T.Bind(self.order[place // self.k, place % self.k])
         return T.Bind(pair // self.k), T.Bind(pair % self.k)
 
 
 class Routing:
     """The buffers that say which expert each pair chose.
 
-    A single token has indices int32 ``[1, k]``, and a task for each slot and row group. A chunk has
+    A single token has indices int32 ``[1, k]``, and a task for each slot and panel. A chunk has
     offsets ``[experts + 1]`` and order ``[n, k]`` of `group_by_expert`, and a task for each expert
-    and row group; an expert that nobody chose costs nothing.
+    and panel; an expert that nobody chose costs nothing.
     """
 
     def __init__(self, function: KernelBuilder, experts: int, k: int, n: int | None) -> None:
@@ -57,20 +51,20 @@ class Routing:
             self._offsets = function.buffer("offsets", "int32", experts + 1)
             self._order = function.per_token("order", "int32", k)
 
-    def tasks(self, groups: int) -> int:
-        """Return the number of tasks for ``groups`` row groups an expert."""
-        return self._by_task * groups
+    def tasks(self, panels: int) -> int:
+        """Return the number of tasks for ``panels`` panels of rows an expert."""
+        return self._by_task * panels
 
-    def task(self, number: Expr, groups: int) -> ExpertTask:
+    def task(self, number: Expr, panels: int) -> ExpertTask:
         """Emit what finds a task's expert and pairs."""
-        outer, group = T.Bind(number // groups), T.Bind(number % groups)
+        outer, panel = T.Bind(number // panels), T.Bind(number % panels)
         if self._single:
             expert = T.Bind(self._indices[0, outer])
             return ExpertTask(
-                expert=expert, group=group, first=outer, pairs=1, order=None, k=self._k
+                expert=expert, panel=panel, first=outer, pairs=1, order=None, k=self._k
             )
         first = T.Bind(self._offsets[outer])
         pairs = T.Bind(self._offsets[outer + v.constant(1, "int32")] - first)
         return ExpertTask(
-            expert=outer, group=group, first=first, pairs=pairs, order=self._order, k=self._k
+            expert=outer, panel=panel, first=first, pairs=pairs, order=self._order, k=self._k
         )

@@ -7,9 +7,10 @@ splits the range over threads as it likes. Buffers are compact, 64-byte aligned 
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any, Literal
 
 import tvm
@@ -24,7 +25,7 @@ Expr = Any
 Buffer = Any
 """A TIR buffer."""
 
-Isa = Literal["avx2", "portable"]
+Isa = Literal["avx512_vnni", "avx_vnni", "avx2", "portable"]
 """Which kernel bodies to take; ``portable`` holds no instruction of a particular machine."""
 
 Activation = Literal["f32", "int8", "int8x2"]
@@ -56,6 +57,25 @@ class Kernel:
 
     cost: KernelCost
 
+    isa: Isa | None = None
+    """Which bodies it has; None where all instruction sets share them."""
+
+    for_isa: "Callable[[Isa], Kernel] | None" = None
+    """Builds the same kernel with other bodies: the same buffers, tasks and results."""
+
+
+def with_variants(build: Callable[..., Kernel]) -> Callable[..., Kernel]:
+    """Let the kernels of a builder that takes ``isa`` be built again for another one."""
+
+    @wraps(build)
+    def build_and_remember(*, isa: Isa, **parameters: Any) -> Kernel:
+        def for_isa(other: Isa) -> Kernel:
+            return build_and_remember(isa=other, **parameters)
+
+        return replace(build(isa=isa, **parameters), isa=isa, for_isa=for_isa)
+
+    return build_and_remember
+
 
 def symbol(operation: str, *parameters: str | float, n: int | None) -> str:
     """Make a C symbol of an operation, its parameters, and the number of tokens if it is fixed."""
@@ -74,6 +94,11 @@ class KernelBuilder:
         self._tasks = (0, 0)
         self._bytes: Counter[str] = Counter()
         self._function: tvm.tirx.PrimFunc | None = None
+
+    @property
+    def single(self) -> bool:
+        """Whether every call has one token."""
+        return isinstance(self._rows, int) and self._rows == 1
 
     @property
     def tokens(self) -> Expr:

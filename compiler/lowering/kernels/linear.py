@@ -1,5 +1,7 @@
 """The product of activations with one matrix, and a bias."""
 
+from tvm.tirx.script import builder as T
+
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.activations import declare_activations
 from ossc.compiler.lowering.kernels.kernel import (
@@ -10,13 +12,15 @@ from ossc.compiler.lowering.kernels.kernel import (
     Kernel,
     building,
     symbol,
+    with_variants,
 )
-from ossc.compiler.lowering.kernels.tiles import row_counts, token_tiles
+from ossc.compiler.lowering.kernels.tiles import panel_groups, row_counts
 from ossc.compiler.lowering.kernels.weights import find_format
 from ossc.compiler.lowering.kernels.weights.format import ROWS
 from ossc.runtimes.kernel_cost import Work
 
 
+@with_variants
 def linear(
     *,
     scheme: str,
@@ -31,7 +35,7 @@ def linear(
 
     Parameters of the function: the activations (x ``[n, columns]``, or codes, scales and sums of
     `quantize_activations`), packed weight uint8, with ``bias`` also bias ``[rows]`` → out
-    ``[n, rows]`` float32. One task for every 8 rows.
+    ``[n, rows]`` float32. One task for every 8 rows, or 32 where ``n`` is None.
 
     Raises:
         LoweringError: The kernels cannot multiply this scheme with this activation type.
@@ -40,26 +44,30 @@ def linear(
     groups = -(-rows // ROWS)
     group_bytes = weights.row_group_bytes(columns)
     kind = "linear_bias" if bias else "linear"
-    name = symbol(kind, scheme, activation, f"{rows}x{columns}", isa, n=n)
+    name = symbol(kind, scheme, activation, f"{rows}x{columns}", n=n)
     with building(name, n) as function:
-        activations = declare_activations(function, activation, (), columns, weights, isa)
+        product = declare_activations(function, activation, (), columns, weights, isa)
         weight = function.buffer("weight", "uint8", groups * group_bytes)
         biases = function.buffer("bias", "float32", rows) if bias else None
         out = function.per_token("out", "float32", rows)
-        with function.tasks(fixed=groups) as group:
-            packed = weights.rows(weight, group * group_bytes, columns, isa)
-            for first, count in token_tiles(0, function.tokens):
-                tile = [first + i for i in range(count)]
-                products = activations.multiply(weights, packed, [(token,) for token in tile])
-                for i, token in enumerate(tile):
-                    _store(out, token, group, products[i], biases)
+        with function.tasks(fixed=-(-groups // product.groups)) as number:
+            first = T.Bind(number * product.groups)
+            panel = [
+                weights.rows(weight, group * group_bytes, columns, isa)
+                for group in panel_groups(first, groups, product.groups)
+            ]
+            for token, values in product.multiply(panel, function.tokens, lambda t: (t,)):
+                for i, value in enumerate(values):
+                    _store(out, token, first + i, value, biases, product.groups)
     return function.kernel("linear", activation, Work(per_token=2 * rows * columns), scheme=scheme)
 
 
-def _store(out: Buffer, token: Expr, group: Expr, products: Expr, bias: Buffer | None) -> None:
+def _store(
+    out: Buffer, token: Expr, group: Expr, products: Expr, bias: Buffer | None, panel: int
+) -> None:
     rows = int(out.ty.shape[1])
     first = group * ROWS
-    for count in row_counts(group, rows):
+    for count in row_counts(group, rows, panel):
         value = products
         if bias is not None:
             value = value + v.load_some(bias, first, count=count)

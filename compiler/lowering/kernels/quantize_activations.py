@@ -1,6 +1,7 @@
 """Turning float32 activations into integers with a scale for every 32 columns."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tvm.tirx.script import builder as T
 
@@ -15,11 +16,23 @@ LARGEST_CODE = 127
 TERM_RANGE = 2 * LARGEST_CODE
 """The high of two terms counts so many of the low one, which reaches half of it either way."""
 
+PAIRED = (0, 2, 1, 3, 4, 6, 5, 7)
+"""The order of a chunk's codes: see `panel`."""
+
 SMALLEST = 2.0**-100
 """Blocks whose largest magnitude is below it become zeros: its reciprocal is still finite."""
 
 
-Outputs = tuple[Buffer, Buffer, Buffer]
+@dataclass(frozen=True, kw_only=True)
+class _Rows:
+    """Where the codes of all rows go."""
+
+    codes: Buffer
+    scales: Buffer
+    sums: Buffer | None
+    """None where two terms are one int16 code."""
+
+    terms: int
 
 
 def quantize_activations(
@@ -28,33 +41,39 @@ def quantize_activations(
     """Build the quantization of rows of ``columns``.
 
     Parameters of the function: x float32 ``[n, columns]``, or ``[n, rows_per_token, columns]``
-    when that is not None → codes int8, scales float32 and sums float32 (of the codes, exact)
-    of the same leading dimensions and the last one 32·t·b, b, t·b for b = ceil(columns / 32) blocks
-    of t = ``terms`` terms, 1 or 2. One task a row.
+    when that is not None → codes, scales and for a single token sums, of the same leading
+    dimensions. There are b = ceil(columns / 32) blocks of t = ``terms`` terms, 1 or 2. One task a
+    row.
+
+    For a single token codes are int8 ``[…, 32·t·b]``, scales float32 ``[…, b]`` and sums float32
+    (of the codes, exact) ``[…, t·b]``: a block's 32 high terms come first. Else codes are int16
+    ``[…, 32·b]``, both terms joined, and of four neighbours the second and third change places.
 
     The scale is a block's largest magnitude over 127, or with two terms over 127 · 254, and the
     code the nearest integer (half to even) to x / scale; columns beyond the last are zeros. Two
-    terms are high · 254 + low; a block's 32 high ones come first. A block that holds an infinity or
-    a NaN gets such a scale, so whatever is multiplied with it does not look finite.
+    terms are high · 254 + low. A block that holds an infinity or a NaN gets such a scale, so
+    whatever is multiplied with it does not look finite.
     """
     leading = () if rows_per_token is None else (rows_per_token,)
     n_blocks = -(-columns // BLOCK)
     name = symbol("quantize_activations", *leading, columns, f"int8x{terms}", n=n)
     with building(name, n) as function:
         x = function.per_token("x", "float32", *leading, columns)
-        outputs = (
-            function.per_token("codes", "int8", *leading, n_blocks * terms * BLOCK),
-            function.per_token("scales", "float32", *leading, n_blocks),
-            function.per_token("sums", "float32", *leading, n_blocks * terms),
-        )
+        dtype, stored = ("int8", terms) if function.single else ("int16", 1)
+        codes = function.per_token("codes", dtype, *leading, n_blocks * stored * BLOCK)
+        scales = function.per_token("scales", "float32", *leading, n_blocks)
+        sums = None
+        if function.single:
+            sums = function.per_token("sums", "float32", *leading, n_blocks * terms)
+        out = _Rows(codes=codes, scales=scales, sums=sums, terms=terms)
         with function.tasks(per_token=rows_per_token or 1) as task:
             row = (task,) if rows_per_token is None else _split(task, rows_per_token)
             whole, rest = divmod(columns, BLOCK)
             if whole:
                 with T.serial(whole) as block:
-                    _quantize_block(x, outputs, row, block, BLOCK, terms)
+                    _quantize_block(x, out, row, block, BLOCK)
             if rest:
-                _quantize_block(x, outputs, row, v.constant(whole, "int32"), rest, terms)
+                _quantize_block(x, out, row, v.constant(whole, "int32"), rest)
     return function.kernel("quantize_activations", "copy", Work())
 
 
@@ -63,14 +82,8 @@ def _split(task: Expr, rows_per_token: int) -> tuple[Expr, Expr]:
 
 
 def _quantize_block(
-    x: Buffer,
-    outputs: Outputs,
-    row: tuple[Expr, ...],
-    block: Expr,
-    columns: int,
-    terms: int,
+    x: Buffer, out: _Rows, row: tuple[Expr, ...], block: Expr, columns: int
 ) -> None:
-    codes, scales, sums = outputs
     counts = [min(v.LANES, columns - begin) for begin in range(0, columns, v.LANES)]
     first = block * BLOCK
     parts = [
@@ -78,24 +91,38 @@ def _quantize_block(
     ]
     largest = _largest_magnitude(parts)
     usable = v.bits(largest, "int32") >= v.bits(v.constant(SMALLEST, "float32"), "int32")
-    largest_code = LARGEST_CODE * TERM_RANGE ** (terms - 1)
+    largest_code = LARGEST_CODE * TERM_RANGE ** (out.terms - 1)
     zero, code_range = v.constant(0, "float32"), v.constant(largest_code, "float32")
     factor = T.Bind(v.select(usable, code_range / largest, zero))
-    totals = [v.constant(0, "int32x8")] * terms
-    for i in range(BLOCK // v.LANES):
-        code = v.constant(0, "int32x8")
-        if i < len(parts):
-            rounded = v.convert(v.round_to_even(parts[i] * v.splat(factor)), "int32")
-            code = T.Bind(v.keep_lanes(rounded, counts[i]))
-        for term, value in enumerate(_terms(code, terms)):
+    codes = [v.constant(0, "int32x8")] * (BLOCK // v.LANES)
+    for i, part in enumerate(parts):
+        rounded = v.convert(v.round_to_even(part * v.splat(factor)), "int32")
+        codes[i] = T.Bind(v.keep_lanes(rounded, counts[i]))
+    v.store(out.scales, *row, block, value=v.select(usable, largest / code_range, zero), lanes=1)
+    if out.sums is None:
+        _store_joined(out, row, block, codes)
+    else:
+        _store_terms(out, out.sums, row, block, codes)
+
+
+def _store_joined(out: _Rows, row: tuple[Expr, ...], block: Expr, codes: Sequence[Expr]) -> None:
+    for i, code in enumerate(codes):
+        ordered = v.shuffle(T.Bind(v.convert(code, "int16")), PAIRED)
+        v.store(out.codes, *row, block * BLOCK + i * v.LANES, value=ordered)
+
+
+def _store_terms(
+    out: _Rows, sums: Buffer, row: tuple[Expr, ...], block: Expr, codes: Sequence[Expr]
+) -> None:
+    totals = [v.constant(0, "int32x8")] * out.terms
+    for i, code in enumerate(codes):
+        for term, value in enumerate(_terms(code, out.terms)):
             totals[term] = T.Bind(totals[term] + value)
-            column = (block * terms + term) * BLOCK + i * v.LANES
-            v.store(codes, *row, column, value=v.convert(value, "int8"))
-    scale = v.select(usable, largest / code_range, zero)
-    v.store(scales, *row, block, value=scale, lanes=1)
+            column = (block * out.terms + term) * BLOCK + i * v.LANES
+            v.store(out.codes, *row, column, value=v.convert(value, "int8"))
     for term, total in enumerate(totals):
         value = v.convert(v.horizontal_sum(total), "float32")
-        v.store(sums, *row, block * terms + term, value=value, lanes=1)
+        v.store(sums, *row, block * out.terms + term, value=value, lanes=1)
 
 
 def _terms(code: Expr, terms: int) -> list[Expr]:

@@ -1,81 +1,73 @@
-"""Rotating queries and keys by their position, and storing keys and values in the cache.
-
-Keys are ``[num_kv_heads, capacity / 8, head_dim, 8]``: eight neighbours in the cache are the lanes
-of a vector. Values are ``[num_kv_heads, capacity, head_dim]``. Position p is at p % capacity.
-"""
+"""Rotating queries and keys by their position, and storing keys and values in the cache."""
 
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
-from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Kernel, Parts, building, symbol
-from ossc.compiler.lowering.kernels.query_heads import KEYS
+from ossc.compiler.lowering.kernels.attention_rows import AttentionShape
+from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Isa, Kernel, building, symbol
+from ossc.compiler.lowering.kernels.kv_cache import declare_cache
+from ossc.compiler.lowering.kernels.kv_cache.layout import Slot
 from ossc.runtimes.kernel_cost import Work
+from ossc.runtimes.kv_type import KvType
 
 
 def rope_store(
-    *, num_heads: int, num_kv_heads: int, head_dim: int, capacity: int, n: int | None
+    *, shape: AttentionShape, capacity: int, kv: KvType, n: int | None, isa: Isa
 ) -> Kernel:
     """Build the rotation (half-split, as in HF's Llama) and the store.
 
     Parameters of the function: qkv ``[n, (num_heads + 2 · num_kv_heads) · head_dim]``, cos and sin
-    ``[n, head_dim / 2]``, positions int64 ``[n]``, keys and values (both updated in place) →
-    queries ``[n, num_heads · head_dim]``, rotated; float32 but for the positions. One task for each
+    ``[n, head_dim / 2]``, positions int64 ``[n]``, the cache's buffers (updated in place) → queries
+    ``[n, num_heads · head_dim]``, rotated; float32 but for positions and cache. One task for each
     token and key-value head, which also rotates the queries that share this head.
     """
-    width = (num_heads + 2 * num_kv_heads) * head_dim
+    head_dim, kv_heads = shape.head_dim, shape.num_kv_heads
     half = head_dim // 2
-    shared = num_heads // num_kv_heads
-    shape = f"{num_heads}x{num_kv_heads}x{head_dim}"
-    with building(symbol("rope_store", shape, capacity, n=n), n) as function:
-        qkv = function.per_token("qkv", "float32", width)
-        cos = function.per_token("cos", "float32", half)
-        sin = function.per_token("sin", "float32", half)
+    heads = f"{shape.num_heads}x{kv_heads}x{head_dim}"
+    with building(symbol("rope_store", kv, heads, capacity, isa, n=n), n) as function:
+        qkv = function.per_token("qkv", "float32", (shape.num_heads + 2 * kv_heads) * head_dim)
+        angles = tuple(function.per_token(name, "float32", half) for name in ("cos", "sin"))
         positions = function.per_token("positions", "int64")
-        blocks = (num_kv_heads, capacity // KEYS, head_dim, KEYS)
-        stored: Parts = ("token", capacity)
-        keys = function.buffer("keys", "float32", *blocks, parts=stored)
-        values = function.buffer(
-            "values", "float32", num_kv_heads, capacity, head_dim, parts=stored
-        )
-        queries = function.per_token("queries", "float32", num_heads * head_dim)
-        with function.tasks(per_token=num_kv_heads) as task:
-            token, kv_head = T.Bind(task // num_kv_heads), T.Bind(task % num_kv_heads)
-            slot = T.Bind(v.convert(positions[token] % v.constant(capacity, "int64"), "int32"))
-            angles = (cos, sin)
-            with T.serial(shared) as which:
-                head = T.Bind((kv_head * shared + which) * head_dim)
+        cache = declare_cache(function, kv, shape.cache(capacity), ("token", capacity), isa)
+        queries = function.per_token("queries", "float32", shape.num_heads * head_dim)
+        with function.tasks(per_token=kv_heads) as task:
+            token, kv_head = T.Bind(task // kv_heads), T.Bind(task % kv_heads)
+            number = v.convert(positions[token] % v.constant(capacity, "int64"), "int32")
+            slot = Slot(kv_head=kv_head, number=T.Bind(number))
+            with T.serial(shape.shared) as which:
+                head = T.Bind((kv_head * shape.shared + which) * head_dim)
                 for at, lanes in v.spans(half):
-                    low, high = _rotated(qkv, angles, token, head, half, at, lanes)
-                    v.store(queries, token, head + at, value=low, lanes=lanes)
-                    v.store(queries, token, head + half + at, value=high, lanes=lanes)
-            head = T.Bind((num_heads + kv_head) * head_dim)
-            with T.serial(half) as at:
-                low, high = _rotated(qkv, angles, token, head, half, at, 1)
-                for column, value in ((at, low), (at + half, high)):
-                    place = (kv_head, slot // KEYS, column, slot % KEYS)
-                    v.store(keys, *place, value=value, lanes=1)
-            head = T.Bind((num_heads + num_kv_heads + kv_head) * head_dim)
+                    for column, value in _rotated(qkv, angles, token, head, half, at, lanes):
+                        v.store(queries, token, head + column, value=value, lanes=lanes)
+            row = T.alloc_buffer((head_dim,), "float32")
+            head = T.Bind((shape.num_heads + kv_head) * head_dim)
+            for at, lanes in v.spans(half):
+                for column, value in _rotated(qkv, angles, token, head, half, at, lanes):
+                    v.store(row, column, value=value, lanes=lanes)
+            cache.store_key(slot, row)
+            head = T.Bind((shape.num_heads + kv_heads + kv_head) * head_dim)
             for at, lanes in v.spans(head_dim):
                 value = v.load(qkv, token, head + at, lanes=lanes)
-                v.store(values, kv_head, slot, at, value=value, lanes=lanes)
-    rotated = (num_heads + num_kv_heads) * head_dim
+                v.store(row, at, value=value, lanes=lanes)
+            cache.store_value(slot, row)
+    rotated = (shape.num_heads + kv_heads) * head_dim
     return function.kernel("rope_store", "f32", Work(per_token=3 * rotated))
 
 
 def _rotated(
     qkv: Buffer,
-    angles: tuple[Buffer, Buffer],
+    angles: tuple[Buffer, ...],
     token: Expr,
     head: Expr,
     half: int,
     at: Expr,
     lanes: int,
-) -> tuple[Expr, Expr]:
-    """Return elements ``at`` and ``at + half`` of a head, rotated."""
+) -> list[tuple[Expr, Expr]]:
+    """Return columns ``at`` and ``at + half`` of a head, each with its rotated value."""
     cos, sin = (v.load(angle, token, at, lanes=lanes) for angle in angles)
     low = v.load(qkv, token, head + at, lanes=lanes)
     high = v.load(qkv, token, head + half + at, lanes=lanes)
-    return (
-        T.Bind(v.multiply_add(low, cos, -(high * sin))),
-        T.Bind(v.multiply_add(high, cos, low * sin)),
-    )
+    return [
+        (at, T.Bind(v.multiply_add(low, cos, -(high * sin)))),
+        (at + half, T.Bind(v.multiply_add(high, cos, low * sin))),
+    ]

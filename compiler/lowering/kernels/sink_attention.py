@@ -1,91 +1,105 @@
-"""Attention of a token over the cached keys that it sees, with a sink for each head.
+"""Attention of tokens over the cached keys that they see, with a sink for each head."""
 
-Keys are taken in tiles of 32 neighbouring positions, aligned at multiples of 32, so a token meets
-the same tiles in the same order however many tokens a call has. The softmax is built up tile by
-tile (Milakov and Gimelshein 2018; FlashAttention): the sink is its first term, and what is added up
-so far is rescaled when a tile brings a larger score.
-"""
+from collections.abc import Iterator
 
 import tvm
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
-from ossc.compiler.lowering.kernels.attention_scores import Scores
-from ossc.compiler.lowering.kernels.attention_values import add_values
-from ossc.compiler.lowering.kernels.kernel import Expr, Kernel, building, symbol
-from ossc.compiler.lowering.kernels.query_heads import KEYS, TILE, VECTORS, QueryHeads, Tile
+from ossc.compiler.lowering.kernels.attention_rows import AttentionShape, Rows, RowValues
+from ossc.compiler.lowering.kernels.attention_sections import Joined, has_sections, numbers, section
+from ossc.compiler.lowering.kernels.attention_state import State
+from ossc.compiler.lowering.kernels.attention_tiles import attend
+from ossc.compiler.lowering.kernels.kernel import Expr, Isa, Kernel, KernelBuilder, building, symbol
+from ossc.compiler.lowering.kernels.kv_cache import Cache, declare_cache
+from ossc.compiler.lowering.kernels.span import Span
+from ossc.compiler.lowering.kernels.tasks import spread
 from ossc.runtimes.kernel_cost import Work
+from ossc.runtimes.kv_type import KvType
+
+TOKENS = 8
+"""Neighbouring tokens that share the reading of a tile of keys and values."""
 
 
 def sink_attention(
-    *,
-    num_heads: int,
-    num_kv_heads: int,
-    head_dim: int,
-    capacity: int,
-    window: int,
-    scale: float,
-    n: int | None,
+    *, shape: AttentionShape, capacity: int, kv: KvType, n: int | None, isa: Isa
 ) -> Kernel:
     """Build attention over the cache that `rope_store` fills.
 
-    The token at position i sees the positions j with i - window < j ≤ i, all up to i if ``window``
+    The token at position i sees the positions j with i - window < j ≤ i, all up to i if the window
     is 0. The cache's other places are never used, whatever they hold.
 
-    Parameters of the function: queries ``[n, num_heads · head_dim]``, keys and values (see
-    `rope_store`), sinks ``[num_heads]``, positions int64 ``[n]`` → out
-    ``[n, num_heads · head_dim]``; float32 but for the positions. One task for each token and
-    key-value head.
+    Parameters of the function: queries ``[n, num_heads · head_dim]``, the cache's buffers, sinks
+    ``[num_heads]``, positions int64 ``[n]``, ascending by one → out ``[n, num_heads · head_dim]``;
+    float32 but for cache and positions. The work is a key-value head of `TOKENS` tokens; it is
+    spread over a task for each token and key-value head.
     """
-    shape = f"{num_heads}x{num_kv_heads}x{head_dim}"
-    name = symbol("sink_attention", shape, capacity, window, scale, n=n)
+    width = shape.num_heads * shape.head_dim
+    name = symbol("sink_attention", kv, shape.symbol, capacity, isa, n=n)
     with building(name, n) as function:
-        queries = function.per_token("queries", "float32", num_heads * head_dim)
-        blocks = (num_kv_heads, capacity // KEYS, head_dim, KEYS)
-        keys = function.buffer("keys", "float32", *blocks, parts=("key", capacity))
-        values = function.buffer(
-            "values", "float32", num_kv_heads, capacity, head_dim, parts=("key", capacity)
-        )
-        sinks = function.buffer("sinks", "float32", num_heads)
+        queries = function.per_token("queries", "float32", width)
+        cache = declare_cache(function, kv, shape.cache(capacity), ("key", capacity), isa)
+        sinks = function.buffer("sinks", "float32", shape.num_heads)
         positions = function.per_token("positions", "int64")
-        out = function.per_token("out", "float32", num_heads * head_dim)
-        with function.tasks(per_token=num_kv_heads) as task:
-            heads = QueryHeads(
-                queries=queries,
-                keys=keys,
-                values=values,
-                sinks=sinks,
-                out=out,
-                token=T.Bind(task // num_kv_heads),
-                kv_head=T.Bind(task % num_kv_heads),
-                shared=num_heads // num_kv_heads,
-                head_dim=head_dim,
-            )
-            last = T.Bind(v.convert(positions[heads.token], "int32"))
-            first = T.Bind(v.maximum(last - (window - 1), 0)) if window else 0
-            _attend(heads, first, last, scale)
-    products = Work(per_pair=4 * num_heads * head_dim)
-    return function.kernel("sink_attention", "f32", products, window=window)
+        out = function.per_token("out", "float32", width)
+        with function.tasks(per_token=shape.num_kv_heads) as task:
+            for first_token, tokens, kv_head in _units(function, task, shape.num_kv_heads, n):
+                rows = Rows(
+                    shape=shape,
+                    queries=queries,
+                    sinks=sinks,
+                    positions=positions,
+                    kv_head=kv_head,
+                    first_token=first_token,
+                    tokens=tokens,
+                )
+                values = RowValues(buffer=out, place=rows.place, head_dim=shape.head_dim)
+                most_tokens = 1 if n == 1 else TOKENS
+                if has_sections(shape, capacity):
+                    _attend_sections(rows, cache, values, most_tokens)
+                else:
+                    state = State(rows, values, most_tokens)
+                    attend(state, cache, rows.see())
+                    state.finish()
+    products = Work(per_pair=4 * width)
+    return function.kernel("sink_attention", "f32", products, window=shape.window)
 
 
-def _attend(heads: QueryHeads, first: Expr, last: Expr, scale: float) -> None:
-    """Emit the attention of some heads to the positions ``first`` to ``last``, both included."""
-    scores = Scores(heads, scale)
-    for head, columns, lanes in heads.outputs():
-        heads.put(head, columns, lanes, v.splat(v.constant(0, "float32"), lanes))
-    slots = v.Registers(VECTORS, "int32", lanes=1)
-    capacity_blocks = int(heads.keys.ty.shape[1])
-    with T.serial(first // TILE, last // TILE + 1) as number:
-        for vector in range(VECTORS):
-            slots[vector] = (number * VECTORS + vector) % capacity_blocks
-        begin = T.Bind(v.maximum(first - number * TILE, 0))
-        end = T.Bind(tvm.tirx.Min(last - number * TILE + 1, v.constant(TILE, "int32")))
-        tile = Tile(begin=begin, end=end, slots=slots)
-        for head, count in heads.blocks():
-            scores.compute(head, count, tile)
-            with T.serial(count) as which:
-                scores.exponentiate(head + which, which)
-            add_values(heads, scores, head, count, tile)
-    for head, columns, lanes in heads.outputs():
-        value = heads.get(head, columns, lanes) / v.splat(scores.total[head], lanes)
-        heads.put(head, columns, lanes, value)
+def _units(
+    function: KernelBuilder, task: Expr, kv_heads: int, n: int | None
+) -> Iterator[tuple[Expr, Expr, Expr]]:
+    """Emit a loop over the work of a task; yields (first token, tokens, key-value head)."""
+    if n == 1:
+        yield v.constant(0, "int32"), 1, task
+        return
+    tiles = T.Bind((function.tokens + (TOKENS - 1)) // TOKENS)
+    with T.serial(*spread(task, function.tokens * kv_heads, tiles * kv_heads)) as unit:
+        first = T.Bind(unit // kv_heads * TOKENS)
+        tokens = T.Bind(tvm.tirx.Min(function.tokens - first, v.constant(TOKENS, "int32")))
+        yield first, tokens, T.Bind(unit % kv_heads)
+
+
+def _attend_sections(rows: Rows, cache: Cache, values: RowValues, most_tokens: int) -> None:
+    joined = Joined(rows, values, most_tokens)
+    sums = T.alloc_buffer((most_tokens * rows.shape.shared, values.head_dim), "float32")
+    part = RowValues(
+        buffer=sums, place=lambda row, column: (row.number, column), head_dim=values.head_dim
+    )
+    state = State(rows, part, most_tokens)
+    joined.clear()
+    seen = rows.see()
+    first, count = numbers(seen)
+    with T.serial(count) as index:
+        span = section(first + index, seen)
+        attend(state, cache, span)
+        for token in rows.each_token():
+            _join(state, joined, token, span)
+    joined.finish()
+
+
+def _join(state: State, joined: Joined, token: Expr, span: Span) -> None:
+    seen = state.rows.sees(token)
+    some_seen = tvm.tirx.all(seen.begin < span.end, span.begin < seen.end)
+    with T.If(some_seen), T.Then():
+        for row in state.rows.each_row(token):
+            joined.add(row, state.largest(row), state.total(row), state.values)

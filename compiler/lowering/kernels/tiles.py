@@ -1,41 +1,51 @@
 """How a matrix product is cut: tokens into tiles, rows into groups of 8 whose last may be short."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import tvm
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Expr
 from ossc.compiler.lowering.kernels.weights.format import ROWS
 
-TOKENS = 4
-"""Tokens that share one decoding of the weights; their sums and one weight fit in 16 registers."""
 
+def token_tiles(count: Expr, sizes: Sequence[int]) -> Iterator[tuple[Expr, int]]:
+    """Emit a loop for each size and yield (first token, tokens) inside each.
 
-def token_tiles(begin: Expr, count: Expr) -> Iterator[tuple[Expr, int]]:
-    """Emit loops over ``count`` tokens from ``begin`` and yield (first, tokens) inside each.
-
-    The first loop takes `TOKENS` at a time, the second what remains one by one; the caller's body
-    is emitted once in each. A single token needs no loop.
+    The first loop takes as many tokens at a time as the first size says, the next ones what
+    remains; the caller's body is emitted once in each.
     """
-    if isinstance(count, int) and count == 1:
-        yield begin, 1
-        return
-    tiles = T.Bind(count // TOKENS)
-    with T.serial(tiles) as tile:
-        yield begin + tile * TOKENS, TOKENS
-    with T.serial(count - tiles * TOKENS) as rest:
-        yield begin + tiles * TOKENS + rest, 1
+    begin: Expr = v.constant(0, "int32")
+    for size in sizes:
+        tiles = T.Bind((count - begin) // size)
+        with T.serial(tiles) as tile:
+            yield T.Bind(begin + tile * size), size
+        begin = T.Bind(begin + tiles * size)
 
 
-def row_counts(group: Expr, rows: int) -> Iterator[int]:
-    """Emit branches on whether a group is whole and yield inside each how many rows it has."""
+def row_counts(group: Expr, rows: int, panel: int = 1) -> Iterator[int]:
+    """Emit branches on how many rows a group has, and yield inside each their number.
+
+    Args:
+        group: The group's number.
+        rows: Rows of the matrix.
+        panel: Groups that are worked on together; those of the last panel may lie beyond the rows.
+    """
     whole, rest = divmod(rows, ROWS)
-    if rest and whole:
-        with T.If(group < v.constant(whole, "int32")):
-            with T.Then():
-                yield ROWS
-            with T.Else():
-                yield rest
-    else:
-        yield rest or ROWS
+    if not rest and whole % panel == 0:
+        yield ROWS
+        return
+    if whole:
+        with T.If(group < v.constant(whole, "int32")), T.Then():
+            yield ROWS
+    if rest:
+        with T.If(group == v.constant(whole, "int32")), T.Then():
+            yield rest
+
+
+def panel_groups(first: Expr, groups: int, panel: int) -> list[Expr]:
+    """Return the numbers of a panel's row groups; instead of those beyond the last, the last."""
+    last = v.constant(groups - 1, "int32")
+    numbers = [first + i for i in range(panel)]
+    return numbers if groups % panel == 0 else [tvm.tirx.Min(n, last) for n in numbers]

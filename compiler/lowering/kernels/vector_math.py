@@ -22,6 +22,20 @@ COEFFICIENTS = (0.0013926184, 0.008363179, 0.041666556, 0.16666576, 0.5)
 """(exp(r) - 1 - r) / r² for |r| ≤ ln 2 / 2, highest power first: interpolated at Chebyshev's
 points; with them the result is within 1 unit in the last place."""
 
+SMALLEST_POWER = -127.0
+"""2 to it counts as zero: its exponent field is."""
+
+POWER_COEFFICIENTS = (
+    0.00015453163359779865,
+    0.0013390863314270973,
+    0.009618083015084267,
+    0.055503569543361664,
+    0.24022650718688965,
+    0.6931471824645996,
+    1.0,
+)
+"""2^r for |r| ≤ 1/2, highest power first: interpolated at Chebyshev's points."""
+
 
 def exp(x: Expr) -> Expr:
     """Return e^x in each float32 lane: zero for the very negative, infinity, NaN for NaN."""
@@ -47,3 +61,24 @@ def exp(x: Expr) -> Expr:
 def _power_of_two(exponent: Expr, dtype: str) -> Expr:
     integer = v.dtype_of(exponent)
     return v.bits((exponent + v.constant(127, integer)) << v.constant(23, integer), dtype)
+
+
+def exp_of_negative(x: Expr) -> Expr:
+    """Return e^x in each float32 lane for x ≤ 0: zero below -87.3, NaN for NaN.
+
+    Beside `exp` it saves a third of the instructions. 2^(x · log2 e) is taken, whose error grows
+    with |x|: relative to 1, the largest result, it is the same everywhere.
+    """
+    dtype = v.dtype_of(x)
+
+    def number(value: float) -> Expr:
+        return v.constant(value, dtype)
+
+    power = v.keep(v.at_least(x * number(LOG2_E), SMALLEST_POWER))
+    whole = T.Bind(v.round_to_even(power))
+    rest = T.Bind(power - whole)
+    series = number(POWER_COEFFICIENTS[0])
+    for coefficient in POWER_COEFFICIENTS[1:]:
+        series = v.multiply_add(series, rest, number(coefficient))
+    exponent = v.convert(whole, "int32")
+    return v.keep(v.keep(series) * _power_of_two(exponent, dtype))

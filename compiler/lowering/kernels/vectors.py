@@ -43,6 +43,13 @@ def store(buffer: Buffer, *indices: Expr, value: Expr, lanes: int = LANES) -> No
     T.buffer_store(buffer, value, [*outer, tvm.tirx.Ramp(last, 1, lanes) if lanes > 1 else last])
 
 
+def prefetch(buffer: Buffer, *indices: Expr) -> None:
+    """Ask for the cache line of an element, which is read soon; it need not exist."""
+    arguments = [constant(value, "int32") for value in (0, 3, 1)]
+    address = tvm.tirx.address_of(buffer[indices])
+    T.evaluate(tvm.tirx.call_llvm_intrin("void", "llvm.prefetch", address, *arguments))
+
+
 def load_some(buffer: Buffer, *indices: Expr, count: int) -> Expr:
     """Read ``count`` neighbours along the last axis as a vector of 8; the rest repeats the last."""
     if count == LANES:
@@ -109,7 +116,7 @@ def keep(value: Expr) -> Expr:
     """
     variable = Registers(1, *_element_and_lanes(dtype_of(value)))
     variable[0] = value
-    return variable[0]
+    return T.Bind(variable[0])
 
 
 def larger(a: Expr, b: Expr) -> Expr:
@@ -166,6 +173,11 @@ def join(lanes: Sequence[Expr]) -> Expr:
     return tvm.tirx.Shuffle(lanes, [constant(lane, "int32") for lane in range(len(lanes))])
 
 
+def shuffle(vector: Expr, lanes: Sequence[int]) -> Expr:
+    """Return some lanes of a vector, in another order."""
+    return T.Bind(tvm.tirx.Shuffle([vector], [constant(lane, "int32") for lane in lanes]))
+
+
 def horizontal_sum(vector: Expr) -> Expr:
     """Add the 8 lanes, in the fixed order ((0+4)+(2+6)) + ((1+5)+(3+7))."""
     return _fold(vector, lambda a, b: a + b)
@@ -184,8 +196,7 @@ def _fold(vector: Expr, combine: Callable[[Expr, Expr], Expr]) -> Expr:
 
 
 def _part(vector: Expr, begin: int, count: int) -> Expr:
-    lanes = [constant(begin + lane, "int32") for lane in range(count)]
-    return T.Bind(tvm.tirx.Shuffle([vector], lanes))
+    return shuffle(vector, range(begin, begin + count))
 
 
 def spans(count: int) -> Iterator[tuple[Expr, int]]:

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "error.h"
-#include "ticks.h"
 
 /* A step and the shapes it runs with: what a thread needs. */
 typedef struct step_call {
@@ -13,8 +12,8 @@ typedef struct step_call {
 } step_call;
 
 static DLDataType data_type(plan_dtype dtype) {
-  static const uint8_t codes[PLAN_NUM_DTYPES] = {DL_FLOAT,  DL_INT,  DL_UINT,  DL_INT, DL_INT,
-                                                 DL_BFLOAT, DL_UINT, DL_FLOAT, DL_BOOL};
+  static const uint8_t codes[PLAN_NUM_DTYPES] = {DL_FLOAT,  DL_INT,  DL_UINT,  DL_INT,  DL_INT,
+                                                 DL_BFLOAT, DL_UINT, DL_FLOAT, DL_BOOL, DL_INT};
   return (DLDataType){codes[dtype], (uint8_t)(8 * plan_dtype_bytes(dtype)), 1};
 }
 
@@ -93,38 +92,34 @@ static ossc_status run_range(const void* context, int32_t begin, int32_t end) {
   return call_kernel(context, range);
 }
 
-static ossc_status run_alone(const step_call* call, int64_t* thread_ticks) {
-  if (thread_ticks == NULL) return call_kernel(call, NULL);
-  thread_ticks[0] = ticks_now();
-  ossc_status status = call_kernel(call, NULL);
-  thread_ticks[1] = ticks_now();
-  return status;
-}
-
-/* thread_ticks: as of thread_pool_run. */
 static ossc_status run_step(executor* e, const plan_step* step, int32_t num_tokens,
-                            int64_t* thread_ticks) {
+                            thread_ticks ticks) {
   step_call call = {step, e->tensors};
-  if (!step->ranged) return run_alone(&call, thread_ticks);
+  if (!step->ranged) {
+    if (ticks.first != NULL) ticks.first[1] = TICKS_UNTIL_THE_END;
+    return call_kernel(&call, NULL);
+  }
   int64_t tasks = step->tasks_fixed + (int64_t)step->tasks_per_token * num_tokens;
-  return thread_pool_run(e->pool, run_range, &call, (int32_t)tasks, thread_ticks);
+  return thread_pool_run(e->pool, run_range, &call, (int32_t)tasks, ticks);
 }
 
 static ossc_status run_steps(executor* e, const plan_segment* segment, int32_t num_tokens) {
+  const thread_ticks not_wanted = {0};
   ossc_status status = OSSC_OK;
   for (uint32_t i = 0; i < segment->num_steps && status == OSSC_OK; ++i) {
-    status = run_step(e, &segment->steps[i], num_tokens, NULL);
+    status = run_step(e, &segment->steps[i], num_tokens, not_wanted);
   }
   return status;
 }
 
 static ossc_status record_steps(executor* e, const plan_segment* segment, int32_t num_tokens) {
+  ossc_step_time identity = {.segment = (int32_t)(segment - e->plan->segments),
+                             .num_tokens = num_tokens};
   ossc_status status = step_recorder_reserve(e->recorder, segment->num_steps);
   for (uint32_t i = 0; i < segment->num_steps && status == OSSC_OK; ++i) {
-    ossc_step_time identity = {(int32_t)(segment - e->plan->segments), (int32_t)i, num_tokens, 0,
-                               0};
-    int64_t* thread_ticks = step_recorder_begin_step(e->recorder, identity);
-    status = run_step(e, &segment->steps[i], num_tokens, thread_ticks);
+    identity.step = (int32_t)i;
+    thread_ticks ticks = step_recorder_begin_step(e->recorder, identity);
+    status = run_step(e, &segment->steps[i], num_tokens, ticks);
     step_recorder_end_step(e->recorder);
   }
   return status;

@@ -26,6 +26,7 @@ typedef enum plan_dtype {
   PLAN_U16,
   PLAN_F16,
   PLAN_BOOL,
+  PLAN_I16,
   PLAN_NUM_DTYPES
 } plan_dtype;
 

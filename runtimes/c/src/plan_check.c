@@ -9,7 +9,7 @@
 #define ROUTER_PREFIX "router_indices."
 
 size_t plan_dtype_bytes(plan_dtype dtype) {
-  static const uint8_t sizes[PLAN_NUM_DTYPES] = {4, 1, 1, 4, 8, 2, 2, 2, 1};
+  static const uint8_t sizes[PLAN_NUM_DTYPES] = {4, 1, 1, 4, 8, 2, 2, 2, 1, 2};
   return sizes[dtype];
 }
 

@@ -55,6 +55,7 @@ FORMAT = WeightFormat(
     scale_bytes=0,
     scale=None,
     values=_values,
+    codes=None,
     integer_sums={},
     embedding_row_bytes=lambda columns: columns * VALUE_BYTES,
     pack_embedding=_pack_embedding,

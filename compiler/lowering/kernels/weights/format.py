@@ -105,6 +105,10 @@ class WeightFormat:
     """``(rows, block, quad, count)`` → at least ``count`` of the quad's four columns, without
     their scale, each float32x8."""
 
+    codes: Callable[[PackedRows, Expr, int], Expr] | None
+    """``(rows, block, quad)`` → the quad's signed codes, -127 to 127, without their scale: int8x32,
+    byte 4r + c is row r's column c. None where only float32 activations are multiplied."""
+
     integer_sums: Mapping[Isa, IntegerSums]
     """How int8 activations are multiplied; empty where only float32 ones are."""
 
@@ -116,9 +120,12 @@ class WeightFormat:
     embedding_values: Callable[[Buffer, Any, int, Expr], Expr]
     """``(buffer, row offset, K, column)`` → the value at the column, float32."""
 
-    def rows(self, buffer: Buffer, offset: Expr, columns: int, isa: Isa) -> PackedRows:
+    def rows(
+        self, buffer: Buffer, offset: Expr, columns: int, isa: Isa, ahead: int | None = None
+    ) -> PackedRows:
         """Return the eight rows that start at ``offset``."""
-        ahead = prefetch_distance(self.row_group_bytes(columns))
+        if ahead is None:
+            ahead = prefetch_distance(self.row_group_bytes(columns))
         return PackedRows(buffer, offset, columns, isa, ahead)
 
     def prefetch(self, rows: PackedRows, block: Expr) -> None:

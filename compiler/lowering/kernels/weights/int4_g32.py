@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.lowering.kernels import avx2, portable
+from ossc.compiler.lowering.kernels import avx2, portable, vnni
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
 from ossc.compiler.lowering.kernels.weights.bf16 import VALUE_BYTES, widen
@@ -81,9 +81,13 @@ def _signed(nibbles: Expr) -> Expr:
     return T.Bind(v.bits(nibbles, "int8x32") - v.constant(BIAS, "int8x32"))
 
 
+def _codes(rows: PackedRows, block: Expr, quad: int) -> Expr:
+    return _signed(_nibbles(rows, block, quad))
+
+
 def _values(rows: PackedRows, block: Expr, quad: int, count: int) -> list[Expr]:
     del count  # a block is always stored whole
-    return v.bytes_to_float(_signed(_nibbles(rows, block, quad)))
+    return v.bytes_to_float(_codes(rows, block, quad))
 
 
 def _avx2_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
@@ -102,6 +106,13 @@ def _avx2_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) 
         T.Bind(v.multiply_add(v.splat(token.sum), minus_bias, total))
         for token, total in zip(tokens, sums, strict=True)
     ]
+
+
+def _vnni_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
+    def biased(quad: int) -> Expr:
+        return T.Bind(v.bits(_nibbles(rows, block, quad), "int8x32"))
+
+    return vnni.biased_sums(biased, BIAS, tokens)
 
 
 def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
@@ -130,7 +141,13 @@ FORMAT = WeightFormat(
     scale_bytes=SCALES_BYTES,
     scale=_scale,
     values=_values,
-    integer_sums={"avx2": _avx2_sums, "portable": _portable_sums},
+    codes=_codes,
+    integer_sums={
+        "avx512_vnni": _vnni_sums,
+        "avx_vnni": _vnni_sums,
+        "avx2": _avx2_sums,
+        "portable": _portable_sums,
+    },
     embedding_row_bytes=lambda columns: columns // 2 + _blocks(columns) * VALUE_BYTES,
     pack_embedding=_pack_embedding,
     embedding_values=_embedding_values,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.lowering.kernels import avx2, portable
+from ossc.compiler.lowering.kernels import avx2, portable, vnni
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
 from ossc.compiler.lowering.kernels.weights.bf16 import VALUE_BYTES, widen
@@ -26,6 +26,9 @@ from ossc.compiler.lowering.kernels.weights.format import (
 
 BLOCK_BYTES = BLOCK * ROWS
 SCALES_BYTES = ROWS * VALUE_BYTES
+
+SIGN_BIAS = 128
+"""Added to codes where the weights are to be unsigned bytes."""
 
 
 def _blocks(columns: int) -> int:
@@ -74,6 +77,14 @@ def _avx2_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) 
     return [T.Bind(v.convert(s, "float32")) for s in sums]
 
 
+def _vnni_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
+    """Multiply code + 128, which is the code with its sign bit turned over."""
+    sign = v.constant(-128, "int8x32")
+    return vnni.biased_sums(
+        lambda quad: T.Bind(_codes(rows, block, quad) ^ sign), SIGN_BIAS, tokens
+    )
+
+
 def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
     sums: list[Expr] = [v.constant(0, "int32x8")] * len(tokens)
     for quad in range(BLOCK // QUAD):
@@ -99,7 +110,13 @@ FORMAT = WeightFormat(
     scale_bytes=SCALES_BYTES,
     scale=_scale,
     values=_values,
-    integer_sums={"avx2": _avx2_sums, "portable": _portable_sums},
+    codes=_codes,
+    integer_sums={
+        "avx512_vnni": _vnni_sums,
+        "avx_vnni": _vnni_sums,
+        "avx2": _avx2_sums,
+        "portable": _portable_sums,
+    },
     embedding_row_bytes=lambda columns: columns + _blocks(columns) * VALUE_BYTES,
     pack_embedding=_pack_embedding,
     embedding_values=_embedding_values,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.lowering.kernels import avx2, portable
+from ossc.compiler.lowering.kernels import avx2, portable, vnni
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
 from ossc.compiler.lowering.kernels.weights.format import (
@@ -94,13 +94,17 @@ def _doubled(nibbles: Expr) -> Expr:
     return T.Bind((value ^ sign) - sign)
 
 
+def _codes(rows: PackedRows, block: Expr, quad: int) -> Expr:
+    nibbles = _nibbles(rows, block, quad)
+    if rows.isa == "portable":
+        return _doubled(nibbles)
+    table = avx2.table(bytes(value % 256 for value in DOUBLED))
+    return avx2.look_up(table, nibbles)
+
+
 def _values(rows: PackedRows, block: Expr, quad: int, count: int) -> list[Expr]:
     del count  # a block is always stored whole
-    nibbles = _nibbles(rows, block, quad)
-    if rows.isa == "avx2":
-        table = avx2.table(bytes(value % 256 for value in DOUBLED))
-        return v.bytes_to_float(avx2.look_up(table, nibbles))
-    return v.bytes_to_float(_doubled(nibbles))
+    return v.bytes_to_float(_codes(rows, block, quad))
 
 
 def _avx2_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
@@ -123,6 +127,15 @@ def _avx2_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) 
         T.Bind(v.multiply_add(v.splat(token.sum), minus_bias, v.convert(s, "float32")))
         for token, s in zip(tokens, sums, strict=True)
     ]
+
+
+def _vnni_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
+    table = avx2.table(bytes(value + BIAS for value in DOUBLED))
+
+    def biased(quad: int) -> Expr:
+        return avx2.look_up(table, _nibbles(rows, block, quad))
+
+    return vnni.biased_sums(biased, BIAS, tokens)
 
 
 def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
@@ -154,7 +167,13 @@ FORMAT = WeightFormat(
     scale_bytes=ROWS,
     scale=_scale,
     values=_values,
-    integer_sums={"avx2": _avx2_sums, "portable": _portable_sums},
+    codes=_codes,
+    integer_sums={
+        "avx512_vnni": _vnni_sums,
+        "avx_vnni": _vnni_sums,
+        "avx2": _avx2_sums,
+        "portable": _portable_sums,
+    },
     embedding_row_bytes=lambda columns: columns // 2 + columns // BLOCK,
     pack_embedding=_pack_embedding,
     embedding_values=_embedding_values,

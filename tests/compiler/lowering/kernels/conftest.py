@@ -9,6 +9,7 @@ import pytest
 import tvm
 from numpy.typing import NDArray
 
+from kernel_operands import TVM_TARGETS
 from ossc.compiler.lowering.kernels.kernel import Kernel
 
 GUARD_BYTES = 64
@@ -17,7 +18,7 @@ GUARD_BYTES = 64
 Output = NDArray | tuple[str, tuple[int, ...]]
 Run = Callable[..., list[NDArray]]
 
-_functions: dict[str, tvm.tirx.PrimFunc] = {}
+_functions: dict[tuple[str, str | None], tvm.tirx.PrimFunc] = {}
 
 
 @pytest.fixture
@@ -38,33 +39,34 @@ def _run(
     *,
     n: int = 1,
     tasks: tuple[int, int] | None = None,
-    cpu: str = "x86-64-v3",
+    cpu: str | None = None,
 ) -> list[NDArray]:
     started = [x if isinstance(x, np.ndarray) else _all_ones(*x) for x in outputs]
-    _functions.setdefault(kernel.name, kernel.func)
+    key = (kernel.name, kernel.isa)
+    _functions.setdefault(key, kernel.func)
     if tasks is not None:
-        return _call(kernel.name, cpu, inputs, started, tasks)
+        return _call(key, cpu, inputs, started, tasks)
     count = kernel.tasks_fixed + kernel.tasks_per_token * n
-    whole = _call(kernel.name, cpu, inputs, started, (0, count))
+    whole = _call(key, cpu, inputs, started, (0, count))
     pieces = started
     cuts = [0, count // 3, count - count // 4, count]
     for begin, end in reversed(list(pairwise(cuts))):
-        pieces = _call(kernel.name, cpu, inputs, pieces, (begin, end))
+        pieces = _call(key, cpu, inputs, pieces, (begin, end))
     for one, other in zip(whole, pieces, strict=True):
         assert one.tobytes() == other.tobytes(), "ranges of tasks depend on each other"
     return whole
 
 
 def _call(
-    name: str,
-    cpu: str,
+    key: tuple[str, str | None],
+    cpu: str | None,
     inputs: Sequence[NDArray],
     outputs: Sequence[NDArray],
     tasks: tuple[int, int],
 ) -> list[NDArray]:
     guarded = [_guarded(array) for array in (*inputs, *outputs)]
     tensors = [tvm.runtime.from_dlpack(view) for _, view in guarded]
-    _compiled(name, cpu)(*tensors, *tasks)
+    _compiled(key, cpu)(*tensors, *tasks)
     for whole, view in guarded:
         before, after = whole[:GUARD_BYTES], whole[GUARD_BYTES + view.nbytes :]
         assert (before == 0xFF).all(), "wrote before a buffer"
@@ -75,9 +77,12 @@ def _call(
 
 
 @cache
-def _compiled(name: str, cpu: str) -> Callable[..., None]:
-    target = {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": cpu}
-    return tvm.compile(_functions[name], tvm.target.Target(target))[name]
+def _compiled(key: tuple[str, str | None], cpu: str | None) -> Callable[..., None]:
+    name, isa = key
+    target = {**TVM_TARGETS[isa or "avx2"]}
+    if cpu is not None:
+        target["mcpu"] = cpu
+    return tvm.compile(_functions[key], tvm.target.Target(target))[name]
 
 
 def _all_ones(dtype: str, shape: tuple[int, ...]) -> NDArray:

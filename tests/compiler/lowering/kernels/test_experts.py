@@ -7,7 +7,7 @@ import pytest
 import tvm
 
 import tolerances
-from kernel_operands import PAIRS, random_activations, random_parts, values
+from kernel_operands import PAIRS, random_activations, random_parts, supported_isas, values
 from ossc.compiler.lowering.kernels.expert_linear import expert_linear
 from ossc.compiler.lowering.kernels.expert_swiglu import expert_swiglu
 from ossc.compiler.lowering.packing import expert_stride, pack_rows, pack_swiglu
@@ -87,7 +87,7 @@ class Experts:
     def _call(self, kernel, activations, weight, bias, tokens, single):
         indices = self.indices[tokens]
         route = [indices] if single else routing_buffers(indices, self.experts)
-        arrays = [array[tokens] for array in activations.arrays]
+        arrays = activations.of(tokens).arrays(1 if single else 0)
         output = ("float32", (len(indices), self.k, self.rows))
         return self.run(kernel, [*arrays, *route, weight, bias], [output], n=len(indices))[0]
 
@@ -112,7 +112,7 @@ def assert_close(result, expected):
 
 
 @pytest.mark.parametrize(("scheme", "activation"), PAIRS)
-@pytest.mark.parametrize("isa", ["avx2", "portable"])
+@pytest.mark.parametrize("isa", supported_isas())
 def test_both_products_match_float64_and_forms_agree_bit_for_bit(run, scheme, activation, isa):
     experts = Experts(run, scheme, activation, isa)
     everyone = slice(0, 9)
@@ -143,7 +143,7 @@ def test_gates_and_ups_are_limited_and_nan_stays(run):
     case = Experts(run, "bf16", "f32", "avx2", n=3)
     case.bias *= 20
     assert_close(case.swiglu(slice(0, 3)), case.expected_swiglu())
-    case.x.arrays[0][1, 0] = np.nan
+    case.x.chunk[0][1, 0] = np.nan
     result = case.swiglu(slice(0, 3))
     assert np.isnan(result).all(axis=(1, 2)).tolist() == [False, True, False]
 

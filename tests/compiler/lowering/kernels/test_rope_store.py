@@ -1,28 +1,34 @@
-"""Rotation and the cache's layout."""
+"""Rotation, the cache's layout, and the types in which it holds keys and values."""
 
 import numpy as np
 import pytest
 
+from ossc.compiler.lowering.kernels.attention_rows import AttentionShape
+from ossc.compiler.lowering.kernels.kv_cache import cache_buffers
 from ossc.compiler.lowering.kernels.rope_store import rope_store
 
+POSITIONS = [3, 4, 5]
+SHAPES = pytest.mark.parametrize("shape", [(8, 2, 64), (5, 1, 20), (2, 2, 16), (3, 1, 80)])
 
-def store(run, heads, kv_heads, head_dim, capacity, positions, *, n=None, seed=0):
-    """Return the input heads ``[n, all, head_dim]``, cos, sin, and (keys, values, queries)."""
-    rng = np.random.default_rng(seed)
+
+def store(run, shape, positions, *, capacity=32, n=None, kv="f32", isa="avx2", scale=1.0):
+    """Return the input heads ``[n, all, head_dim]``, cos, sin, cache and queries."""
+    heads, kv_heads, head_dim = shape
+    rng = np.random.default_rng(0)
     tokens = len(positions)
-    qkv = rng.standard_normal((tokens, heads + 2 * kv_heads, head_dim)).astype(np.float32)
+    qkv = rng.standard_normal((tokens, heads + 2 * kv_heads, head_dim)) * scale
     angles = rng.uniform(0, 6, (tokens, head_dim // 2))
-    cos, sin = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
-    kernel = rope_store(
-        num_heads=heads, num_kv_heads=kv_heads, head_dim=head_dim, capacity=capacity, n=n
+    qkv, cos, sin = (x.astype(np.float32) for x in (qkv, np.cos(angles), np.sin(angles)))
+    built = AttentionShape(
+        num_heads=heads, num_kv_heads=kv_heads, head_dim=head_dim, window=0, scale=1.0
     )
+    kernel = rope_store(shape=built, capacity=capacity, kv=kv, n=n, isa=isa)
     inputs = [qkv.reshape(tokens, -1), cos, sin, np.array(positions)]
-    outputs = [
-        ("float32", (kv_heads, capacity // 8, head_dim, 8)),
-        ("float32", (kv_heads, capacity, head_dim)),
-        ("float32", (tokens, heads * head_dim)),
-    ]
-    return qkv, cos, sin, run(kernel, inputs, outputs, n=tokens)
+    buffers = cache_buffers(kv, built.cache(capacity))
+    outputs = [(buffer.dtype, buffer.shape) for buffer in buffers]
+    outputs.append(("float32", (tokens, heads * head_dim)))
+    *cache, queries = run(kernel, inputs, outputs, n=tokens)
+    return qkv, cos, sin, cache, queries
 
 
 def rotated(x, cos, sin):
@@ -31,32 +37,71 @@ def rotated(x, cos, sin):
     return np.concatenate([low * cos - high * sin, high * cos + low * sin], axis=-1)
 
 
-@pytest.mark.parametrize(
-    ("heads", "kv_heads", "head_dim"), [(8, 2, 64), (5, 1, 20), (2, 2, 16), (3, 1, 80)]
-)
-def test_queries_and_keys_are_rotated_and_values_are_not(run, heads, kv_heads, head_dim):
-    positions = [3, 4, 5]
-    qkv, cos, sin, (keys, values, queries) = store(run, heads, kv_heads, head_dim, 16, positions)
+def by_position(keys):
+    """Turn ``[kv_heads, blocks, columns, 16]`` into ``[kv_heads, positions, columns]``."""
+    heads, blocks, columns, lanes = keys.shape
+    return keys.swapaxes(2, 3).reshape(heads, blocks * lanes, columns)
+
+
+@SHAPES
+def test_queries_and_keys_are_rotated_and_values_are_not(run, shape):
+    heads, kv_heads, head_dim = shape
+    qkv, cos, sin, (keys, values), queries = store(run, shape, POSITIONS)
     expected = rotated(qkv, cos, sin)
     queries = queries.reshape(3, heads, head_dim)
     np.testing.assert_allclose(queries, expected[:, :heads], rtol=0, atol=1e-6)
-    by_position = keys.transpose(0, 1, 3, 2).reshape(kv_heads, 16, head_dim)
-    stored = by_position[:, positions].swapaxes(0, 1)
+    stored = by_position(keys)[:, POSITIONS].swapaxes(0, 1)
     np.testing.assert_allclose(stored, expected[:, heads : heads + kv_heads], rtol=0, atol=1e-6)
-    np.testing.assert_array_equal(values[:, positions].swapaxes(0, 1), qkv[:, heads + kv_heads :])
+    np.testing.assert_array_equal(values[:, POSITIONS].swapaxes(0, 1), qkv[:, heads + kv_heads :])
+
+
+@pytest.mark.parametrize("isa", ["avx2", "portable"])
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 3e-7])
+def test_float16_is_float32_rounded_to_the_nearest(run, isa, scale):
+    shape = (5, 1, 20)
+    *_, floats, _ = store(run, shape, POSITIONS, scale=scale)
+    *_, halves, _ = store(run, shape, POSITIONS, scale=scale, kv="f16", isa=isa)
+    for exact, half in zip(floats, halves, strict=True):
+        written = np.isfinite(exact)
+        np.testing.assert_array_equal(half[written], exact[written].astype(np.float16))
+
+
+@pytest.mark.parametrize("isa", ["avx2", "portable"])
+def test_what_is_beyond_float16_becomes_its_largest_number(run, isa):
+    *_, (_, values), _ = store(run, (1, 1, 16), POSITIONS, scale=1e7, kv="f16", isa=isa)
+    assert (np.abs(values[:, POSITIONS]) == np.float16(65504)).mean() > 0.9
+    assert np.isfinite(values[:, POSITIONS]).all()
+
+
+@pytest.mark.parametrize("shape", [(8, 2, 64), (5, 1, 20), (3, 1, 80)])
+def test_int8_codes_times_their_scales_are_within_half_a_step(run, shape):
+    *_, (keys, values), _ = store(run, shape, POSITIONS)
+    *_, (key_codes, key_scales, codes, scales), _ = store(run, shape, POSITIONS, kv="int8")
+    keys, key_codes, key_scales = (by_position(x) for x in (keys, key_codes, key_scales))
+    for exact, code, scale in ((keys, key_codes, key_scales), (values, codes, scales)):
+        steps = np.repeat(scale[:, POSITIONS], 32, axis=2)[:, :, : shape[2]]
+        error = np.abs(code[:, POSITIONS] * steps - exact[:, POSITIONS])
+        assert (error <= 0.5001 * steps).all()
+        assert (np.abs(code[:, POSITIONS]).max(axis=2) == 127).all()
+
+
+def test_int8_of_zeros_is_zero(run):
+    *_, (keys, key_scales, *_), _ = store(run, (2, 1, 16), POSITIONS, scale=0.0, kv="int8")
+    assert (by_position(keys)[:, POSITIONS] == 0).all()
+    assert (by_position(key_scales)[:, POSITIONS] == 0).all()
 
 
 def test_positions_wrap_around_and_other_places_stay(run):
-    *_, (keys, values, _) = store(run, 2, 1, 16, 8, [131070, 131071, 131072])
-    written = [131070 % 8, 131071 % 8, 0]
-    assert sorted(np.flatnonzero(np.isfinite(values[0, :, 0]))) == sorted(written)
-    assert sorted(np.flatnonzero(np.isfinite(keys[0, 0, 5]))) == sorted(written)
+    positions = [131070, 131071, 131072]
+    *_, (keys, values), _ = store(run, (2, 1, 16), positions)
+    written = sorted(position % 32 for position in positions)
+    assert sorted(np.flatnonzero(np.isfinite(values[0, :, 0]))) == written
+    assert sorted(np.flatnonzero(np.isfinite(by_position(keys)[0, :, 5]))) == written
 
 
-def test_one_token_and_a_chunk_agree_bit_for_bit(run):
-    shape = (4, 2, 20, 8)
-    *_, (keys, values, queries) = store(run, *shape, [6], n=1)
-    *_, (chunk_keys, chunk_values, chunk_queries) = store(run, *shape, [6])
-    np.testing.assert_array_equal(queries, chunk_queries)
-    np.testing.assert_array_equal(keys, chunk_keys)
-    np.testing.assert_array_equal(values, chunk_values)
+@pytest.mark.parametrize("kv", ["f32", "int8"])
+def test_one_token_and_a_chunk_agree_bit_for_bit(run, kv):
+    *_, cache, queries = store(run, (4, 2, 20), [6], n=1, kv=kv)
+    *_, chunk_cache, chunk_queries = store(run, (4, 2, 20), [6], kv=kv)
+    for one, other in zip([*cache, queries], [*chunk_cache, chunk_queries], strict=True):
+        assert one.tobytes() == other.tobytes()

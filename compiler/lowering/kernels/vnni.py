@@ -1,0 +1,43 @@
+"""The VNNI instruction on bytes, in registers of 8 lanes: AVX-VNNI and AVX-512 VNNI have it."""
+
+from collections.abc import Callable, Sequence
+
+import tvm
+from tvm.tirx.script import builder as T
+
+from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.kernel import Expr
+from ossc.compiler.lowering.kernels.weights.format import BLOCK, QUAD, IntegerColumns
+
+
+def biased_sums(
+    weights: Callable[[int], Expr], bias: int, tokens: Sequence[IntegerColumns]
+) -> list[Expr]:
+    """Multiply a block's codes plus ``bias``, which are unsigned, and take the bias away again.
+
+    Args:
+        weights: The biased codes of a quad of columns: int8x32, read as 0 to 255.
+        bias: What was added to each code.
+        tokens: The activations.
+
+    Returns:
+        For each of the activations the sum of the block's products, exact: float32x8.
+    """
+    sums: list[Expr] = [v.constant(0, "int32x8")] * len(tokens)
+    for quad in range(BLOCK // QUAD):
+        codes = weights(quad)
+        sums = [
+            _add_products(total, codes, token.quad(quad))
+            for total, token in zip(sums, tokens, strict=True)
+        ]
+    minus_bias = v.constant(-bias, "float32x8")
+    return [
+        T.Bind(v.multiply_add(v.splat(token.sum), minus_bias, v.convert(total, "float32")))
+        for token, total in zip(tokens, sums, strict=True)
+    ]
+
+
+def _add_products(total: Expr, weights: Expr, activations: Expr) -> Expr:
+    """Add four products of unsigned and signed bytes to each lane (vpdpbusd)."""
+    name = "llvm.x86.avx512.vpdpbusd.256"
+    return T.Bind(tvm.tirx.call_llvm_pure_intrin("int32x8", name, total, weights, activations))
