@@ -4,7 +4,10 @@ The features of a level are given by the names that Linux uses in /proc/cpuinfo:
 ``abm`` is LZCNT.
 """
 
+from dataclasses import replace
+
 from ossc.targets.instruction_set import InstructionSet
+from ossc.targets.roofline import Roofline
 from ossc.targets.target import Target
 
 _LEVEL_2 = ("cx16", "lahf_lm", "pni", "popcnt", "sse4_1", "sse4_2", "ssse3")
@@ -27,6 +30,17 @@ _AVX_VNNI = InstructionSet(
     verified="device",
 )
 
+_ZEN_5 = Roofline(
+    source="2 cores of an AMD EPYC of family 26 (Zen 5)",
+    isa="avx2",
+    threads=2,
+    read_gb_per_s={1 << 19: 361.0, 1 << 21: 304.0, 1 << 23: 209.0, 1 << 25: 150.0, 1 << 28: 39.0},
+    f32_gflops=248.0,
+    int8_gops=496.0,
+    launch_ns=500.0,
+)
+"""Probed by ``ossc-run --measure`` (docs/measuring.md), files being read in pages of 4 KiB."""
+
 TARGETS = (
     Target(
         name="cpu:x86-64-v3",
@@ -41,6 +55,7 @@ TARGETS = (
         prefill_chunk=128,
         verified="device",
         instruction_sets=(_AVX512_VNNI, _AVX_VNNI),
+        roofline=_ZEN_5,
     ),
     Target(
         name="cpu:x86-64-v2",
@@ -54,6 +69,7 @@ TARGETS = (
         cpu_features=_LEVEL_2,
         prefill_chunk=128,
         verified="device",
+        roofline=replace(_ZEN_5, isa="portable"),
     ),
 )
 """The better target comes first."""

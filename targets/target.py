@@ -1,10 +1,11 @@
 """What the compiler has to know of a machine."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ossc.targets.instruction_set import InstructionSet, Verified
+from ossc.targets.roofline import Roofline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,3 +48,22 @@ class Target:
     instruction_sets: tuple[InstructionSet, ...] = ()
     """For which hot kernels are built as well, the best first: the runtime takes the first one that
     the machine has."""
+
+    roofline: Roofline | None = None
+    """Of a reference machine, for predictions; None: none was measured."""
+
+    @property
+    def isas(self) -> tuple[str, ...]:
+        """The instruction sets for which kernels are built, the best first."""
+        return (*(each.name for each in self.instruction_sets), self.kernel_isa)
+
+    def isa_on(self, cpu_features: Collection[str]) -> str:
+        """Return the instruction set of the kernels that the runtime takes on a machine.
+
+        Args:
+            cpu_features: Flags of its /proc/cpuinfo.
+        """
+        for each in self.instruction_sets:
+            if set(each.cpu_features) <= set(cpu_features):
+                return each.name
+        return self.kernel_isa

@@ -96,7 +96,7 @@ class Measurement:
         timing = self.runner.prefill(self._tokens.take(0, count))
         (samples.timed_ms if timed else samples.plain_ms).append(1e3 * timing.seconds)
         if timed:
-            samples.calls.append(_prefill_call(timing))
+            samples.calls.append(prefill_call(timing))
 
     def _decode(self, depth: int, samples: Samples, timed: bool) -> None:
         self._observe(False)
@@ -109,7 +109,7 @@ class Measurement:
         timing = self.runner.decode(self._tokens.take(depth, self.workload.new_tokens))
         (samples.timed_ms if timed else samples.plain_ms).extend(1e3 * s for s in timing.seconds)
         if timed:
-            samples.calls.extend(_decode_calls(timing, depth))
+            samples.calls.extend(decode_calls(timing, depth))
 
     def _observe(self, timed: bool) -> None:
         self.runner.times(timed)
@@ -131,13 +131,15 @@ def fewer_threads(threads: int) -> tuple[int, ...]:
     return tuple(2**i for i in range(threads.bit_length()) if 2**i < threads)
 
 
-def _prefill_call(timing: PrefillTiming) -> TimedCall:
+def prefill_call(timing: PrefillTiming) -> TimedCall:
+    """Return a prompt from position 0 whose times and routing were asked for."""
     assert timing.times is not None, "it was asked for"
     assert timing.routing is not None, "it was asked for"
     return TimedCall(position=0, seconds=timing.seconds, times=timing.times, routing=timing.routing)
 
 
-def _decode_calls(timing: DecodeTiming, depth: int) -> list[TimedCall]:
+def decode_calls(timing: DecodeTiming, depth: int) -> list[TimedCall]:
+    """Return the tokens from a position on, whose times and routing were asked for."""
     assert timing.times is not None, "it was asked for"
     assert timing.routing is not None, "it was asked for"
     return [

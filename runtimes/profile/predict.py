@@ -128,11 +128,11 @@ def predict(
 
 
 def _check_isa(target: str, roofline: Roofline) -> None:
-    isa = find_target(target).kernel_isa
-    if roofline.isa != isa:
+    isas = find_target(target).isas
+    if roofline.isa not in isas:
         raise UsageError(
             f"The limits are those of kernels for {roofline.isa}, and a bundle for {target} has "
-            f"none; give the limits of a machine on which kernels for {isa} run."
+            f"none; give the limits of a machine on which kernels for {' or '.join(isas)} run."
         )
 
 

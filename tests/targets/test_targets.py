@@ -83,3 +83,28 @@ def test_the_features_are_read_from_cpuinfo(tmp_path, cpuinfo, features):
 
 def test_a_machine_without_cpuinfo_has_no_features(tmp_path):
     assert this_machine(tmp_path / "absent").cpu_features == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("features", "isa"),
+    [
+        pytest.param(set(), "avx2", id="none-more"),
+        pytest.param({"avx_vnni"}, "avx_vnni", id="one"),
+        pytest.param({"avx512_vnni", "avx_vnni"}, "avx_vnni", id="not-all-of-the-best"),
+        pytest.param(
+            {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl", "avx512_vnni", "avx_vnni"},
+            "avx512_vnni",
+            id="the-best-of-two",
+        ),
+    ],
+)
+def test_kernels_are_those_of_the_best_instruction_set_that_a_machine_has(features, isa):
+    target = find_target("cpu:x86-64-v3")
+    assert target.isa_on(X86_64_V3.cpu_features | features) == isa
+    assert target.isas == ("avx512_vnni", "avx_vnni", "avx2")
+
+
+@pytest.mark.parametrize("target", all_targets(), ids=lambda target: target.name)
+def test_a_recorded_roofline_is_of_kernels_that_the_target_has(target):
+    if target.roofline is not None:
+        assert target.roofline.isa in target.isas
