@@ -7,6 +7,7 @@ from ossc.runtimes.profile.findings import Timing, of_bounds, phase_kernels, tim
 from ossc.runtimes.profile.profile import PhaseName, Profile
 from ossc.runtimes.profile.quantities import (
     MISSING,
+    format_noise,
     format_share,
     format_time,
     shorten,
@@ -117,7 +118,7 @@ def _full_timings(profile: Profile, phase: PhaseName) -> dict[str, Timing]:
 def _rate(profile: Profile, row: Timing | None) -> str:
     if row is None or profile.place.emulated:
         return MISSING
-    return f"{significant(row.tokens_per_s)}, ±{format_share(row.latency.noise)}"
+    return f"{significant(row.tokens_per_s)}, {format_noise(row.latency.noise)}"
 
 
 def _top_operations(profiles: Sequence[Profile]) -> list[str]:

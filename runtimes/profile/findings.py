@@ -17,6 +17,11 @@ from ossc.runtimes.profile.profile import (
 from ossc.runtimes.profile.quantities import significant
 from ossc.runtimes.sizes import format_bytes
 
+PHASES: tuple[PhaseName, ...] = ("decode", "prefill")
+
+EXCESS = 1.05
+"""Speed over the limits from which on the limits are doubtful, and not only inexact."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
@@ -115,11 +120,13 @@ def limits_title(profile: Profile) -> str | None:
         return None
     sizes = sorted(roofline.read_gb_per_s)
     near, far = (significant(roofline.read_gb_per_s[size]) for size in (sizes[0], sizes[-1]))
+    busier = any((of_bounds(phase_kernels(profile, phase)) or 0) > EXCESS for phase in PHASES)
     return (
         f"memory {far} GB/s (nearest cache {near}), "
         f"f32 {significant(roofline.f32_gflops)} GFLOP/s, "
         f"int8 {significant(roofline.int8_gops)} GOP/s, "
         f"launch {significant(roofline.launch_ns / 1000)} µs"
+        + ("; probed when the machine was busier: it exceeds them" if busier else "")
     )
 
 

@@ -15,6 +15,7 @@ from ossc.runtimes.profile.plots.heat_map import legend
 from ossc.runtimes.profile.profile import Profile
 from ossc.runtimes.profile.quantities import (
     format_change,
+    format_noise,
     format_share,
     format_time,
     significant,
@@ -41,6 +42,7 @@ def to_html(profile: Profile) -> str:
         "bytes": _unbroken(format_bytes),
         "change": _unbroken(format_change),
         "family": family,
+        "noise": _unbroken(format_noise),
         "number": significant,
         "share": _unbroken(format_share),
         "time": _unbroken(format_time),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ossc.runtimes.profile.findings import (
+    PHASES,
     ExpertSummary,
     Timing,
     bound_shares,
@@ -19,8 +20,6 @@ from ossc.runtimes.profile.plots.layer_columns import LayerColumns, layer_column
 from ossc.runtimes.profile.plots.roofline_plot import RooflinePlot, roofline_plot
 from ossc.runtimes.profile.plots.token_timeline import TokenTimeline, token_timeline
 from ossc.runtimes.profile.profile import ExpertUse, KernelTimes, PhaseName, Profile
-
-PHASES: tuple[PhaseName, ...] = ("decode", "prefill")
 
 
 @dataclass(frozen=True, kw_only=True)

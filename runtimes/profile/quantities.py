@@ -32,6 +32,11 @@ def format_share(fraction: float | None, decimals: int = 1) -> str:
     return MISSING if fraction is None else f"{100 * fraction:.{decimals}f} %"
 
 
+def format_noise(noise: float) -> str:
+    """Write how far a figure may be off: ``±0.2 %``."""
+    return f"±{format_share(noise, 1 if noise < 0.1 else 0)}"
+
+
 def format_change(fraction: float | None) -> str:
     """Write how much more or less something is: ``+5.2 %``."""
     return MISSING if fraction is None else f"{100 * fraction:+.1f} %"

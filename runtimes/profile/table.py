@@ -18,6 +18,7 @@ from ossc.runtimes.profile.profile import KernelTimes, LayerTimes, PhaseName, Pr
 from ossc.runtimes.profile.quantities import (
     MISSING,
     format_change,
+    format_noise,
     format_share,
     format_time,
     shorten,
@@ -115,7 +116,7 @@ def _timing_row(title: str, row: Timing, rate: str) -> str:
     latency = row.latency
     times = (latency.p50_ms, latency.p90_ms, latency.p99_ms)
     p50, p90, p99 = (format_time(ms, 4) for ms in times)
-    noise = f"±{format_share(latency.noise)}" if len(latency.samples_ms) > 1 else MISSING
+    noise = format_noise(latency.noise) if len(latency.samples_ms) > 1 else MISSING
     return (
         f"{title:{TIMING_WIDTH}} {row.threads:7} {p50:>8} {p90:>8} {p99:>8} {noise:>7} "
         f"{rate:>6} {format_time(row.predicted_ms, 4):>9} "

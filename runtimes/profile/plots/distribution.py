@@ -14,6 +14,9 @@ BINS = 32
 FEWEST_SAMPLES = 8
 """Below it the table has said everything."""
 
+REACH = 4.0
+"""How far the axis goes beyond p90, in distances from the fastest sample to p90."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bin:
@@ -45,6 +48,8 @@ class Distribution:
     lines: tuple[Line, ...]
     dots: str
     """Path of dots on 100 by 100: to the right as measured, to the top as they took longer."""
+    beyond: int
+    """Samples that took longer than the axis goes; their dots are at its end."""
 
     @property
     def marks(self) -> list[Mark]:
@@ -57,7 +62,10 @@ def distribution(timing: Timing) -> Distribution | None:
     samples = np.asarray(timing.latency.samples_ms)
     if len(samples) < FEWEST_SAMPLES or samples.min() == samples.max():
         return None
-    low, high = float(samples.min()), float(samples.max())
+    low, p90 = float(samples.min()), timing.latency.p90_ms
+    high = (
+        min(float(samples.max()), p90 + REACH * (p90 - low)) if p90 > low else float(samples.max())
+    )
     predicted = timing.predicted_ms
     if predicted is not None and abs(predicted - timing.latency.p50_ms) < 2 * (high - low):
         low, high = min(low, predicted), max(high, predicted)
@@ -68,7 +76,8 @@ def distribution(timing: Timing) -> Distribution | None:
         axis=axis,
         bins=tuple(_bins(samples, axis)),
         lines=tuple(_lines(timing, axis)),
-        dots=_dots(samples),
+        dots=_dots(samples, axis),
+        beyond=int((samples > axis.high).sum()),
     )
 
 
@@ -92,12 +101,14 @@ def _lines(timing: Timing, axis: Axis) -> Iterator[Line]:
     if timing.predicted_ms is not None and axis.low <= timing.predicted_ms <= axis.high:
         times["predicted"] = timing.predicted_ms
     for kind, ms in times.items():
-        yield Line(at=axis.at(ms), text=f"{kind} {format_time(ms, 4)}", kind=kind)
+        beyond = " →" if ms > axis.high else ""
+        at = min(100.0, axis.at(ms))
+        yield Line(at=at, text=f"{kind} {format_time(ms, 4)}{beyond}", kind=kind)
 
 
-def _dots(samples: np.ndarray) -> str:
-    axis = Axis(low=float(samples.min()), high=float(samples.max()))
+def _dots(samples: np.ndarray, axis: Axis) -> str:
     across = Axis(low=0, high=len(samples) - 1)
     return "".join(
-        f"M{across.at(i):.2f} {100 - axis.at(ms):.1f}h0" for i, ms in enumerate(samples.tolist())
+        f"M{across.at(i):.2f} {100 - min(100, axis.at(ms)):.1f}h0"
+        for i, ms in enumerate(samples.tolist())
     )

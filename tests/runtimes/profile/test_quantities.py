@@ -4,6 +4,7 @@ import pytest
 
 from ossc.runtimes.profile.quantities import (
     format_change,
+    format_noise,
     format_share,
     format_time,
     shorten,
@@ -68,3 +69,7 @@ def test_a_long_text_is_cut():
 
 def test_what_a_terminal_would_obey_is_replaced():
     assert shorten("a\x1b[31mb\nc\u202ed", 20) == "a�[31mb�c�d"
+
+
+def test_a_large_noise_needs_no_decimals():
+    assert (format_noise(0.0023), format_noise(1.308)) == ("±0.2 %", "±131 %")

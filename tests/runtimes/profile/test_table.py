@@ -144,3 +144,9 @@ def test_text_of_another_machine_cannot_command_the_terminal(profile):
     table = to_table(replace(profile, machine=machine, bundle=bundle))
     assert all(char.isprintable() or char == "\n" for char in table)
     assert max(map(len, table.splitlines())) <= WIDTH
+
+
+def test_limits_that_were_exceeded_are_doubted(profile, table):
+    kernels = tuple(replace(row, of_bound=1.3) for row in profile.kernels)
+    assert "busier" in to_table(replace(profile, kernels=kernels))
+    assert "busier" not in table

@@ -1,5 +1,7 @@
 """Histograms of times."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -45,8 +47,26 @@ def test_a_prediction_nearby_is_a_line_and_one_far_away_is_not():
 def test_the_dots_are_in_the_order_of_measuring():
     samples = [float(i) for i in range(11)]
     dots = distribution(timing(samples)).dots
-    assert dots.startswith("M0.00 100.0h0M10.00 90.0h0")
-    assert dots.endswith("M100.00 0.0h0")
+    heights = [float(at) for at in re.findall(r" ([\d.]+)h0", dots)]
+    assert dots.startswith("M0.00 ")
+    assert dots.endswith("h0")
+    assert "M100.00 " in dots
+    assert heights == sorted(heights, reverse=True)
+    assert (heights[0], heights[-1]) == pytest.approx((100, 0), abs=5)
+
+
+def test_a_few_outliers_do_not_squeeze_the_rest():
+    shown = distribution(timing([*SAMPLES, 5000.0, 6000.0]))
+    assert shown.axis.high < 140
+    assert shown.beyond == 2
+    assert sum(int(bar.tip.split()[0]) for bar in shown.bins) == 200
+    assert " 0.0h0" in shown.dots
+
+
+def test_a_percentile_beyond_the_axis_is_at_its_end():
+    shown = distribution(timing([*SAMPLES, *[5000.0] * 10]))
+    (p99,) = [line for line in shown.lines if line.kind == "p99"]
+    assert (p99.at, p99.text) == (100, "p99 5.000 s →")
 
 
 @pytest.mark.parametrize("samples", [[1.0, 2.0, 3.0], [5.0] * 50], ids=["few", "equal"])
