@@ -24,6 +24,8 @@ typedef struct probe_work {
   int64_t iterations;
 } probe_work;
 
+static const thread_ticks not_wanted = {0};
+
 static double now_s(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -57,10 +59,10 @@ static double time_round(thread_pool* pool, const probe_work* work) {
   int32_t threads = thread_pool_threads(pool);
   double start = now_s();
   if (work->loop != NULL) {
-    thread_pool_run(pool, run_loop, work, threads, NULL);
+    thread_pool_run(pool, run_loop, work, threads, not_wanted);
   } else {
     for (int64_t i = 0; i < work->iterations; ++i) {
-      thread_pool_run(pool, do_nothing, work, LAUNCH_TASKS_PER_THREAD * threads, NULL);
+      thread_pool_run(pool, do_nothing, work, LAUNCH_TASKS_PER_THREAD * threads, not_wanted);
     }
   }
   return now_s() - start;
@@ -92,7 +94,7 @@ static ossc_status run_work(probe_work* work, int32_t threads, probe_result* res
   double seconds[ROUNDS];
   ossc_status status = thread_pool_create(threads, &pool);
   if (status != OSSC_OK) return status;
-  if (work->data != NULL) thread_pool_run(pool, fill_slices, work, threads, NULL);
+  if (work->data != NULL) thread_pool_run(pool, fill_slices, work, threads, not_wanted);
   time_rounds(pool, work, seconds);
   thread_pool_destroy(pool);
   result_out->value = value_of(work, threads, seconds[0]);

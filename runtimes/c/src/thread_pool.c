@@ -38,7 +38,7 @@ struct thread_pool {
   thread_pool_range range;
   const void* context;
   int32_t num_tasks;
-  int64_t* thread_ticks; /* or NULL */
+  thread_ticks ticks;
 
   int32_t threads;
   bool spins; /* every thread can have a CPU */
@@ -173,10 +173,11 @@ static void record_failure(thread_pool* pool, ossc_status status) {
 }
 
 static void work(thread_pool* pool, int32_t thread) {
-  int64_t* ticks = pool->thread_ticks == NULL ? NULL : pool->thread_ticks + 2 * thread;
+  int64_t* ticks =
+      pool->ticks.first == NULL ? NULL : pool->ticks.first + (size_t)thread * pool->ticks.stride;
   int32_t begin, end;
   if (!claim(pool, &begin, &end)) return;
-  if (ticks != NULL) ticks[0] = ticks_now();
+  if (ticks != NULL && thread > 0) ticks[0] = ticks_now();
   do {
     ossc_status status = pool->range(pool->context, begin, end);
     if (status != OSSC_OK) record_failure(pool, status);
@@ -243,24 +244,16 @@ ossc_status thread_pool_create(int32_t threads, thread_pool** pool_out) {
 
 int32_t thread_pool_threads(const thread_pool* pool) { return pool->threads; }
 
-static ossc_status run_on_caller(thread_pool_range range, const void* context, int32_t num_tasks,
-                                 int64_t* thread_ticks) {
-  if (thread_ticks == NULL) return range(context, 0, num_tasks);
-  thread_ticks[0] = ticks_now();
-  ossc_status status = range(context, 0, num_tasks);
-  thread_ticks[1] = ticks_now();
-  return status;
-}
-
 ossc_status thread_pool_run(thread_pool* pool, thread_pool_range range, const void* context,
-                            int32_t num_tasks, int64_t* thread_ticks) {
+                            int32_t num_tasks, thread_ticks ticks) {
   if (pool->threads == 1 || num_tasks <= 1) {
-    return run_on_caller(range, context, num_tasks, thread_ticks);
+    if (ticks.first != NULL) ticks.first[1] = TICKS_UNTIL_THE_END;
+    return range(context, 0, num_tasks);
   }
   pool->range = range;
   pool->context = context;
   pool->num_tasks = num_tasks;
-  pool->thread_ticks = thread_ticks;
+  pool->ticks = ticks;
   pool->failure = OSSC_OK;
   atomic_store_explicit(&pool->next_task, 0, memory_order_relaxed);
   open_job(pool);

@@ -17,6 +17,17 @@ typedef struct thread_pool thread_pool;
 /* Does the tasks begin <= t < end; called on any thread of the pool, several at a time. */
 typedef ossc_status (*thread_pool_range)(const void* context, int32_t begin, int32_t end);
 
+/* When each thread worked, by ticks_now(). Thread t has two numbers at first + t * stride: before
+ * its first task, which the caller leaves out because its work begins with the call, and after its
+ * last one, or TICKS_UNTIL_THE_END when the caller did it all. Without a task it leaves them as
+ * they are. Threads have lines of cache of their own when stride is long. */
+typedef struct thread_ticks {
+  int64_t* first;
+  size_t stride;
+} thread_ticks;
+
+#define TICKS_UNTIL_THE_END (-1)
+
 /* threads: including the one that calls thread_pool_run. */
 ossc_status thread_pool_create(int32_t threads, thread_pool** pool_out);
 
@@ -24,10 +35,9 @@ int32_t thread_pool_threads(const thread_pool* pool);
 
 /* Does num_tasks tasks and returns when all are done; not to be called from two threads at a time.
  * After the first failure no further piece is claimed, and its status and message are returned.
- *   thread_ticks  [threads, 2], zeros: where each thread that gets a task leaves ticks_now() before
- *                 its first and after its last one, the caller in row 0; NULL when not wanted */
+ *   ticks  where the threads leave when they worked; first is NULL when that is not wanted */
 ossc_status thread_pool_run(thread_pool* pool, thread_pool_range range, const void* context,
-                            int32_t num_tasks, int64_t* thread_ticks);
+                            int32_t num_tasks, thread_ticks ticks);
 
 void thread_pool_destroy(thread_pool* pool);
 

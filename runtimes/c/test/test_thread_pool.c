@@ -5,6 +5,7 @@
 #include "check.h"
 #include "error.h"
 #include "thread_pool.h"
+#include "ticks.h"
 
 enum { MOST_TASKS = 5000 };
 
@@ -15,6 +16,7 @@ typedef struct counts {
 } counts;
 
 static counts shared;
+static const thread_ticks not_wanted = {0};
 
 static ossc_status count_tasks(const void* context, int32_t begin, int32_t end) {
   const int32_t* addend = context;
@@ -40,7 +42,7 @@ static void every_task_is_done_once(int32_t threads) {
   int32_t runs = 0;
   for (int32_t tasks = 0; tasks <= MOST_TASKS; tasks = tasks * 2 + 1, ++runs) {
     int32_t addend = tasks; /* on the stack: a thread that came late would read another one */
-    CHECK(thread_pool_run(pool, count_tasks, &addend, tasks, NULL) == OSSC_OK);
+    CHECK(thread_pool_run(pool, count_tasks, &addend, tasks, not_wanted) == OSSC_OK);
   }
   for (int32_t t = 0; t < MOST_TASKS; ++t) {
     int32_t expected = 0, sum = 0;
@@ -58,7 +60,7 @@ static void short_jobs_follow_each_other(int32_t threads, int32_t jobs) {
   thread_pool* pool = new_pool(threads);
   for (int32_t i = 0; i < jobs; ++i) {
     int32_t addend = 1;
-    CHECK(thread_pool_run(pool, count_tasks, &addend, 2 + i % 7, NULL) == OSSC_OK);
+    CHECK(thread_pool_run(pool, count_tasks, &addend, 2 + i % 7, not_wanted) == OSSC_OK);
   }
   CHECK(shared.plain[0] == jobs && shared.plain[1] == jobs);
   thread_pool_destroy(pool);
@@ -68,10 +70,36 @@ static void a_failure_is_reported_and_forgotten(int32_t threads) {
   thread_pool* pool = new_pool(threads);
   int32_t addend = 1;
   shared.bad_task = 77;
-  CHECK_FAILS(thread_pool_run(pool, count_tasks, &addend, 1000, NULL), OSSC_ERROR_KERNEL,
+  CHECK_FAILS(thread_pool_run(pool, count_tasks, &addend, 1000, not_wanted), OSSC_ERROR_KERNEL,
               "task 77");
   shared.bad_task = -1;
-  CHECK(thread_pool_run(pool, count_tasks, &addend, 1000, NULL) == OSSC_OK);
+  CHECK(thread_pool_run(pool, count_tasks, &addend, 1000, not_wanted) == OSSC_OK);
+  thread_pool_destroy(pool);
+}
+
+/* Threads that worked leave increasing ticks; the others leave their zeros. */
+static void threads_say_when_they_worked(int32_t threads) {
+  enum { STRIDE = 64 };
+  thread_pool* pool = new_pool(threads);
+  int32_t addend = 1;
+  for (int32_t tasks = 1; tasks <= 1000; tasks *= 10) {
+    static int64_t numbers[9 * STRIDE];
+    memset(numbers, 0, sizeof(numbers));
+    int64_t before = ticks_now();
+    CHECK(thread_pool_run(pool, count_tasks, &addend, tasks, (thread_ticks){numbers, STRIDE}) ==
+          OSSC_OK);
+    int64_t after = ticks_now();
+    int32_t busy = 0;
+    for (int32_t t = 0; t < threads; ++t) {
+      const int64_t *ticks = numbers + t * STRIDE, begin = t == 0 ? before : ticks[0];
+      busy += ticks[1] != 0;
+      CHECK(ticks[1] == 0 || ticks[1] == TICKS_UNTIL_THE_END ||
+            (before <= begin && begin <= ticks[1] && ticks[1] <= after));
+      CHECK(t == 0 || (ticks[0] == 0) == (ticks[1] == 0));
+    }
+    CHECK(busy >= 1 && busy <= tasks);
+    CHECK((numbers[1] == TICKS_UNTIL_THE_END) == (threads == 1 || tasks == 1));
+  }
   thread_pool_destroy(pool);
 }
 
@@ -82,6 +110,7 @@ int main(void) {
     every_task_is_done_once(threads);
     short_jobs_follow_each_other(threads, 2000);
     a_failure_is_reported_and_forgotten(threads);
+    threads_say_when_they_worked(threads);
     a_pool_may_go_unused(threads);
   }
   return 0;
