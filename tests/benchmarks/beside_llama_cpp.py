@@ -20,12 +20,18 @@ import click
 
 from benchmarks.beside.contest import Contest, Samples
 from benchmarks.beside.limits import Dense
-from benchmarks.beside.machine import Limits, describe_machine, probe_limits, row_limits
+from benchmarks.beside.machine import (
+    Limits,
+    describe_machine,
+    median_limits,
+    probe_limits,
+    row_limits,
+)
 from benchmarks.beside.models import Models, Shape, discard, prepare_models
 from benchmarks.beside.peer import REQUIREMENT, build_peer
 from benchmarks.beside.rows import Hooks, Row, SessionSize, all_rows
 from benchmarks.beside.sides import LLAMA_CPP_MODES, OSSC_MODES, llama_cpp_side, ossc_side
-from benchmarks.beside.table import Line, format_table, make_line
+from benchmarks.beside.table import Line, format_limits, format_table, make_line
 from ossc.compiler.config import ModelConfig, read_model_config
 
 NO_VERDICT = 3
@@ -43,6 +49,22 @@ def choose_rows(rows: Sequence[Row], keys: str | None) -> list[Row]:
     return [row for row in rows if row.key in named]
 
 
+def measure(contest: Contest) -> tuple[tuple[Samples, Samples], dict[int, list[Limits]]]:
+    """Run all rounds, and probe the machine's limits before each of them.
+
+    Raises:
+        MeasurementError: A program failed.
+    """
+    side = next(iter(contest.ours.values()))
+    probed: dict[int, list[Limits]] = {row.threads: [] for row in contest.rows}
+
+    def probe() -> None:
+        for threads, rounds in probed.items():
+            rounds.append(probe_limits(side, threads, contest.hooks))
+
+    return contest.run(lambda line: click.echo(line, err=True), probe), probed
+
+
 def make_lines(
     contest: Contest, samples: tuple[Samples, Samples], limits: dict[int, Limits], **work: Any
 ) -> list[Line]:
@@ -53,7 +75,7 @@ def make_lines(
             row,
             ours[row.key],
             theirs[row.key],
-            row_limits(row, limits[row.threads], **work) if limits else {},
+            row_limits(row, limits[row.threads], **work),
         )
         for row in contest.rows
         if ours[row.key] and theirs[row.key]
@@ -64,13 +86,18 @@ def make_contest(
     models: Models, config: ModelConfig, python: Path, options: dict[str, Any]
 ) -> Contest:
     """Combine the sides' modes with the user's options."""
-    threads, flags = options["threads"], tuple(options["peer_flags"].split())
+    threads = options["threads"]
+    ossc_flags, peer_flags = (options[name].split() for name in ("ossc_flags", "peer_flags"))
     rows = choose_rows(all_rows(threads, models.context), options["rows"])
     ossc_modes, llama_modes = options["ossc_modes"], options["peer_modes"]
     return Contest(
-        ours={m: ossc_side(models, m, threads) for m in OSSC_MODES if m in ossc_modes},
+        ours={
+            m: ossc_side(models, m, threads, tuple(ossc_flags))
+            for m in OSSC_MODES
+            if m in ossc_modes
+        },
         theirs={
-            m: llama_cpp_side(models, m, threads, python, flags)
+            m: llama_cpp_side(models, m, threads, python, tuple(peer_flags))
             for m in LLAMA_CPP_MODES
             if m in llama_modes
         },
@@ -109,6 +136,7 @@ def report_json(
 @click.option("--rows", metavar="KEY,…", help="Only these; by default all but start_cold.")
 @click.option("--ossc-modes", default=",".join(OSSC_MODES), show_default=True)
 @click.option("--peer-modes", default=",".join(LLAMA_CPP_MODES), show_default=True)
+@click.option("--ossc-flags", default="", help="More of ossc-run: --kv f16 …")
 @click.option("--peer-flags", default="", help="More of the peer's driver: --no-flash-attention …")
 @click.option("--jobs", type=int, help="Compilers at a time that build the peer.")
 @click.option("--before", help="Shell command before each measurement.")
@@ -122,16 +150,14 @@ def main(work: Path, shape: Shape, dense: Dense, **options: Any) -> None:
     models = prepare_models(work, shape, dense, options["checkpoint"])
     config = read_model_config(models.checkpoint)
     contest = make_contest(models, config, python, options)
-    side = next(iter(contest.ours.values()))
-    limits = {
-        n: probe_limits(side, n, contest.hooks) for n in {row.threads for row in contest.rows}
-    }
-    samples = contest.run(lambda line: click.echo(line, err=True))
+    samples, probed = measure(contest)
+    limits = {threads: median_limits(rounds) for threads, rounds in probed.items()}
     lines = make_lines(contest, samples, limits, config=config, dense=dense)
-    text = report_json(contest, samples, lines, shape=shape, dense=dense, limits=limits)
+    text = report_json(contest, samples, lines, shape=shape, dense=dense, limits=probed)
     out = options["out"] or work / f"{shape}-{dense}.json"
     out.write_text(text)
     click.echo(format_table(lines))
+    click.echo(format_limits(limits))
     if options["discard"]:
         discard(models)
     sys.exit(0 if all(line.comparison.conclusive for line in lines) else NO_VERDICT)

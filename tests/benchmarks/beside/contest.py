@@ -23,11 +23,14 @@ class Contest:
     hooks: Hooks
     size: SessionSize
 
-    def run(self, report: Callable[[str], None]) -> tuple[Samples, Samples]:
+    def run(
+        self, report: Callable[[str], None], before_round: Callable[[], None] = lambda: None
+    ) -> tuple[Samples, Samples]:
         """Measure: one mode of ours, one of theirs, the next of ours, and so on.
 
         Args:
             report: Called with a line for each measurement.
+            before_round: Called before each round.
 
         Returns:
             Our samples, and the peer's.
@@ -38,6 +41,7 @@ class Contest:
         ours: Samples = {row.key: {} for row in self.rows}
         theirs: Samples = {row.key: {} for row in self.rows}
         for number in range(self.rounds):
+            before_round()
             for samples, mode, side in self._turns(ours, theirs):
                 measured = self._measure(side, number)
                 for key, sample in measured.items():

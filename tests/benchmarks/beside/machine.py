@@ -1,7 +1,9 @@
 """The machine of a run: what it is, and what it can do at most."""
 
+import dataclasses
 import platform
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +33,16 @@ class Limits:
     f32_gflops: float
     int8_gops: float
     """Of the best int8 instructions of this CPU."""
+
+
+def median_limits(rounds: Sequence[Limits]) -> Limits:
+    """Return the median of each rate: what a virtual machine gets changes from minute to minute."""
+    return Limits(
+        **{
+            field.name: statistics.median(getattr(limits, field.name) for limits in rounds)
+            for field in dataclasses.fields(Limits)
+        }
+    )
 
 
 def describe_machine() -> dict[str, str]:

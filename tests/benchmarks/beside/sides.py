@@ -22,13 +22,20 @@ LLAMA_CPP_MODES: dict[str, tuple[str, ...]] = {
 TESTS = Path(__file__).parents[2]
 
 
-def ossc_side(models: Models, mode: str, threads: int) -> Side:
-    """Our program in one mode."""
+def ossc_side(models: Models, mode: str, threads: int, flags: tuple[str, ...]) -> Side:
+    """Our program in one mode.
+
+    Args:
+        models: The files.
+        mode: A key of :data:`OSSC_MODES`.
+        threads: Threads that compute.
+        flags: More options of ``ossc-run``.
+    """
     program = str(models.bundle / "ossc-run")
     command = (program, str(models.bundle), "--measure", "--threads", str(threads))
     return Side(
         name=f"{OSSC} {mode}",
-        command=(*command, *OSSC_MODES[mode]),
+        command=(*command, *OSSC_MODES[mode], *flags),
         weights=models.bundle / "weights.bin",
     )
 

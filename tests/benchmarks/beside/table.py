@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.beside.machine import Limits
 from benchmarks.beside.noise import Comparison, Figure, compare
 from benchmarks.beside.rows import Row, Sample
 
@@ -74,6 +75,16 @@ def _result(mode: str, values: Sequence[float], limits: Mapping[str, float]) -> 
 def format_table(lines: Sequence[Line]) -> str:
     """Return Markdown; a line without a verdict says why."""
     return "\n".join([HEADER, *map(_format_line, lines)])
+
+
+def format_limits(limits: Mapping[int, Limits]) -> str:
+    """Return a line for each number of threads."""
+    return "\n".join(
+        f"Limits, threads {threads}: read {at.read_gb_per_s:.1f} GB/s, from huge pages "
+        f"{at.read_huge_gb_per_s:.1f}; float32 {at.f32_gflops:.0f} GFLOP/s, int8 "
+        f"{at.int8_gops:.0f} GOP/s."
+        for threads, at in sorted(limits.items())
+    )
 
 
 def _format_line(line: Line) -> str:

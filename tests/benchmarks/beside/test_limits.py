@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from benchmarks.beside.limits import key_bytes, token_work
-from benchmarks.beside.machine import Limits, row_limits
+from benchmarks.beside.machine import Limits, median_limits, row_limits
 from benchmarks.beside.rows import Row
 from ossc.compiler.config import read_model_config
 from synthetic import GPT_OSS_20B, make_checkpoint
@@ -47,3 +47,9 @@ def test_a_prompt_is_limited_by_arithmetic_and_a_start_by_nothing_known(config):
     start = Row(key="start_warm", title="", kind="start", threads=2)
     assert row_limits(prefill, LIMITS, config, "8bit")["mapped"] == pytest.approx(83, rel=0.05)
     assert row_limits(start, LIMITS, config, "8bit") == {}
+
+
+def test_limits_of_several_rounds_are_their_medians():
+    fast = dataclasses.replace(LIMITS, read_gb_per_s=60.0)
+    slow = dataclasses.replace(LIMITS, read_gb_per_s=20.0, int8_gops=400.0)
+    assert median_limits([fast, LIMITS, slow]) == LIMITS
