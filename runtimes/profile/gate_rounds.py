@@ -20,12 +20,12 @@ from ossc.runtimes.profile.places import Place
 from ossc.runtimes.profile.runner import CallTimes, Runner
 from ossc.runtimes.profile.workload import Tokens, Workload
 
-SLICE_MS = 30.0
+SLICE_MS = 20.0
 """Calls that follow each other on one side take about so long, or are a single one."""
 
 MAX_SLICE_CALLS = 16
 
-ROUND_MS = 400.0
+ROUND_MS = 160.0
 """Slices of both sides take about so long in a round, in each phase."""
 
 MIN_SLICES = 2
@@ -101,8 +101,7 @@ class PhaseRecord:
         self.kernels: dict[Kernels, Ratios] = {}
         self.only_current_ms: dict[str, list[float]] = {}
         self.only_baseline_ms: dict[str, list[float]] = {}
-        self._calls = 1
-        self._slices = MIN_SLICES
+        self._call_ms = math.inf
 
     @property
     def rounds(self) -> int:
@@ -111,28 +110,35 @@ class PhaseRecord:
 
     def measure(self, current: Runner, baseline: Runner, pair: Pair, swapped: bool) -> None:
         """Add a round."""
+        if self.rounds == 0:
+            self._prepare(current, baseline, pair)  # it also reads the files from the disk
         self._prepare(current, baseline, pair)
+        calls = self._slice_calls(pair.workload.new_tokens - 1)
         ours: list[NDArray[np.float64]] = []
         theirs: list[NDArray[np.float64]] = []
-        for number in range(self._slices):
+        for number in range(self._count_slices(calls)):
             sides = [(current, ours), (baseline, theirs)]
             for runner, slices in sides if swapped == (number % 2 == 1) else sides[::-1]:
-                slices.append(self._shortest(run_calls(runner, self.phase, self._calls, pair)))
+                slices.append(self._shortest(run_calls(runner, self.phase, calls, pair)))
         self._add(np.array(ours), np.array(theirs))
 
     def _prepare(self, current: Runner, baseline: Runner, pair: Pair) -> None:
         """Run a slice that does not count: it loads pages and caches, and tells how long it is."""
-        times = [run_calls(side, self.phase, self._calls, pair) for side in (current, baseline)]
+        calls = self._slice_calls(pair.workload.new_tokens - 1)
+        times = [run_calls(side, self.phase, calls, pair) for side in (current, baseline)]
         if self.rounds == 0:
-            self.match = match_steps(
-                pair.current.plan, times[0][0], pair.baseline.plan, times[1][0]
-            )
-            call_ms = max(float(self._shortest(calls).sum()) for calls in times)
-            self._calls = min(
-                _between(SLICE_MS / call_ms, 1, MAX_SLICE_CALLS), pair.workload.new_tokens - 1
-            )
-            pair_ms = 2 * self._calls * call_ms
-            self._slices = 2 * (_between(ROUND_MS / pair_ms, MIN_SLICES, MAX_SLICES) // 2)
+            ours, theirs = times[0][0], times[1][0]
+            self.match = match_steps(pair.current.plan, ours, pair.baseline.plan, theirs)
+        call_ms = max(float(self._shortest(calls).sum()) for calls in times)
+        self._call_ms = min(self._call_ms, call_ms)  # the first one may have met other work
+
+    def _slice_calls(self, most: int) -> int:
+        return min(_between(SLICE_MS / self._call_ms, 1, MAX_SLICE_CALLS), most)
+
+    def _count_slices(self, calls: int) -> int:
+        """Return how many slices of each side a round has: an even number, for A B B A."""
+        both_ms = 2 * calls * self._call_ms
+        return 2 * (_between(ROUND_MS / both_ms, MIN_SLICES, MAX_SLICES) // 2)
 
     @staticmethod
     def _shortest(calls: Sequence[CallTimes]) -> NDArray[np.float64]:

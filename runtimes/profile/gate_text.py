@@ -1,5 +1,6 @@
 """A comparison in the terminal: what changed, and one line that says what follows."""
 
+import textwrap
 from collections.abc import Iterator
 
 from ossc.runtimes.profile.gate_result import Change, Comparison, Unmatched
@@ -12,13 +13,16 @@ from ossc.runtimes.profile.quantities import (
     significant,
 )
 
-NAME_WIDTH = 42
+WIDTH = 100
+"""Columns of the terminal."""
+
+NAME_WIDTH = 34
 MAX_SMALL_KERNELS = 4
 """Kernels of a phase that are too small to be judged and are listed."""
 
 
 def to_text(comparison: Comparison) -> str:
-    """Write a comparison for a terminal of 100 columns."""
+    """Write a comparison for a terminal of `WIDTH` columns."""
     return "\n".join(line.rstrip() for line in _lines(comparison)) + "\n"
 
 
@@ -33,7 +37,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield ""
         yield from map(_unmatched, comparison.unmatched)
     yield ""
-    yield verdict_line(comparison)
+    yield from textwrap.wrap(verdict_line(comparison), WIDTH)
 
 
 def _method(comparison: Comparison) -> str:
@@ -59,7 +63,7 @@ def _phase(changes: list[Change]) -> Iterator[str]:
 def _row(name: str, share: str, change: Change) -> str:
     before = format_time(change.baseline_ms * change.scale)
     now, ratio = format_time(change.current_ms), format_change(change.ratio - 1)
-    verdict = change.verdict if change.judged else "too small to judge"
+    verdict = change.verdict if change.judged else "small"
     return (
         f"{name:{NAME_WIDTH}} {share:>6} {before:>8} {now:>8} {ratio:>8}  "
         f"{_interval(change):18} {verdict}"
@@ -84,16 +88,16 @@ def verdict_line(comparison: Comparison) -> str:
     judged = [change for change in comparison.changes if change.judged]
     if comparison.regressed:
         worst = max((c for c in judged if c.verdict == "regression"), key=lambda c: c.ratio)
-        what = f"{worst.phase}: {worst.kernel}" if worst.kernel else worst.phase
+        kernel = f": {shorten(worst.kernel, NAME_WIDTH)}" if worst.kernel else ""
         return (
-            f"REGRESSION beyond {threshold}: {what} takes {format_change(worst.ratio - 1)} "
-            f"({_interval(worst)})."
+            f"REGRESSION beyond {threshold}: {worst.phase}{kernel} "
+            f"{format_change(worst.ratio - 1)} ({_interval(worst)})."
         )
     noisy = [change for change in judged if change.verdict == "too noisy"]
     if noisy:
         return (
-            f"No regression was found, but {len(noisy)} of {len(judged)} times are too noisy to "
-            f"exclude one beyond {threshold}; keep other work off the machine."
+            f"No regression, but {len(noisy)} of {len(judged)} times are too noisy to exclude one "
+            f"beyond {threshold}: keep other work off."
         )
     if comparison.verdict == "improvement":
         return f"No regression beyond {threshold}, and something became faster."

@@ -1,0 +1,102 @@
+"""How often does the gate catch a kernel that became 10 % slower, and how often is it wrong?
+
+    PYTHONPATH=.links:tests python tests/benchmarks/regression_gate.py
+
+Each slow bundle is the sample model's, with one kernel that does a tenth of its tasks twice; the
+kernel is one of those that hold at least a tenth of decode, in turn. Half of the comparisons are of
+such a bundle with a sound one, half of two sound ones. For every comparison both are copied anew,
+because where a file's pages lie changes times, too.
+"""
+
+import argparse
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from ossc.compiler.pipeline import compile_model
+from ossc.compiler.recipe import Recipe
+from ossc.runtimes.bundle import Bundle
+from ossc.runtimes.profile.gate import compare_bundles
+from ossc.runtimes.profile.gate_result import Change, Comparison
+from ossc.runtimes.profile.workload import Workload
+from slowed_bundle import Kernels
+
+MODEL = Path(__file__).parents[1] / "sample_model" / "checkpoint"
+PERCENT = 10
+SHARE = 0.10
+
+
+def slow_candidates(bundle: Path, comparison: Comparison) -> list[str]:
+    """List the kernels with at least a tenth of decode, and enough tasks to repeat some."""
+    steps = Bundle.open(bundle).plan.segment("decode").steps
+    tasks = {step.kernel: step.tasks_fixed for step in steps}
+    return [
+        change.kernel
+        for change in comparison.changes
+        if change.phase.startswith("decode")
+        and change.kernel is not None
+        and change.share >= SHARE
+        and tasks.get(change.kernel, 0) >= 100 // PERCENT
+    ]
+
+
+def compare_copies(current: Path, baseline: Path, folder: Path) -> tuple[Comparison, float]:
+    """Compare fresh copies; returns the seconds that it took, too."""
+    pair = [folder / "current", folder / "baseline"]
+    for source, copy in zip((current, baseline), pair, strict=True):
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(source, copy)
+    begin = time.perf_counter()
+    return compare_bundles(*pair, Workload()), time.perf_counter() - begin
+
+
+def of_kernel(comparison: Comparison, kernel: str) -> Change:
+    """Return what the comparison says of a kernel."""
+    return next(change for change in comparison.changes if change.kernel == kernel)
+
+
+def report(title: str, comparison: Comparison, seconds: float) -> None:
+    """Print one line of a comparison."""
+    regressions = [
+        f"{change.phase}: {change.kernel} {100 * (change.ratio - 1):+.1f} %"
+        for change in comparison.changes
+        if change.judged and change.verdict == "regression"
+    ]
+    outcome = f"{comparison.verdict}, {comparison.rounds} rounds, {seconds:.0f} s"
+    print(f"{title}: {outcome} {'; '.join(regressions)}", flush=True)
+
+
+def main() -> None:
+    """Print each comparison, and the counts."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=40, help="of each kind")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        recipe = Recipe(model=MODEL, out=folder / "sound")
+        sound = compile_model(recipe)
+        code = Kernels.of(Recipe(model=MODEL, out=folder / "unused"), folder)
+        first, _ = compare_copies(sound, sound, folder)
+        kernels = slow_candidates(sound, first)
+        slow = [
+            code.slowed(sound, folder / f"slow{number}", kernel, PERCENT)
+            for number, kernel in enumerate(kernels)
+        ]
+        caught = named = alarms = 0
+        for run in range(options.runs):
+            kernel, bundle = kernels[run % len(kernels)], slow[run % len(kernels)]
+            comparison, seconds = compare_copies(bundle, sound, folder)
+            change = of_kernel(comparison, kernel)
+            caught += comparison.regressed
+            named += change.verdict == "regression"
+            report(f"slow {run} {kernel} {100 * (change.ratio - 1):+.1f} %", comparison, seconds)
+            comparison, seconds = compare_copies(sound, sound, folder)
+            alarms += comparison.regressed
+            report(f"same {run}", comparison, seconds)
+    print(f"slow: {caught} of {options.runs} caught, {named} with the right kernel")
+    print(f"same: {alarms} of {options.runs} false alarms")
+
+
+if __name__ == "__main__":
+    main()

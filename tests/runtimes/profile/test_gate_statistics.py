@@ -1,0 +1,102 @@
+"""The gate's intervals: against enumeration, and against distributions whose centre is known."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from ossc.runtimes.profile.gate_statistics import ratio_interval, signed_rank_interval
+
+SIMULATIONS = 1000
+BOOTSTRAPS = 100
+
+
+def normal(rng: np.random.Generator, count: int) -> np.ndarray:
+    return rng.normal(0, 1, count)
+
+
+def heavy_tails(rng: np.random.Generator, count: int) -> np.ndarray:
+    return rng.standard_t(1.5, count)
+
+
+def disturbed(rng: np.random.Generator, count: int) -> np.ndarray:
+    """A fifth of the rounds met other work, on either side."""
+    return rng.normal(0, 1, count) * np.where(rng.random(count) < 0.2, 50, 1)
+
+
+@pytest.mark.parametrize("count", [12, 16, 48])
+@pytest.mark.parametrize("distribution", [normal, heavy_tails, disturbed])
+def test_the_interval_holds_the_centre_as_often_as_it_says(distribution, count):
+    rng = np.random.default_rng(count)
+    error, centre = 0.1, 3.0
+    missed = 0
+    for _ in range(SIMULATIONS):
+        interval = signed_rank_interval((centre + distribution(rng, count)).tolist(), error)
+        missed += not interval.low <= centre <= interval.high
+    # three standard deviations of a count of that probability
+    assert missed / SIMULATIONS < error + 3 * math.sqrt(error * (1 - error) / SIMULATIONS)
+    assert missed / SIMULATIONS > error / 2
+
+
+def test_the_ends_are_those_of_all_signs():
+    values = [0.3, -1.2, 2.5, 0.9, 1.7, -0.4, 3.1, 0.8]
+    means = sorted((a + b) / 2 for i, a in enumerate(values) for b in values[i:])
+    sums = [
+        sum(rank for rank, positive in enumerate(signs, 1) if positive)
+        for signs in itertools.product([False, True], repeat=8)
+    ]
+    tail = 0.05
+    largest = max(t for t in range(37) if np.mean(np.array(sums) <= t) <= tail)
+    interval = signed_rank_interval(values, 2 * tail)
+    assert (interval.low, interval.high) == (means[largest], means[-1 - largest])
+    assert interval.low < interval.estimate < interval.high
+
+
+def test_too_few_rounds_say_nothing():
+    interval = signed_rank_interval([1.0, 1.1, 0.9, 1.0, 1.0], 0.05)
+    assert (interval.low, interval.estimate, interval.high) == (-math.inf, 1.0, math.inf)
+
+
+def test_one_disturbed_round_hardly_moves_the_interval():
+    rng = np.random.default_rng(3)
+    sound = rng.normal(0.1, 0.01, 24)
+    hit = sound.copy()
+    hit[5] = -2.0
+    before, after = (signed_rank_interval(v.tolist(), 0.002) for v in (sound, hit))
+    assert after.low > before.low - 0.02
+    assert after.estimate == pytest.approx(before.estimate, abs=0.005)
+
+
+def walk(rng: np.random.Generator, count: int, dependence: float) -> np.ndarray:
+    """Times near 1 whose disturbances last: each is in part the one before."""
+    noise = rng.normal(0, 0.02, count)
+    for i in range(1, count):
+        noise[i] = dependence * noise[i - 1] + math.sqrt(1 - dependence**2) * noise[i]
+    return np.exp(noise)
+
+
+@pytest.mark.parametrize("dependence", [0.0, 0.6])
+def test_the_bootstrap_holds_the_ratio_nearly_as_often_as_it_says(dependence):
+    rng = np.random.default_rng(7)
+    truth = math.log(1.07)
+    missed = 0
+    for _ in range(BOOTSTRAPS):
+        interval = ratio_interval(
+            (1.07 * walk(rng, 160, dependence)).tolist(), walk(rng, 160, dependence).tolist(), 0.05
+        )
+        missed += not interval.low <= truth <= interval.high
+    assert missed / BOOTSTRAPS <= 0.10
+
+
+def test_blocks_widen_the_interval_of_disturbances_that_last():
+    rng = np.random.default_rng(11)
+    times = walk(rng, 400, 0.95)
+    shuffled = rng.permutation(times)
+    lasting, fleeting = (ratio_interval(v.tolist(), [1.0], 0.05) for v in (times, shuffled))
+    assert lasting.high - lasting.low > 1.5 * (fleeting.high - fleeting.low)
+
+
+def test_single_samples_have_a_ratio():
+    interval = ratio_interval([3.0], [2.0], 0.05)
+    assert interval.low == interval.estimate == interval.high == pytest.approx(math.log(1.5))
