@@ -14,6 +14,7 @@ COMMANDS = {
     "export": "Write a checkpoint as ONNX, without copying its weights.",
     "run": "Generate text, or token ids, with a bundle.",
     "evaluate": "Measure how well a bundle predicts a text, and how far it is from the model.",
+    "profile": "Measure where the time goes, and whether it became more.",
     "inspect": "Show what a bundle holds and needs.",
     "verify": "Check a bundle's files, and its numbers against the model.",
     "targets": "List the machines to compile for, or describe one.",

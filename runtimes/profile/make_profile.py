@@ -34,6 +34,7 @@ from ossc.runtimes.profile.profile import (
     Workload,
 )
 from ossc.runtimes.profile.roofline import Roofline
+from ossc.targets.errors import TargetError, UnknownNameError
 
 
 def make_profile(
@@ -122,9 +123,13 @@ def _decode_times(measured: Measurement) -> tuple[DecodeTimes, ...]:
 def _predicted(
     bundle: Bundle, measured: Measurement, roofline: Roofline | None
 ) -> Predicted | None:
+    """Predict what was measured; None when emulated, or where its kernels were never measured."""
     if roofline is None:
         return None
-    report = predict_workload(bundle, measured.workload, roofline)
+    try:
+        report = predict_workload(bundle, measured.workload, roofline)
+    except (TargetError, UnknownNameError):
+        return None
     return Predicted(
         decode_ms={one.depth: one.decode_ms for one in report.decodes},
         prefill_tokens_per_s={
@@ -149,7 +154,7 @@ def _workload_note(measured: Measurement) -> Workload:
 
 
 def _bundle_note(bundle: Bundle) -> BundleNote:
-    manifest, model = bundle.manifest, bundle.manifest.model
+    manifest, steps = bundle.manifest, bundle.plan.segment("decode").steps
     digest = hashlib.sha256((bundle.path / MANIFEST_NAME).read_bytes()).hexdigest()
     return BundleNote(
         path=str(bundle.path),
@@ -157,10 +162,10 @@ def _bundle_note(bundle: Bundle) -> BundleNote:
         ossc_version=manifest.ossc_version,
         target=manifest.target.name,
         preset=manifest.quantization.preset,
-        model_type=str(model["model_type"]),
-        num_layers=int(model["num_hidden_layers"]),
-        num_experts=int(model["num_local_experts"]),
-        num_experts_per_tok=int(model["num_experts_per_tok"]),
+        model_type=str(manifest.model.get("model_type", "")),
+        num_layers=len({step.layer for step in steps if step.layer >= 0}),
+        num_experts=max((cost.experts for cost in manifest.kernels.values()), default=0),
+        num_experts_per_tok=bundle.plan.num_experts_per_tok,
         context=manifest.context,
         weights_bytes=manifest.memory.weights_bytes,
     )
