@@ -18,6 +18,9 @@ from ossc.runtimes.sizes import format_bytes
 MIN_GAP = 9.0
 """Percent of the plot's height between two lines of memory that are both drawn."""
 
+MIN_TEXT_GAP = 4.5
+"""Percent of the plot's height between two lines whose texts are both above them."""
+
 MAX_TAGS = 8
 """Kernels of a phase that have their tag written beside them."""
 
@@ -46,6 +49,8 @@ class Ceiling:
     diagonal: bool
     main: bool
     """Whether it is the memory itself, or the highest rate of its arithmetic."""
+    below: bool = False
+    """Whether the text is below the line, because the next line is close above."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +149,11 @@ def _memory(rates: Mapping[int, float], x: Axis, y: Axis, top: float) -> Iterato
 def _compute(
     rates: dict[str, float], x: Axis, y: Axis, fastest_gb_per_s: float
 ) -> Iterator[Ceiling]:
-    for name, rate in rates.items():
+    above = -math.inf
+    for name, rate in sorted(rates.items(), key=lambda item: -item[1]):
         height = 100 - y.at(rate)
+        below = height - above < MIN_TEXT_GAP
+        above = height
         yield Ceiling(
             x1=max(0.0, x.at(rate / fastest_gb_per_s)),
             y1=height,
@@ -154,6 +162,7 @@ def _compute(
             text=f"{name} {significant(rate)} {'GFLOP/s' if name == 'f32' else 'GOP/s'}",
             diagonal=False,
             main=rate == max(rates.values()),
+            below=below,
         )
 
 

@@ -103,3 +103,13 @@ def test_everything_lies_on_the_plot():
 
 def test_a_machine_without_kernels_to_show_has_a_plot_without_points():
     assert plot().points == ()
+
+
+def test_texts_of_lines_that_are_close_are_on_both_sides():
+    close = replace(ROOFLINE, f32_gflops=680.0)
+    lines = [line for line in plot(kernel(), roofline=close).ceilings if not line.diagonal]
+    assert [(line.text.split()[0], line.below) for line in lines] == [
+        ("int8", False),
+        ("f32", True),
+    ]
+    assert not any(line.below for line in plot(kernel()).ceilings)
