@@ -17,7 +17,7 @@ from ossc.compiler.config import ModelConfig
 from ossc.compiler.describe import describe_bundle
 from ossc.compiler.export import export_model
 from ossc.compiler.lowering.lower import LoweredModel, lower_model
-from ossc.compiler.lowering.pipeline import write_object
+from ossc.compiler.lowering.pipeline import write_objects
 from ossc.compiler.lowering.plan import weight_offsets
 from ossc.compiler.lowering.segment import LoweringOptions
 from ossc.compiler.passes import Pass
@@ -137,7 +137,5 @@ def quantized_model(checkpoint: Checkpoint, plan: QuantizationPlan) -> ir.Model:
 
 def link_kernels(lowered: LoweredModel, target: Target, new: NewFolder) -> None:
     """Generate code and link the runtime's executable and library into a new bundle."""
-    object_file = new.scratch / "kernels.o"
-    write_object(lowered.kernels, lowered.generated, target, object_file)
-    symbols = [*lowered.kernels, *lowered.generated]
-    link_runtime(target, object_file, symbols, new.content)
+    objects = write_objects(lowered.kernels, lowered.generated, target, new.scratch)
+    link_runtime(target, objects, new.content)

@@ -9,12 +9,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import ossc.runtimes
+from ossc.compiler.lowering.pipeline import KernelObject
 from ossc.targets import Target
 from ossc.targets.errors import ToolchainError
+from ossc.targets.instruction_set import InstructionSet
 
 RUNTIME_SOURCES = Path(ossc.runtimes.__file__).parent / "c"
 """The C runtime, as the wheel ships it."""
@@ -38,44 +40,69 @@ _COMPILE = (
 _LINK = ("-Wl,--gc-sections", "-Wl,--build-id=none", "-s")
 
 
-def link_runtime(target: Target, object_file: Path, symbols: Iterable[str], folder: Path) -> None:
+def link_runtime(target: Target, objects: Sequence[KernelObject], folder: Path) -> None:
     """Link ``ossc-run`` (static) and ``libossc_model.so`` into a folder.
 
     Args:
         target: What to build for.
-        object_file: The generated kernels.
-        symbols: Their names, without the prefix of TVM's calling convention.
+        objects: The generated kernels.
         folder: Where both files go.
 
     Raises:
         ToolchainError: zig is not installed, or failed; its message is in the error.
     """
-    table = object_file.with_name("kernel_table.c")
-    table.write_text(kernel_table(symbols), encoding="utf-8")
+    table = objects[0].path.with_name("kernel_table.c")
+    table.write_text(kernel_table(objects), encoding="utf-8")
     sources = sorted((RUNTIME_SOURCES / "src").glob("*.c"))
     library_sources = [source for source in sources if source.name != "main.c"]
-    common = [table, object_file]
+    common = [table, *(each.path for each in objects)]
     _zig_cc(target.zig_static, ["-static"], [*sources, *common], folder / EXECUTABLE)
     shared = ["-shared", "-fPIC", f"-Wl,-soname,{LIBRARY}"]
     _zig_cc(target.zig_shared, shared, [*library_sources, *common], folder / LIBRARY)
 
 
-def kernel_table(symbols: Iterable[str]) -> str:
-    """Write the C file that lets the runtime find a kernel by its name."""
-    names = sorted(symbols)
+def kernel_table(objects: Sequence[KernelObject]) -> str:
+    """Write the C file that lets the runtime find a kernel by its name, the best variant first.
+
+    Args:
+        objects: The one that needs nothing first, then the others, the best first.
+    """
+    base, *others = objects
+    symbols = sorted(symbol for each in objects for symbol in each.symbols.values())
     declarations = [
-        f"int __tvm_ffi_{name}(void*, const TVMFFIAny*, int32_t, TVMFFIAny*);" for name in names
+        f"int __tvm_ffi_{symbol}(void*, const TVMFFIAny*, int32_t, TVMFFIAny*);"
+        for symbol in symbols
     ]
-    entries = [f'    {{"{name}", __tvm_ffi_{name}}},' for name in names]
+    sets = [line for each in others if each.needs for line in _instruction_set(each.needs)]
+    entries = [
+        f'    {{"{name}", __tvm_ffi_{each.symbols[name]}, {_needs(each)}}},'
+        for name in sorted(base.symbols)
+        for each in (*others, base)
+        if name in each.symbols
+    ]
     lines = [
         '#include "kernel_table.h"',
         *declarations,
+        *sets,
         "const ossc_kernel ossc_kernels[] = {",
         *entries,
         "};",
-        f"const size_t ossc_kernel_count = {len(names)};",
+        f"const size_t ossc_kernel_count = {len(entries)};",
     ]
     return "\n".join([*lines, ""])
+
+
+def _instruction_set(needs: InstructionSet) -> list[str]:
+    features = ", ".join(f'"{feature}"' for feature in needs.cpu_features)
+    return [
+        f"static const char* const {needs.name}_features[] = {{{features}, NULL}};",
+        f"static const ossc_instruction_set {needs.name} = "
+        f'{{"{needs.name}", {needs.name}_features}};',
+    ]
+
+
+def _needs(kernels: KernelObject) -> str:
+    return f"&{kernels.needs.name}" if kernels.needs else "NULL"
 
 
 def _zig_cc(triple: str, flags: Sequence[str], inputs: Sequence[Path], output: Path) -> None:

@@ -28,6 +28,7 @@ _AVX_VNNI = InstructionSet(
     tvm_target={**_LLVM, "mcpu": "x86-64-v3", "mattr": ["+avxvnni"]},
     cpu_features=("avx_vnni",),
     verified="device",
+    integers_only=True,
 )
 
 _ZEN_5 = Roofline(

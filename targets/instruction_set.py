@@ -24,3 +24,6 @@ class InstructionSet:
     """Flags of /proc/cpuinfo that a machine needs besides those of the target."""
 
     verified: Verified
+
+    integers_only: bool = False
+    """Whether products of float32 gain nothing from it."""

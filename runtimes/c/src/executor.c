@@ -4,18 +4,13 @@
 #include <string.h>
 
 #include "error.h"
+#include "kernel_call.h"
 
 /* A step and the shapes it runs with: what a thread needs. */
 typedef struct step_call {
   const plan_step* step;
   DLTensor* tensors;
 } step_call;
-
-static DLDataType data_type(plan_dtype dtype) {
-  static const uint8_t codes[PLAN_NUM_DTYPES] = {DL_FLOAT,  DL_INT,  DL_UINT,  DL_INT,  DL_INT,
-                                                 DL_BFLOAT, DL_UINT, DL_FLOAT, DL_BOOL, DL_INT};
-  return (DLDataType){codes[dtype], (uint8_t)(8 * plan_dtype_bytes(dtype)), 1};
-}
 
 static void set_num_tokens(executor* e, int32_t num_tokens) {
   if (e->num_tokens == num_tokens) return;
@@ -38,7 +33,7 @@ static void describe_tensors(executor* e, const memory* weights) {
         .data = bases[tensor->space] + tensor->offset_bytes,
         .device = {DL_CPU, 0},
         .ndim = tensor->num_dimensions,
-        .dtype = data_type(tensor->dtype),
+        .dtype = kernel_data_type(tensor->dtype),
         .shape = shape,
     };
   }
@@ -72,19 +67,9 @@ void* executor_data(const executor* e, uint32_t tensor) { return e->tensors[tens
 
 static ossc_status call_kernel(const step_call* call, const int32_t* range) {
   const plan_step* step = call->step;
-  TVMFFIAny arguments[PLAN_MAX_STEP_TENSORS + 2], result = {0};
-  int32_t count = 0;
-  for (uint32_t i = 0; i < step->num_tensors; ++i) {
-    DLTensor* tensor = &call->tensors[step->tensors[i]];
-    arguments[count++] = (TVMFFIAny){TVM_FFI_DL_TENSOR_PTR, 0, {.v_ptr = tensor}};
-  }
-  for (int i = 0; range != NULL && i < 2; ++i) {
-    arguments[count++] = (TVMFFIAny){TVM_FFI_INT, 0, {.v_int64 = range[i]}};
-  }
-  error_clear();
-  if (step->function(NULL, arguments, count, &result) == 0) return OSSC_OK;
-  return fail(OSSC_ERROR_KERNEL, "The kernel %s failed (%s); compile the model again.",
-              step->kernel, ossc_last_error());
+  DLTensor* tensors[PLAN_MAX_STEP_TENSORS];
+  for (uint32_t i = 0; i < step->num_tensors; ++i) tensors[i] = &call->tensors[step->tensors[i]];
+  return kernel_call(step, step->function, tensors, range);
 }
 
 static ossc_status run_range(const void* context, int32_t begin, int32_t end) {

@@ -4,18 +4,35 @@
 
 #include <stddef.h>
 
+#include "memory.h"
 #include "plan.h"
 #include "tvm_abi.h"
+
+/* Instructions that not every machine of the target has. */
+typedef struct ossc_instruction_set {
+  const char* name;
+  const char* const* cpu_features; /* names of /proc/cpuinfo, then NULL */
+} ossc_instruction_set;
 
 typedef struct ossc_kernel {
   const char* name;
   tvm_function function;
+  const ossc_instruction_set* needs; /* NULL: only what every machine of the target has */
 } ossc_kernel;
 
+/* The entries of one name follow each other, the best first; the last one needs nothing. They take
+ * the same buffers and tasks, their last buffer is the only output, and results agree. */
 extern const ossc_kernel ossc_kernels[];
 extern const size_t ossc_kernel_count;
 
-/* Sets the function of every step. */
+/* Names the instruction set to use instead of the best that this CPU has; `base` is none. */
+#define KERNEL_TABLE_VARIABLE "OSSC_INSTRUCTION_SET"
+
+/* Sets the function of every step: the best one that this CPU can run. */
 ossc_status kernel_table_resolve(plan* p);
+
+/* Compares every kernel that needs more than the target promises with the one that does not, on a
+ * small input, and takes the latter instead, with a warning on stderr, where they disagree. */
+ossc_status kernel_table_check(plan* p, const memory* weights);
 
 #endif /* OSSC_KERNEL_TABLE_H_ */

@@ -87,7 +87,8 @@ static ossc_status load(const char* directory, ossc_weights_mode mode, ossc_mode
   if (status == OSSC_OK) status = load_plan(directory, model);
   if (status == OSSC_OK) status = file_path(directory, WEIGHTS_NAME, path);
   if (status != OSSC_OK) return status;
-  return memory_load(path, model->plan.space_bytes[PLAN_WEIGHTS], mode, &model->weights);
+  status = memory_load(path, model->plan.space_bytes[PLAN_WEIGHTS], mode, &model->weights);
+  return status == OSSC_OK ? kernel_table_check(&model->plan, &model->weights) : status;
 }
 
 ossc_status ossc_model_open(const char* directory, const ossc_model_options* options,

@@ -42,6 +42,7 @@ typedef struct plan_step {
   const char* kernel;
   const char* label;
   tvm_function function; /* set by kernel_table_resolve */
+  tvm_function base;     /* the one that runs on every machine of the target */
   int32_t layer;         /* or PLAN_NO_LAYER */
   bool ranged;           /* takes `begin` and `end`, and runs on all threads */
   uint32_t tasks_fixed, tasks_per_token;

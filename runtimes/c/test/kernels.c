@@ -1,6 +1,7 @@
 /* Kernels for the tests, with the calling convention of TVM and without TVM: a model whose hidden
  * state is the mean of the embeddings so far. tests/synthetic/tiny_plan.py is its plan. */
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernel_table.h"
@@ -132,8 +133,25 @@ static int head(void* self, const TVMFFIAny* args, int32_t num_args, TVMFFIAny* 
   return 0;
 }
 
+/* As for special instructions that every CPU has; wrong when a test asks for it. */
+static int special_head(void* self, const TVMFFIAny* args, int32_t num_args, TVMFFIAny* result) {
+  int status = head(self, args, num_args, result);
+  if (getenv("OSSC_TEST_WRONG_KERNEL") != NULL) ((float*)tensor(args, 2)->data)[0] += 1;
+  return status;
+}
+
+static const char* const no_features[] = {NULL};
+static const ossc_instruction_set special = {"special", no_features};
+static const char* const future_features[] = {"feature_of_the_future", NULL};
+static const ossc_instruction_set future = {"future", future_features};
+
 const ossc_kernel ossc_kernels[] = {
-    {"test_embedding", embedding}, {"test_router", router}, {"test_store", store},
-    {"test_mean", mean},           {"test_head", head},
+    {"test_embedding", embedding, NULL},
+    {"test_head", NULL, &future},
+    {"test_head", special_head, &special},
+    {"test_head", head, NULL},
+    {"test_mean", mean, NULL},
+    {"test_router", router, NULL},
+    {"test_store", store, NULL},
 };
 const size_t ossc_kernel_count = sizeof(ossc_kernels) / sizeof(ossc_kernels[0]);

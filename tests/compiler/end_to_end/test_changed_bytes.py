@@ -14,7 +14,7 @@ import pytest
 
 from compiled import Build
 from ossc.compiler.lowering.lower import lower_model
-from ossc.compiler.lowering.pipeline import write_object
+from ossc.compiler.lowering.pipeline import write_objects
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.quantization.plan import load_plan
 from ossc.compiler.recipe import Recipe
@@ -63,10 +63,11 @@ def instrumented(model, tmp_path_factory):
     )
     options = lowering_options(recipe, model.checkpoint.config)
     lowered = lower_model(quantized_model(model.checkpoint, load_plan(build.quant)), options)
-    write_object(lowered.kernels, lowered.generated, options.target, folder / "kernels.o")
+    objects = write_objects(lowered.kernels, lowered.generated, options.target, folder)
     table = folder / "kernel_table.c"
-    table.write_text(kernel_table([*lowered.kernels, *lowered.generated]))
-    sources = [*sorted((C_RUNTIME / "src").glob("*.c")), table, folder / "kernels.o"]
+    table.write_text(kernel_table(objects))
+    paths = [each.path for each in objects]
+    sources = [*sorted((C_RUNTIME / "src").glob("*.c")), table, *paths]
     return compile_c(folder / "ossc-run", sources, SANITIZERS, compiler=("gcc",))
 
 
