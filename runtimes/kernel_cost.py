@@ -75,7 +75,7 @@ class KernelCost:
     """Such as ``linear``; ``generated`` for what Relax made of standard operators."""
 
     scheme: str | None
-    """Of the weights that it reads, or of the KV cache; None where both are float32 or absent."""
+    """Of the weights that it reads, or the type of the KV cache; None without either."""
 
     arithmetic: Arithmetic
 

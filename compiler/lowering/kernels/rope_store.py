@@ -51,7 +51,7 @@ def rope_store(
                 v.store(row, at, value=value, lanes=lanes)
             cache.store_value(slot, row)
     rotated = (shape.num_heads + kv_heads) * head_dim
-    return function.kernel("rope_store", "f32", Work(per_token=3 * rotated))
+    return function.kernel("rope_store", "f32", Work(per_token=3 * rotated), scheme=kv)
 
 
 def _rotated(

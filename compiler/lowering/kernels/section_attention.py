@@ -81,7 +81,8 @@ def section_attention(*, shape: AttentionShape, capacity: int, kv: KvType, isa: 
                     at = (index, rows.head(row))
                     v.store(sections.largest, *at, value=state.largest(row), lanes=1)
                     v.store(sections.totals, *at, value=state.total(row), lanes=1)
-    return function.kernel("sink_attention", "f32", Work(per_pair=4 * width), window=shape.window)
+    products = Work(per_pair=4 * width)
+    return function.kernel("sink_attention", "f32", products, scheme=kv, window=shape.window)
 
 
 def join_sections(*, shape: AttentionShape, capacity: int) -> Kernel:

@@ -62,7 +62,7 @@ def sink_attention(
                     attend(state, cache, rows.see())
                     state.finish()
     products = Work(per_pair=4 * width)
-    return function.kernel("sink_attention", "f32", products, window=shape.window)
+    return function.kernel("sink_attention", "f32", products, scheme=kv, window=shape.window)
 
 
 def _units(
