@@ -18,8 +18,9 @@ NORM = 3e-6
 PRODUCT = 2e-6
 """A matrix product in float32 against float64, relative to the largest: 2880 terms a row."""
 
-ATTENTION = 3e-6
-"""Attention in float32 against float64, values near 1: scores of up to 80 terms, 300 keys."""
+ATTENTION = {"f32": 3e-6, "f16": 3e-3, "int8": 0.05}
+"""Attention against float64 by the type of the cache, values near 1: scores of up to 80 terms, 300
+keys. Where a token sees a key or two, the cache's rounding is the result's."""
 
 EXP_ULP = 2
 """The exponential against float64, in units in the last place of float32. Measured: 1."""

@@ -17,6 +17,7 @@ from tvm import relax
 from ossc.compiler.lowering.kernels.kernel import Kernel
 from ossc.compiler.lowering.weights import PackedWeight, float_weight
 from ossc.compiler.quantization.plan import Activations
+from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.plan import SegmentName
 from ossc.targets import Target
 from ossc.targets.errors import LoweringError
@@ -43,6 +44,9 @@ class LoweringOptions:
 
     prefill_chunk: int
     """Rows of the largest segment; sliding caches leave room for a whole chunk."""
+
+    kv: KvType = "f32"
+    """The type of the KV caches."""
 
 
 @dataclass(frozen=True, kw_only=True)

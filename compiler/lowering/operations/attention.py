@@ -8,13 +8,15 @@ is still visible is ever overwritten (docs/decisions/0002-ring-holds-window-and-
 import onnx_ir as ir
 from tvm import relax
 
+from ossc.compiler.lowering.kernels.attention_rows import AttentionShape
+from ossc.compiler.lowering.kernels.attention_sections import has_sections
+from ossc.compiler.lowering.kernels.kv_cache import cache_buffers
+from ossc.compiler.lowering.kernels.kv_cache.layout import TILE
 from ossc.compiler.lowering.kernels.rope_store import rope_store
+from ossc.compiler.lowering.kernels.section_attention import join_sections, section_attention
 from ossc.compiler.lowering.kernels.sink_attention import sink_attention
 from ossc.compiler.lowering.operations.standard import operand
 from ossc.compiler.lowering.segment import Expr, LoweringOptions, SegmentBuilder
-
-KEYS_PER_BLOCK = 8
-"""Keys that the key cache interleaves; capacities are multiples of it."""
 
 
 def cache_capacity(options: LoweringOptions, window: int) -> int:
@@ -22,55 +24,66 @@ def cache_capacity(options: LoweringOptions, window: int) -> int:
     needed = options.context
     if window:
         needed = min(needed, window - 1 + options.prefill_chunk)
-    return -(-needed // KEYS_PER_BLOCK) * KEYS_PER_BLOCK
+    return -(-needed // TILE) * TILE
 
 
 def lower_sink_attention(segment: SegmentBuilder, node: ir.Node) -> None:
-    """Translate ``SinkAttention(qkv, cos, sin, sinks, past_key, past_value, position_ids)``."""
-    qkv, cos, sin, sinks, past_key, past_value, position_ids = node.inputs
+    """Translate ``SinkAttention(qkv, cos, sin, sinks, past_key, past_value, position_ids)``.
+
+    The caches are the session's state, whatever their type; the node's outputs for them stay
+    without a value.
+    """
+    qkv, cos, sin, sinks, past_key, _, position_ids = node.inputs
+    shape = _attention_shape(node)
+    capacity = cache_capacity(segment.options, shape.window)
+    options = {"shape": shape, "capacity": capacity, "kv": segment.options.kv}
+    isa = segment.options.target.kernel_isa
+    positions = _by_token(segment, position_ids, [segment.rows])
+    angles = [_by_token(segment, x, [segment.rows, shape.head_dim // 2]) for x in (cos, sin)]
+    label = node.name or ""
+    inputs = [operand(segment, qkv), *angles, positions]
+    caches = _caches(segment, past_key, shape, capacity)
+    *caches, queries = segment.call(
+        rope_store(**options, n=segment.static_rows, isa=isa),
+        [*inputs, *caches],
+        f"{label}/rope_store",
+        in_place=range(len(inputs), len(inputs) + len(caches)),
+    )
+    sink = segment.float_parameter(sinks)
+    arguments = [queries, *caches, sink, positions]
+    if segment.static_rows == 1 and has_sections(shape, capacity):
+        parts = segment.call(section_attention(**options, isa=isa), arguments, label)
+        join = join_sections(shape=shape, capacity=capacity)
+        results = segment.call(join, [sink, positions, *parts], f"{label}/join_sections")
+    else:
+        attend = sink_attention(**options, n=segment.static_rows, isa=isa)
+        results = segment.call(attend, arguments, label)
+    (segment.values[node.outputs[0]],) = results
+
+
+def _attention_shape(node: ir.Node) -> AttentionShape:
     heads, kv_heads, head_dim, window = (
         node.attributes[name].as_int()
         for name in ("num_heads", "num_kv_heads", "head_dim", "window")
     )
-    capacity = cache_capacity(segment.options, window)
-    blocks = (kv_heads, capacity // KEYS_PER_BLOCK, head_dim, KEYS_PER_BLOCK)
-    keys = _state(segment, past_key, blocks)
-    values = _state(segment, past_value, (kv_heads, capacity, head_dim))
-    positions = _by_token(segment, position_ids, [segment.rows])
-    angles = [_by_token(segment, value, [segment.rows, head_dim // 2]) for value in (cos, sin)]
-    label = node.name or ""
-    store = rope_store(
+    return AttentionShape(
         num_heads=heads,
         num_kv_heads=kv_heads,
         head_dim=head_dim,
-        capacity=capacity,
-        n=segment.static_rows,
-    )
-    keys, values, queries = segment.call(
-        store,
-        [operand(segment, qkv), *angles, positions, keys, values],
-        f"{label}/rope_store",
-        in_place=(4, 5),
-    )
-    attend = sink_attention(
-        num_heads=heads,
-        num_kv_heads=kv_heads,
-        head_dim=head_dim,
-        capacity=capacity,
         window=window,
         scale=node.attributes["scale"].as_float(),
-        n=segment.static_rows,
     )
-    arguments = [queries, keys, values, segment.float_parameter(sinks), positions]
-    (segment.values[node.outputs[0]],) = segment.call(attend, arguments, label)
-    segment.values[node.outputs[1]] = keys
-    segment.values[node.outputs[2]] = values
 
 
-def _state(segment: SegmentBuilder, past: ir.Value | None, shape: tuple[int, ...]) -> Expr:
-    assert past is not None
-    assert past.name
-    return segment.parameter(past.name, "state", shape, "float32")
+def _caches(
+    segment: SegmentBuilder, past_key: ir.Value | None, shape: AttentionShape, capacity: int
+) -> list[Expr]:
+    assert past_key is not None
+    buffers = cache_buffers(segment.options.kv, shape.cache(capacity))
+    return [
+        segment.parameter(f"{past_key.name}/{buffer.name}", "state", buffer.shape, buffer.dtype)
+        for buffer in buffers
+    ]
 
 
 def _by_token(segment: SegmentBuilder, value: ir.Value | None, shape: list[int]) -> Expr:

@@ -7,6 +7,7 @@ import pytest
 
 from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.export import export_model
+from ossc.compiler.lowering.kernels.kv_cache.layout import TILE
 from ossc.compiler.lowering.lower import LoweredModel, lower_model
 from ossc.compiler.lowering.plan import PAGE_BYTES
 from ossc.compiler.pipeline import fusion_passes, lowering_options, quantized_model
@@ -77,8 +78,8 @@ def test_pieces_of_a_weight_have_the_planned_size(lowered):
 def test_each_layer_has_one_cache_for_keys_and_one_for_values(lowered):
     layers = SHAPE.num_hidden_layers
     assert set(lowered.kernels)  # the caches are named by the kernels' shapes
-    sliding = math.ceil((SHAPE.sliding_window - 1 + 128) / 8) * 8
-    full = 200
+    sliding = math.ceil((SHAPE.sliding_window - 1 + 128) / TILE) * TILE
+    full = math.ceil(200 / TILE) * TILE
     positions = [sliding, full, sliding]
     expected = sum(2 * SHAPE.num_key_value_heads * n * SHAPE.head_dim * 4 for n in positions)
     assert lowered.kv_bytes == expected

@@ -1,11 +1,13 @@
 """Every kernel becomes an object for every target: always the same one, that needs no library."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import tvm
 
 from kernel_operands import PAIRS
+from ossc.compiler.lowering.kernels.attention_rows import AttentionShape
 from ossc.compiler.lowering.kernels.combine_experts import combine_experts
 from ossc.compiler.lowering.kernels.embedding import embedding
 from ossc.compiler.lowering.kernels.expert_linear import expert_linear
@@ -17,10 +19,13 @@ from ossc.compiler.lowering.kernels.quantize_activations import quantize_activat
 from ossc.compiler.lowering.kernels.rms_norm import rms_norm
 from ossc.compiler.lowering.kernels.rope_store import rope_store
 from ossc.compiler.lowering.kernels.router_top_k import router_top_k
+from ossc.compiler.lowering.kernels.section_attention import join_sections, section_attention
 from ossc.compiler.lowering.kernels.sink_attention import sink_attention
+from ossc.runtimes.kv_type import KV_TYPES
 from ossc.targets import Target, all_targets
 
-ATTENTION = {"num_heads": 5, "num_kv_heads": 1, "head_dim": 20, "capacity": 64}
+ATTENTION = AttentionShape(num_heads=5, num_kv_heads=1, head_dim=20, window=9, scale=0.25)
+LONG = {"shape": replace(ATTENTION, window=0), "capacity": 1024}
 
 
 def every_kernel(isa: str, n: int | None) -> list[Kernel]:
@@ -32,9 +37,13 @@ def every_kernel(isa: str, n: int | None) -> list[Kernel]:
         router_top_k(experts=4, k=2, n=n),
         group_by_expert(experts=4, k=2, n=n),
         combine_experts(hidden=44, k=2, n=n),
-        rope_store(**ATTENTION, n=n),
-        sink_attention(**ATTENTION, window=9, scale=0.25, n=n),
     ]
+    for kv in KV_TYPES:
+        cache = {"shape": ATTENTION, "capacity": 64, "kv": kv, "isa": isa}
+        kernels += [rope_store(**cache, n=n), sink_attention(**cache, n=n)]
+    if n is None:  # they are for one token, whatever n is
+        kernels += [section_attention(**LONG, kv=kv, isa=isa) for kv in KV_TYPES]
+        kernels.append(join_sections(**LONG))
     schemes = ("bf16", "int4-g32", "int8-g32", "mxfp4")
     kernels += [embedding(scheme=scheme, vocab=9, hidden=64, n=n) for scheme in schemes]
     for scheme, activation in PAIRS:
@@ -73,9 +82,10 @@ def test_names_differ_where_kernels_differ():
         rms_norm(hidden=44, epsilon=1e-6, add=True, n=1),
         rms_norm(hidden=44, epsilon=1e-5, add=False, n=1),
         quantize_activations(columns=44, rows_per_token=1, terms=2, n=1),
-        sink_attention(**ATTENTION, window=9, scale=0.5, n=1),
-        sink_attention(**ATTENTION, window=0, scale=0.25, n=1),
     ]
+    for change in ({"scale": 0.5}, {"window": 0}):
+        shape = replace(ATTENTION, **change)
+        kernels.append(sink_attention(shape=shape, capacity=64, kv="f32", n=1, isa="avx2"))
     names = [kernel.name for kernel in kernels]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]\w*", name) for name in names)
