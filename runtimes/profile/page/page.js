@@ -82,7 +82,7 @@ addEventListener("scroll", () => showTip(""), { passive: true });
     layers.replaceChildren(...data.layers.flatMap(([layer, begin, us], index) => {
       if (!within(begin, us)) return [];
       const span = place(node("span", { className: index % 2 ? "even" : "odd" }), begin, us);
-      const room = us / perPixel;
+      const room = (Math.min(to, begin + us) - Math.max(from, begin)) / perPixel;
       if (room > 60) span.append(`layer ${layer}`);
       else if (room > 18 || index % Math.ceil(18 / room) === 0) span.append(String(layer));
       if (room <= 18) Object.assign(span.style, { overflow: "visible", zIndex: span.textContent ? 1 : 0 });
