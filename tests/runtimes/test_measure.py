@@ -1,12 +1,15 @@
 """The commands of ``ossc-run --measure`` and their answers."""
 
 import json
+import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ossc.runtimes.session import Session
+from synthetic.tiny_bundle import C_RUNTIME
 from synthetic.tiny_plan import ARENA_BYTES, CHUNK, CONTEXT, STATE_BYTES, WEIGHTS_BYTES
 
 PROMPT = [5, 1, 30, 30, 2, 0, 17]
@@ -51,6 +54,7 @@ def test_the_first_line_says_what_was_opened(tiny_bundle):
         "state_bytes": STATE_BYTES,
         "arena_bytes": ARENA_BYTES,
         "target": "cpu:test",
+        "instruction_set": "base",
     }
 
 
@@ -214,3 +218,15 @@ def test_a_prompt_is_refused(tiny_bundle):
     finished = subprocess.run(command, input=b"", capture_output=True, check=False)
     assert finished.returncode == 2
     assert b"leave out --token-ids" in finished.stderr
+
+
+def test_the_protocol_s_page_lists_every_command_and_probe():
+    page = (Path(__file__).parents[2] / "docs" / "measuring.md").read_text()
+    listed = set(re.findall(r"`(\w+)[^`]*`", "\n".join(re.findall(r"^\| (`.*?) \|", page, re.M))))
+    sources = C_RUNTIME / "src"
+    commands = re.findall(r'\{"(\w+)", answer_', (sources / "measure_commands.c").read_text())
+    loops = [path.read_text() for path in sources.glob("probe_loops_*.c")]
+    probes = set(re.findall(r'^    \{"(\w+)", ', "\n".join(loops), re.M))
+    assert len(commands) == 10
+    assert len(probes) == 5
+    assert listed == {*commands, *probes, "read_huge", "launch"}

@@ -1,25 +1,12 @@
+#include "session.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "cpu.h"
 #include "error.h"
-#include "executor.h"
-#include "model.h"
 
-#define FILL_BYTE 0x3c /* a small positive number as f32, f16, bf16 and int8 */
-
-struct ossc_session {
-  ossc_model* model;
-  executor executor;
-  int32_t position;
-  bool overwritten; /* a call failed after it had replaced keys that the position still needs */
-  bool record_routing;
-  int32_t* routing; /* [num_router_layers, routing_tokens, num_experts_per_tok] */
-  size_t routing_tokens;
-  bool record_times;
-  bool has_times;             /* in the first of these */
-  step_recorder recorders[2]; /* of the last successful call, and of the one that runs */
-};
+#define FILL_BYTE 0x3c /* a number, neither 0 nor huge, as f32, f16, bf16 and int8 */
 
 /* One prefill: what is to be run, and where the results go. */
 typedef struct prefill_call {
@@ -61,17 +48,11 @@ ossc_status ossc_session_create(ossc_model* model, const ossc_session_options* o
   return create(model, threads, options != NULL && options->record_routing, session_out);
 }
 
-static void free_times(ossc_session* session) {
-  session->has_times = false;
-  step_recorder_free(&session->recorders[0]);
-  step_recorder_free(&session->recorders[1]);
-}
-
 void ossc_session_destroy(ossc_session* session) {
   if (session == NULL) return;
   executor_destroy(&session->executor);
   free(session->routing);
-  free_times(session);
+  session_forget_times(session);
   ossc_model_close(session->model);
   free(session);
 }
@@ -262,60 +243,5 @@ ossc_status ossc_session_fill(ossc_session* session, int32_t position) {
   ossc_session_reset(session);
   memset(session->executor.state.data, FILL_BYTE, session->executor.state.size_bytes);
   session->position = position;
-  return OSSC_OK;
-}
-
-ossc_status ossc_session_position(const ossc_session* session, int32_t* position_out) {
-  if (session == NULL || position_out == NULL) {
-    return fail(OSSC_ERROR_ARGUMENT, "session or position_out is NULL; pass both.");
-  }
-  *position_out = session->position;
-  return OSSC_OK;
-}
-
-ossc_status ossc_session_threads(const ossc_session* session, int32_t* threads_out) {
-  if (session == NULL || threads_out == NULL) {
-    return fail(OSSC_ERROR_ARGUMENT, "session or threads_out is NULL; pass both.");
-  }
-  *threads_out = thread_pool_threads(session->executor.pool);
-  return OSSC_OK;
-}
-
-ossc_status ossc_session_router_indices(const ossc_session* session, const int32_t** indices_out,
-                                        size_t* num_tokens_out) {
-  if (session == NULL || indices_out == NULL || num_tokens_out == NULL) {
-    return fail(OSSC_ERROR_ARGUMENT, "session, indices_out or num_tokens_out is NULL; pass all.");
-  }
-  if (session->routing == NULL) {
-    return fail(OSSC_ERROR_ARGUMENT,
-                "No routing was recorded; create the session with record_routing and run tokens.");
-  }
-  *indices_out = session->routing;
-  *num_tokens_out = session->routing_tokens;
-  return OSSC_OK;
-}
-
-ossc_status ossc_session_record_routing(ossc_session* session, bool on) {
-  if (session == NULL) return fail(OSSC_ERROR_ARGUMENT, "session is NULL; pass one.");
-  session->record_routing = on;
-  return OSSC_OK;
-}
-
-ossc_status ossc_session_record_times(ossc_session* session, bool on) {
-  if (session == NULL) return fail(OSSC_ERROR_ARGUMENT, "session is NULL; pass one.");
-  session->record_times = on;
-  if (!on) free_times(session);
-  return OSSC_OK;
-}
-
-ossc_status ossc_session_step_times(ossc_session* session, ossc_step_times* times_out) {
-  if (session == NULL || times_out == NULL) {
-    return fail(OSSC_ERROR_ARGUMENT, "session or times_out is NULL; pass both.");
-  }
-  if (!session->has_times) {
-    return fail(OSSC_ERROR_ARGUMENT,
-                "No times were recorded; ask with ossc_session_record_times and run tokens.");
-  }
-  *times_out = step_recorder_times(&session->recorders[0]);
   return OSSC_OK;
 }
