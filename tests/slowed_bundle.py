@@ -1,81 +1,80 @@
-"""Bundles with a slow kernel: the same model, but one kernel does a tenth of its tasks twice."""
+"""Bundles with a slow kernel: the same model, but one kernel does a part of its tasks twice."""
 
+import re
 import shutil
-from dataclasses import dataclass
+import tempfile
 from pathlib import Path
-from typing import Self
+from types import SimpleNamespace
+from typing import Any
 from unittest.mock import patch
 
 from ossc.compiler import toolchain
 from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.lowering.lower import lower_model
-from ossc.compiler.lowering.pipeline import write_object
-from ossc.compiler.pipeline import check_recipe, lowering_options, quantized_model
+from ossc.compiler.pipeline import check_recipe, link_kernels, lowering_options, quantized_model
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.manifest import FileEntry, Manifest
-from ossc.targets import Target
 
 _WRAPPER = """
-static int slowed(void* self, const TVMFFIAny* args, int32_t num_args, TVMFFIAny* result) {
+static int slowed_FUNCTION(void* self, const TVMFFIAny* args, int32_t num_args,
+                           TVMFFIAny* result) {
   TVMFFIAny again[32];
   int64_t begin = args[num_args - 2].v_int64, end = args[num_args - 1].v_int64;
   int64_t repeated = end * PERCENT / 100 - begin * PERCENT / 100;
-  int error = __tvm_ffi_KERNEL(self, args, num_args, result);
+  int error = FUNCTION(self, args, num_args, result);
   if (error != 0 || repeated == 0) return error;
   for (int32_t i = 0; i < num_args; ++i) again[i] = args[i];
   again[num_args - 1].v_int64 = begin + repeated;
-  return __tvm_ffi_KERNEL(self, again, num_args, result);
+  return FUNCTION(self, again, num_args, result);
 }
 """
 """However the runtime cuts the range, the repeated tasks are PERCENT % of all."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Kernels:
-    """The code that was generated for a recipe, to be linked again."""
-
-    target: Target
-    object_file: Path
-    symbols: tuple[str, ...]
-
-    @classmethod
-    def of(cls, recipe: Recipe, folder: Path) -> Self:
-        """Generate the code of a recipe's kernels into a folder."""
-        target, plan, _ = check_recipe(recipe)
-        checkpoint = Checkpoint.open(recipe.model)
-        options = lowering_options(recipe, checkpoint.config)
-        lowered = lower_model(quantized_model(checkpoint, plan), options)
-        object_file = folder / "kernels.o"
-        write_object(lowered.kernels, lowered.generated, target, object_file)
-        symbols = (*lowered.kernels, *lowered.generated)
-        return cls(target=target, object_file=object_file, symbols=symbols)
-
-    def slowed(self, bundle: Path, out: Path, kernel: str, percent: int = 10) -> Path:
-        """Copy a bundle of these kernels, with one that repeats a part of its tasks.
-
-        Args:
-            bundle: Compiled by the same recipe.
-            out: The copy.
-            kernel: Symbol of a kernel that is split over the threads, and whose tasks can be done
-                twice.
-            percent: Part of its tasks that is repeated.
-        """
-        shutil.copytree(bundle, out)
-        wrapper = _WRAPPER.replace("KERNEL", kernel).replace("PERCENT", str(percent))
-        table = _table_with(wrapper, toolchain.kernel_table(self.symbols), kernel)
-        with patch.object(toolchain, "kernel_table", lambda _: table):
-            toolchain.link_runtime(self.target, self.object_file, self.symbols, out)
-        _list_again(out)
-        return out
+_TABLE = "const ossc_kernel ossc_kernels[]"
 
 
-def _table_with(wrapper: str, table: str, kernel: str) -> str:
-    """Call the wrapper in the kernel's place."""
-    head = "const ossc_kernel ossc_kernels[]"
-    table = table.replace(head, f"{wrapper}{head}")
-    entry = f'{{"{kernel}", __tvm_ffi_{kernel}}}'
-    assert entry in table, f"{kernel} is no kernel of this bundle"
-    return table.replace(entry, f'{{"{kernel}", slowed}}')
+def slowed_bundle(recipe: Recipe, bundle: Path, out: Path, kernel: str, percent: int = 10) -> Path:
+    """Copy a bundle and link it again, with one kernel that repeats a part of its tasks.
+
+    Args:
+        recipe: By which the bundle was compiled.
+        bundle: The bundle.
+        out: The copy.
+        kernel: A kernel of the plan that is split over the threads, and whose tasks can be done
+            twice.
+        percent: Part of its tasks that is repeated.
+    """
+    shutil.copytree(bundle, out)
+    target, plan, _ = check_recipe(recipe)
+    checkpoint = Checkpoint.open(recipe.model)
+    options = lowering_options(recipe, checkpoint.config)
+    lowered = lower_model(quantized_model(checkpoint, plan), options)
+    sound_table = toolchain.kernel_table
+
+    def slow_table(*arguments: Any) -> str:
+        return _slow_down(sound_table(*arguments), kernel, percent)
+
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        patch.object(toolchain, "kernel_table", slow_table),
+    ):
+        new: Any = SimpleNamespace(scratch=Path(scratch), content=out)
+        link_kernels(lowered, target, new)
+    _list_again(out)
+    return out
+
+
+def _slow_down(table: str, kernel: str, percent: int) -> str:
+    """Put a wrapper in the place of each of the kernel's functions; it may have several."""
+    entry = re.compile(rf'(\{{"{kernel}", )(__tvm_ffi_\w+)')
+    functions = {match.group(2) for match in entry.finditer(table)}
+    assert functions, f"{kernel} is no kernel of this bundle"
+    wrappers = [
+        _WRAPPER.replace("FUNCTION", function).replace("PERCENT", str(percent))
+        for function in sorted(functions)
+    ]
+    table = table.replace(_TABLE, "".join(wrappers) + _TABLE)
+    return entry.sub(r"\1slowed_\2", table)
 
 
 def _list_again(bundle: Path) -> None:

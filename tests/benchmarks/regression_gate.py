@@ -20,7 +20,7 @@ from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.profile.gate import compare_bundles
 from ossc.runtimes.profile.gate_result import Change, Comparison
 from ossc.runtimes.profile.workload import Workload
-from slowed_bundle import Kernels
+from slowed_bundle import slowed_bundle
 
 MODEL = Path(__file__).parents[1] / "sample_model" / "checkpoint"
 PERCENT = 10
@@ -76,11 +76,11 @@ def main() -> None:
         folder = Path(scratch)
         recipe = Recipe(model=MODEL, out=folder / "sound")
         sound = compile_model(recipe)
-        code = Kernels.of(Recipe(model=MODEL, out=folder / "unused"), folder)
+        again = Recipe(model=MODEL, out=folder / "unused")
         first, _ = compare_copies(sound, sound, folder)
         kernels = slow_candidates(sound, first)
         slow = [
-            code.slowed(sound, folder / f"slow{number}", kernel, PERCENT)
+            slowed_bundle(again, sound, folder / f"slow{number}", kernel, PERCENT)
             for number, kernel in enumerate(kernels)
         ]
         caught = named = alarms = 0
