@@ -31,6 +31,9 @@ MXFP4_SHAPES = {
 BF16_SHAPES = {
     "default": SyntheticShape(),
     "no-multiple-of-32": SyntheticShape(hidden_size=50, intermediate_size=37, head_dim=10),
+    "no-multiple-of-32-but-even": SyntheticShape(
+        hidden_size=50, intermediate_size=38, head_dim=10, num_local_experts=33
+    ),
     "three-layers-top-3": SyntheticShape(num_hidden_layers=3, num_experts_per_tok=3),
 }
 

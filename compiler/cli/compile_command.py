@@ -28,8 +28,8 @@ from ossc.targets.errors import UsageError
     default="default",
     show_default=True,
     metavar="PRESET|PLAN.toml",
-    help="Weight quantization: none, default, a scheme of `ossc schemes` for the experts, or a "
-    "plan of your own.",
+    help="Weight quantization: none, default, small, a scheme of `ossc schemes` for the "
+    "experts, or a plan of your own.",
 )
 @click.option(
     "--context",

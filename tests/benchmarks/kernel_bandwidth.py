@@ -34,9 +34,11 @@ ROUNDS = 15
 
 PAIRS: tuple[tuple[str, Activation], ...] = (
     ("mxfp4", "int8"),
+    ("int4-g32", "int8"),
     ("int8-g32", "int8"),
     ("bf16", "f32"),
     ("mxfp4", "f32"),
+    ("int4-g32", "f32"),
     ("int8-g32", "f32"),
 )
 

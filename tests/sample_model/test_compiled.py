@@ -1,4 +1,4 @@
-"""The sample model as a bundle: quantizing its dense matrices must not change what it says."""
+"""The sample model as a bundle: what quantizing its dense matrices does to what it says."""
 
 from pathlib import Path
 
@@ -8,20 +8,29 @@ from ossc.compiler.evaluate import Evaluation, evaluate
 from ossc.compiler.pipeline import compile_model
 from ossc.compiler.recipe import Recipe
 
+pytestmark = pytest.mark.xdist_group("compiled_sample")  # one worker builds the fixtures
+
 HERE = Path(__file__).parent
+MODEL = HERE / "checkpoint"
+HELD_OUT = HERE / "held_out.txt"
+
 CHARACTERS = 6000
-"""Of the held-out text: some 1800 tokens, so that the test takes seconds."""
+"""Of the held-out text beside the original: some 1800 tokens, so that the test takes seconds."""
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
-    folder = tmp_path_factory.mktemp("sample")
-    model = HERE / "checkpoint"
-    bundle = compile_model(Recipe(model=model, context=512, out=folder / "bundle"))
-    text = folder / "text.txt"
-    held_out = (HERE / "held_out.txt").read_text(encoding="utf-8")
-    text.write_text(held_out[:CHARACTERS], encoding="utf-8")
-    return evaluate(bundle, text, against=model)
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of the preset ``default``."""
+    out = tmp_path_factory.mktemp("default") / "bundle"
+    return compile_model(Recipe(model=MODEL, context=512, out=out))
+
+
+@pytest.fixture(scope="module")
+def result(bundle: Path) -> Evaluation:
+    """How far it is from the original."""
+    text = bundle.parent / "text.txt"
+    text.write_text(HELD_OUT.read_text(encoding="utf-8")[:CHARACTERS], encoding="utf-8")
+    return evaluate(bundle, text, against=MODEL)
 
 
 def test_perplexity_is_that_of_the_original(result):
@@ -39,3 +48,12 @@ def test_the_next_token_has_the_original_distribution(result):
 def test_the_routers_choose_the_same_experts(result):
     assert len(result.router_agreement) == 4
     assert min(result.router_agreement) >= 0.98
+
+
+def test_four_bits_outside_the_experts_cost_less_than_2_percent_of_perplexity(
+    bundle, tmp_path, record_property
+):
+    small = compile_model(Recipe(model=MODEL, quant="small", context=512, out=tmp_path / "bundle"))
+    cost = evaluate(small, HELD_OUT).perplexity / evaluate(bundle, HELD_OUT).perplexity - 1
+    record_property("cost in perplexity", cost)
+    assert 0.01 < cost < 0.02  # measured: 0.016

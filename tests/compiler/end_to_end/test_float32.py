@@ -46,8 +46,10 @@ def test_greedy_tokens_are_those_of_transformers(compiled, shape, experts):
     np.testing.assert_array_equal(logits.argmax(axis=1)[clear], np.array(tokens)[clear])
 
 
-def test_quantized_weights_with_float32_activations_have_the_logits_of_onnxruntime(compiled):
-    model = compiled(Build(quant='activations = "f32"'))
+@pytest.mark.parametrize("dense", ["int8-g32", "int4-g32"])
+def test_quantized_weights_with_float32_activations_have_the_logits_of_onnxruntime(compiled, dense):
+    schemes = f'dense = "{dense}", embedding = "{dense}", head = "{dense}"'
+    model = compiled(Build(quant=f'activations = "f32"\nschemes = {{ {schemes} }}'))
     ids = model.token_ids()
     expected = graph_logits(model.quantized(), ids).logits
     with model.session() as session:

@@ -21,16 +21,28 @@ from tolerances import BUNDLE_LOGITS, COSINE, INT8X2_LOGITS, ROUNDING_RATIO, SAM
 
 N_TOKENS = 64
 
+ALL_INT4 = """
+schemes = { experts = "int4-g32", dense = "int4-g32", embedding = "int4-g32", head = "int4-g32" }
+"""
+
 BUILDS = [
     *(
         pytest.param(Build(shape=MXFP4_SHAPES[name], quant="default"), id=f"default-{name}")
         for name in ("default", "33-experts-top-3", "as-many-kv-heads", "odd-sizes", "window-150")
     ),
-    *(pytest.param(Build(quant=quant), id=quant) for quant in ("int8-g32", "bf16")),
+    *(
+        pytest.param(Build(shape=MXFP4_SHAPES[name], quant="small"), id=f"small-{name}")
+        for name in ("default", "33-experts-top-3", "one-kv-head", "odd-sizes")
+    ),
+    *(pytest.param(Build(quant=quant), id=quant) for quant in ("int4-g32", "int8-g32", "bf16")),
     pytest.param(Build(experts="bf16", quant="default"), id="default-of-bf16"),
     pytest.param(
         Build(shape=BF16_SHAPES["no-multiple-of-32"], experts="bf16", quant="int8-g32"),
         id="int8-g32-of-bf16-no-multiple-of-32",
+    ),
+    pytest.param(
+        Build(shape=BF16_SHAPES["no-multiple-of-32-but-even"], experts="bf16", quant=ALL_INT4),
+        id="int4-g32-of-bf16-no-multiple-of-32",
     ),
 ]
 

@@ -52,7 +52,7 @@ def change_byte(bundle: Bundle, offset: int) -> Bundle:
     return Bundle.open(bundle.path, hash_weights=True, only_listed=True)
 
 
-@pytest.mark.parametrize("quant", ["none", "default", 'activations = "int8"'])
+@pytest.mark.parametrize("quant", ["none", "default", "small", 'activations = "int8"'])
 def test_a_fresh_bundle_holds(compiled, quant):
     model = compiled(Build(quant=quant))
     result = verify_against(Bundle.open(model.bundle), model.model)
@@ -61,7 +61,7 @@ def test_a_fresh_bundle_holds(compiled, quant):
 
 
 @pytest.mark.parametrize("name", CHANGED)
-@pytest.mark.parametrize("quant", ["none", "default"])
+@pytest.mark.parametrize("quant", ["none", "default", "small"])
 def test_one_byte_of_a_weight_is_enough_not_to_hold(compiled, tmp_path, quant, name):
     model = compiled(Build(quant=quant))
     bundle = Bundle.open(shutil.copytree(model.bundle, tmp_path / "bundle"))

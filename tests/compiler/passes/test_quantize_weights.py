@@ -63,6 +63,15 @@ def test_default_keeps_mxfp4_experts_bit_for_bit(tmp_path):
         assert after.graph.initializers[name].const_value is tensors[name]
 
 
+def test_small_quantizes_all_but_the_experts_to_four_bits(tmp_path):
+    model = quantized(tmp_path, "small")
+    schemes = weight_schemes(model)
+    experts = {scheme for name, scheme in schemes.items() if ".experts." in name}
+    others = {scheme for name, scheme in schemes.items() if ".experts." not in name}
+    assert (experts, others) == ({"mxfp4"}, {"int4-g32"})
+    assert np.isfinite(reference_logits(model, IDS).logits).all()
+
+
 def test_none_changes_nothing(tmp_path):
     model = fused(tmp_path)
     before = op_types(model)
@@ -118,14 +127,18 @@ def test_a_slice_of_a_quantized_weight_is_that_of_the_whole(tmp_path):
         assert read_rows(tensor, 1, 3).tobytes() == whole[1:3].tobytes()
 
 
-def test_quantized_logits_are_those_of_the_dequantized_weights(tmp_path):
+@pytest.mark.parametrize(
+    ("preset", "prefix", "scheme"),
+    [("default", "Int8G32", "int8-g32"), ("small", "Int4G32", "int4-g32")],
+)
+def test_quantized_logits_are_those_of_the_dequantized_weights(tmp_path, preset, prefix, scheme):
     model = fused(tmp_path)
-    coarse = QuantizeWeights(load_plan("default"))(fused(tmp_path)).model
+    coarse = QuantizeWeights(load_plan(preset))(fused(tmp_path)).model
     for node in model.graph:
         other = next(each for each in coarse.graph if each.name == node.name)
-        if other.op_type.startswith("Int8G32"):
+        if other.op_type.startswith(prefix):
             codes, scales = (value.const_value.numpy() for value in other.inputs[1:3])
-            values = find_scheme("int8-g32").dequantize(codes, scales)
+            values = find_scheme(scheme).dequantize(codes, scales)
             node.inputs[1].const_value = ir.Tensor(values, name=node.inputs[1].name)
             node.inputs[1].dtype = ir.DataType.FLOAT
     expected = reference_logits(model, IDS).logits  # the bodies widen float32 to itself
@@ -133,23 +146,33 @@ def test_quantized_logits_are_those_of_the_dequantized_weights(tmp_path):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5)
 
 
-def test_rows_that_do_not_fit_a_scheme_are_refused_by_name(tmp_path):
-    shape = SyntheticShape(hidden_size=50, intermediate_size=64)
+@pytest.mark.parametrize(
+    ("preset", "intermediate_size", "complaint"),
+    [
+        pytest.param("default", 64, r"gate_up_proj: mxfp4 needs rows .* not 50", id="mxfp4"),
+        pytest.param("int4-g32", 37, r"down_proj: int4-g32 needs rows .* not 37", id="int4-g32"),
+    ],
+)
+def test_rows_that_do_not_fit_a_scheme_are_refused_by_name(
+    tmp_path, preset, intermediate_size, complaint
+):
+    shape = SyntheticShape(hidden_size=50, intermediate_size=intermediate_size)
     model = fused(tmp_path, "bf16", shape)
-    with pytest.raises(QuantizationError, match=r"gate_up_proj: mxfp4 needs rows .* not 50"):
-        QuantizeWeights(load_plan("default"))(model)
+    with pytest.raises(QuantizationError, match=complaint):
+        QuantizeWeights(load_plan(preset))(model)
 
 
-def test_a_weight_that_is_not_finite_is_refused_by_name_when_it_is_read(tmp_path):
+@pytest.mark.parametrize(("preset", "scheme"), [("default", "int8-g32"), ("small", "int4-g32")])
+def test_a_weight_that_is_not_finite_is_refused_by_name_when_it_is_read(tmp_path, preset, scheme):
     model = fused(tmp_path)
     node = next(node for node in model.graph if node.name == "lm_head")
     values = node.inputs[1].const_value.numpy().copy()
     values[3, 4] = np.nan
     node.inputs[1].const_value = ir.Tensor(values, name="lm_head.weight")
-    QuantizeWeights(load_plan("default"))(model)
+    QuantizeWeights(load_plan(preset))(model)
     codes = model.graph.initializers["lm_head.codes"].const_value
     read_rows(codes, 0, 3)
-    with pytest.raises(QuantizationError, match="lm_head: int8-g32 cannot hold"):
+    with pytest.raises(QuantizationError, match=f"lm_head: {scheme} cannot hold"):
         read_rows(codes, 3, 4)
 
 
