@@ -22,17 +22,18 @@ from benchmarks.beside.contest import Contest, Samples
 from benchmarks.beside.limits import Dense
 from benchmarks.beside.machine import (
     Limits,
+    Prober,
     describe_machine,
     median_limits,
-    probe_limits,
-    row_limits,
+    row_limit,
 )
 from benchmarks.beside.models import Models, Shape, discard, prepare_models
 from benchmarks.beside.peer import REQUIREMENT, build_peer
+from benchmarks.beside.process import Side
 from benchmarks.beside.rows import Hooks, Row, SessionSize, all_rows
 from benchmarks.beside.sides import LLAMA_CPP_MODES, OSSC_MODES, llama_cpp_side, ossc_side
 from benchmarks.beside.table import Line, format_limits, format_table, make_line
-from ossc.compiler.config import ModelConfig, read_model_config
+from ossc.compiler.config import read_model_config
 
 NO_VERDICT = 3
 """Exit status."""
@@ -49,67 +50,61 @@ def choose_rows(rows: Sequence[Row], keys: str | None) -> list[Row]:
     return [row for row in rows if row.key in named]
 
 
-def measure(contest: Contest) -> tuple[tuple[Samples, Samples], dict[int, list[Limits]]]:
-    """Run all rounds, and probe the machine's limits before each of them.
+def measure(contest: Contest, prober: Prober) -> tuple[Samples, Samples, list[Limits]]:
+    """Run all rounds, and probe the machine before each of them.
 
     Raises:
         MeasurementError: A program failed.
     """
-    side = next(iter(contest.ours.values()))
-    probed: dict[int, list[Limits]] = {row.threads: [] for row in contest.rows}
+    threads = sorted({row.threads for row in contest.rows})
+    probed: dict[int, list[Limits]] = {count: [] for count in threads}
 
     def probe() -> None:
-        for threads, rounds in probed.items():
-            rounds.append(probe_limits(side, threads, contest.hooks))
+        for count in threads:
+            probed[count].append(prober.limits(count))
 
-    return contest.run(lambda line: click.echo(line, err=True), probe), probed
+    ours, theirs = contest.run(lambda line: click.echo(line, err=True), probe)
+    return ours, theirs, [median_limits(rounds) for rounds in probed.values()]
 
 
 def make_lines(
-    contest: Contest, samples: tuple[Samples, Samples], limits: dict[int, Limits], **work: Any
+    rows: Sequence[Row],
+    samples: tuple[Samples, Samples],
+    limits: Sequence[Limits],
+    **work: Any,
 ) -> list[Line]:
-    """Compare row by row; a row that a failing mode left out is left out."""
+    """Compare row by row."""
+    int8_gops = {at.threads: at.int8_gops for at in limits}
     ours, theirs = samples
     return [
         make_line(
-            row,
-            ours[row.key],
-            theirs[row.key],
-            row_limits(row, limits[row.threads], **work),
+            row, ours[row.key], theirs[row.key], row_limit(row, int8_gops[row.threads], **work)
         )
-        for row in contest.rows
-        if ours[row.key] and theirs[row.key]
+        for row in rows
     ]
 
 
-def make_contest(
-    models: Models, config: ModelConfig, python: Path, options: dict[str, Any]
-) -> Contest:
+def make_sides(
+    models: Models, python: Path, options: dict[str, Any]
+) -> tuple[dict[str, Side], dict[str, Side]]:
     """Combine the sides' modes with the user's options."""
     threads = options["threads"]
     ossc_flags, peer_flags = (options[name].split() for name in ("ossc_flags", "peer_flags"))
-    rows = choose_rows(all_rows(threads, models.context), options["rows"])
-    ossc_modes, llama_modes = options["ossc_modes"], options["peer_modes"]
-    return Contest(
-        ours={
-            m: ossc_side(models, m, threads, tuple(ossc_flags))
-            for m in OSSC_MODES
-            if m in ossc_modes
-        },
-        theirs={
-            m: llama_cpp_side(models, m, threads, python, tuple(peer_flags))
-            for m in LLAMA_CPP_MODES
-            if m in llama_modes
-        },
-        rows=rows,
-        rounds=options["rounds"],
-        hooks=Hooks(before=options["before"], after=options["after"]),
-        size=SessionSize(vocab_size=config.vocab_size, context=models.context),
-    )
+    ours = {
+        mode: ossc_side(models, mode, threads, tuple(ossc_flags))
+        for mode in OSSC_MODES
+        if mode in options["ossc_modes"].split(",")
+    }
+    theirs = {
+        mode: llama_cpp_side(models, mode, threads, python, tuple(peer_flags))
+        for mode in LLAMA_CPP_MODES
+        if mode in options["peer_modes"].split(",")
+    }
+    return ours, theirs
 
 
 def report_json(
-    contest: Contest, samples: tuple[Samples, Samples], lines: Sequence[Line], **more: Any
+    contest: Contest, samples: Sequence[Samples], lines: Sequence[Line], **more: Any
 ) -> str:
     """Return everything that was measured."""
     fields = {
@@ -149,11 +144,21 @@ def main(work: Path, shape: Shape, dense: Dense, **options: Any) -> None:
     python = build_peer(work / "llama.cpp", jobs=options["jobs"])
     models = prepare_models(work, shape, dense, options["checkpoint"])
     config = read_model_config(models.checkpoint)
-    contest = make_contest(models, config, python, options)
-    samples, probed = measure(contest)
-    limits = {threads: median_limits(rounds) for threads, rounds in probed.items()}
-    lines = make_lines(contest, samples, limits, config=config, dense=dense)
-    text = report_json(contest, samples, lines, shape=shape, dense=dense, limits=probed)
+    ours, theirs = make_sides(models, python, options)
+    hooks = Hooks(before=options["before"], after=options["after"])
+    with Prober(next(iter(ours.values())), hooks) as prober:
+        contest = Contest(
+            ours=ours,
+            theirs=theirs,
+            rows=choose_rows(all_rows(options["threads"], models.context), options["rows"]),
+            rounds=options["rounds"],
+            hooks=hooks,
+            size=SessionSize(vocab_size=config.vocab_size, context=models.context),
+            read_probe=prober.read,
+        )
+        *samples, limits = measure(contest, prober)
+    lines = make_lines(contest.rows, (samples[0], samples[1]), limits, config=config, dense=dense)
+    text = report_json(contest, samples, lines, shape=shape, dense=dense, limits=limits)
     out = options["out"] or work / f"{shape}-{dense}.json"
     out.write_text(text)
     click.echo(format_table(lines))

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.beside.noise import Sample
 from benchmarks.beside.process import Side
-from benchmarks.beside.rows import Hooks, Measurement, Row, Sample, SessionSize
+from benchmarks.beside.rows import Hooks, Measurement, ReadProbe, Row, SessionSize
 
 Samples = dict[str, dict[str, list[Sample]]]
 """Of one side: by row and mode, one for each round."""
@@ -22,6 +23,7 @@ class Contest:
     rounds: int
     hooks: Hooks
     size: SessionSize
+    read_probe: ReadProbe
 
     def run(
         self, report: Callable[[str], None], before_round: Callable[[], None] = lambda: None
@@ -61,4 +63,4 @@ class Contest:
         return [(samples, mode, sides[number][1][mode]) for _, number, samples, mode in turns]
 
     def _measure(self, side: Side, seed: int) -> dict[str, Sample]:
-        return Measurement(side, self.rows, self.hooks, self.size).run(seed)
+        return Measurement(side, self.rows, self.hooks, self.size, self.read_probe).run(seed)

@@ -1,8 +1,9 @@
 """Figures of several rounds, and whether they allow a conclusion.
 
-Two runtimes are measured in turn, so that a slow minute of the machine meets both; what is compared
-is the ratio within each round, and of these the median. A ratio that changes much from round to
-round, or a machine that others use meanwhile, gives no verdict.
+Two runtimes are measured in turn; what is compared is the ratio within each round, and of these the
+median. A round does not count when other processes took a part of the CPUs, or when the memory's
+bandwidth was not the same for both sides: a virtual machine may get half of it from one minute to
+the next. Too few rounds that count, or ratios that differ much, give no verdict.
 """
 
 import os
@@ -16,6 +17,9 @@ MAX_SPREAD = 0.15
 
 MAX_OTHERS = 0.05
 """Largest part of the CPUs' time that others may take while a clock runs."""
+
+MAX_DRIFT = 0.1
+"""Largest change of the read bandwidth between the measurements of a round."""
 
 MIN_ROUNDS = 3
 """Fewer rounds show no spread."""
@@ -59,30 +63,58 @@ class Comparison:
         return not self.reasons
 
 
-def compare(
-    ours: Sequence[float], theirs: Sequence[float], others: Sequence[float], *, more_is_better: bool
-) -> Comparison:
-    """Compare two sides that were measured in the same rounds.
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One measurement of one row."""
+
+    value: float
+    others: float = 0.0
+    """Part of the CPUs' time that other processes took meanwhile."""
+
+    read_gb_per_s: tuple[float, ...] = ()
+    """Read bandwidth just before and just after, where it matters."""
+
+    read_huge_gb_per_s: tuple[float, ...] = ()
+    """The same from huge pages."""
+
+
+Round = tuple[Sample, Sample]
+"""Ours, and theirs."""
+
+
+def disturbance(samples: Round) -> str | None:
+    """Return why a round does not count; None when it does."""
+    others = max(sample.others for sample in samples)
+    if others > MAX_OTHERS:
+        return f"others took up to {others:.0%} of the CPUs"
+    rates = [rate for sample in samples for rate in sample.read_gb_per_s]
+    if rates and max(rates) > (1 + MAX_DRIFT) * min(rates):
+        return f"the read bandwidth went from {min(rates):.0f} to {max(rates):.0f} GB/s"
+    return None
+
+
+def undisturbed(rounds: Sequence[Round]) -> list[Round]:
+    """Return the rounds that count."""
+    return [samples for samples in rounds if disturbance(samples) is None]
+
+
+def compare(rounds: Sequence[Round], *, more_is_better: bool) -> Comparison:
+    """Compare two sides by the rounds that count; by all, without a verdict, when none does.
 
     Args:
-        ours: One value for each round.
-        theirs: As many.
-        others: The part of the CPUs' time that other processes took during each measurement of
-            either side, from 0 to 1.
+        rounds: At least one.
         more_is_better: Whether the values are rates; otherwise they are times or sizes.
     """
-    ratios = [
-        a / b if more_is_better else b / a for a, b in zip(ours, theirs, strict=True) if a and b
-    ]
-    ratio = Figure.of(ratios) if ratios else Figure(median=0.0, least=0.0, most=0.0)
+    clean = undisturbed(rounds)
+    pairs = [(ours.value, theirs.value) for ours, theirs in clean or rounds]
+    ratio = Figure.of([a / b if more_is_better else b / a for a, b in pairs])
     reasons = []
-    if len(ratios) < MIN_ROUNDS:
-        reasons.append(f"{len(ratios)} rounds; {MIN_ROUNDS} are needed")
-    if ratio.spread > MAX_SPREAD:
-        reasons.append(f"the ratio spreads over {ratio.spread:.0%}; {MAX_SPREAD:.0%} is allowed")
-    busy = max(others, default=0.0)
-    if busy > MAX_OTHERS:
-        reasons.append(f"others took {busy:.0%} of the CPUs; {MAX_OTHERS:.0%} is allowed")
+    if len(clean) < MIN_ROUNDS:
+        found = sorted({reason for reason in map(disturbance, rounds) if reason})
+        count = f"{len(clean)} of {len(rounds)} rounds count, {MIN_ROUNDS} have to"
+        reasons.append("; ".join([count, *found]))
+    elif ratio.spread > MAX_SPREAD:
+        reasons.append(f"the ratio spreads over {ratio.spread:.0%}, {MAX_SPREAD:.0%} is allowed")
     return Comparison(ratio=ratio, reasons=tuple(reasons))
 
 

@@ -1,5 +1,6 @@
 """What is measured of one side while its program runs, and in which order."""
 
+import dataclasses
 import random
 import statistics
 import subprocess
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.beside.noise import others_share, read_cpu_time
+from benchmarks.beside.noise import Sample, others_share, read_cpu_time
 from benchmarks.beside.process import (
     Process,
     Side,
@@ -18,6 +19,9 @@ from benchmarks.beside.process import (
 )
 
 Kind = Literal["start", "decode", "prefill", "memory"]
+
+ReadProbe = Callable[[int], tuple[float, float]]
+"""From a number of threads to GB/s that they read, from small and from huge pages."""
 
 START_TOKENS = 8
 WARM_UP_TOKENS = 8
@@ -44,15 +48,6 @@ class Row:
     def more_is_better(self) -> bool:
         """Rates are tokens a second; starts are seconds, memory is bytes."""
         return self.kind in ("decode", "prefill")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One measurement of one row."""
-
-    value: float
-    others: float
-    """Part of the CPUs' time that other processes took meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +111,17 @@ def all_rows(threads: int, context: int) -> list[Row]:
 class Measurement:
     """One round of one side."""
 
-    def __init__(self, side: Side, rows: Sequence[Row], hooks: Hooks, size: SessionSize) -> None:
+    def __init__(
+        self,
+        side: Side,
+        rows: Sequence[Row],
+        hooks: Hooks,
+        size: SessionSize,
+        read_probe: ReadProbe,
+    ) -> None:
         """Prepare; nothing runs."""
         self._side, self._hooks, self._size = side, hooks, size
+        self._read_probe = read_probe
         self._rows = {row.key: row for row in rows}
         self._seed = 0
         self.samples: dict[str, Sample] = {}
@@ -180,7 +183,7 @@ class Measurement:
             seconds += [run() for _ in range(int(MEASURED_S / seconds[0]))]
             return row.amount / statistics.median(seconds)
 
-        self._time(process, row.key, measure)
+        self.samples[row.key] = self._time(process, measure)
 
     def _decode(self, process: Process, row: Row) -> None:
         if row.threads == 1:
@@ -190,18 +193,26 @@ class Measurement:
         seconds = statistics.median(process.ask("decode", ids)["seconds"])
         room = self._size.context - row.amount - WARM_UP_TOKENS
         ids = self._ids(row.key, min(room, max(DECODE_TOKENS, int(MEASURED_S / seconds))))
-        self._time(
-            process,
-            row.key,
-            lambda: 1 / statistics.median(process.ask("decode", ids)["seconds"]),
+
+        def measure() -> float:
+            return 1 / statistics.median(process.ask("decode", ids)["seconds"])
+
+        with self._hooks.around():
+            before = self._read_probe(row.threads)
+            sample = self._time_now(process, measure)
+            small, huge = zip(before, self._read_probe(row.threads), strict=True)
+        self.samples[row.key] = dataclasses.replace(
+            sample, read_gb_per_s=small, read_huge_gb_per_s=huge
         )
 
-    def _time(self, process: Process, key: str, action: Callable[[], float]) -> None:
+    def _time(self, process: Process, action: Callable[[], float]) -> Sample:
         with self._hooks.around():
-            begin = read_cpu_time(process.pid)
-            value = action()
-            others = others_share(begin, read_cpu_time(process.pid))
-        self.samples[key] = Sample(value=value, others=others)
+            return self._time_now(process, action)
+
+    def _time_now(self, process: Process, action: Callable[[], float]) -> Sample:
+        begin = read_cpu_time(process.pid)
+        value = action()
+        return Sample(value=value, others=others_share(begin, read_cpu_time(process.pid)))
 
     def _ids(self, key: str, count: int) -> list[int]:
         """Random tokens; the same on both sides, as far as both need so many."""

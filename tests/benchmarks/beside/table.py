@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.beside.machine import Limits
-from benchmarks.beside.noise import Comparison, Figure, compare
-from benchmarks.beside.rows import Row, Sample
+from benchmarks.beside.machine import Limits, RowLimit
+from benchmarks.beside.noise import Comparison, Figure, Sample, compare, undisturbed
+from benchmarks.beside.rows import Row
 
 Modes = Mapping[str, Sequence[Sample]]
 """One row's samples of one side: by mode, one for each round."""
@@ -46,30 +46,28 @@ def best_mode(row: Row, modes: Modes) -> str:
     return (max if row.more_is_better else min)(medians, key=lambda mode: medians[mode])
 
 
-def make_line(row: Row, ours: Modes, theirs: Modes, limits: Mapping[str, float]) -> Line:
-    """Compare both sides' best modes.
+def make_line(row: Row, ours: Modes, theirs: Modes, limit: RowLimit) -> Line:
+    """Compare both sides' best modes, by the rounds that count.
 
     Args:
         row: What was measured.
         ours: Our samples.
         theirs: The peer's.
-        limits: By mode, of either side, the rate that the machine would allow.
+        limit: Of the row.
     """
     modes = best_mode(row, ours), best_mode(row, theirs)
-    samples = ours[modes[0]], theirs[modes[1]]
-    values = [[sample.value for sample in side] for side in samples]
+    rounds = list(zip(ours[modes[0]], theirs[modes[1]], strict=True))
+    counted = undisturbed(rounds) or rounds
     results = [
-        _result(mode, side_values, limits) for mode, side_values in zip(modes, values, strict=True)
+        Result(
+            mode=mode,
+            figure=Figure.of([sample.value for sample in samples]),
+            limit_percent=limit.percent(mode, samples),
+        )
+        for mode, samples in zip(modes, zip(*counted, strict=True), strict=True)
     ]
-    others = [sample.others for side in samples for sample in side]
-    comparison = compare(*values, others, more_is_better=row.more_is_better)
+    comparison = compare(rounds, more_is_better=row.more_is_better)
     return Line(row=row, ours=results[0], theirs=results[1], comparison=comparison)
-
-
-def _result(mode: str, values: Sequence[float], limits: Mapping[str, float]) -> Result:
-    figure = Figure.of(values)
-    percent = 100 * figure.median / limits[mode] if mode in limits else None
-    return Result(mode=mode, figure=figure, limit_percent=percent)
 
 
 def format_table(lines: Sequence[Line]) -> str:
@@ -77,13 +75,13 @@ def format_table(lines: Sequence[Line]) -> str:
     return "\n".join([HEADER, *map(_format_line, lines)])
 
 
-def format_limits(limits: Mapping[int, Limits]) -> str:
+def format_limits(limits: Sequence[Limits]) -> str:
     """Return a line for each number of threads."""
     return "\n".join(
-        f"Limits, threads {threads}: read {at.read_gb_per_s:.1f} GB/s, from huge pages "
+        f"Limits of {at.threads} threads: read {at.read_gb_per_s:.1f} GB/s, from huge pages "
         f"{at.read_huge_gb_per_s:.1f}; float32 {at.f32_gflops:.0f} GFLOP/s, int8 "
         f"{at.int8_gops:.0f} GOP/s."
-        for threads, at in sorted(limits.items())
+        for at in limits
     )
 
 

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from benchmarks.beside.limits import key_bytes, token_work
-from benchmarks.beside.machine import Limits, median_limits, row_limits
+from benchmarks.beside.machine import Limits, median_limits, row_limit
+from benchmarks.beside.noise import Sample
 from benchmarks.beside.rows import Row
 from ossc.compiler.config import read_model_config
 from synthetic import GPT_OSS_20B, make_checkpoint
@@ -18,7 +19,9 @@ def config(tmp_path_factory):
     )
 
 
-LIMITS = Limits(read_gb_per_s=26.0, read_huge_gb_per_s=52.0, f32_gflops=100.0, int8_gops=500.0)
+LIMITS = Limits(
+    threads=2, read_gb_per_s=26.0, read_huge_gb_per_s=52.0, f32_gflops=100.0, int8_gops=500.0
+)
 
 
 def test_bytes_of_a_token_of_gpt_oss_20b(config):
@@ -28,25 +31,28 @@ def test_bytes_of_a_token_of_gpt_oss_20b(config):
 
 
 def test_sliding_layers_read_their_window_only(config):
-    per_key = 2 * 8 * 64 * 4
-    assert key_bytes(config, 16384, 4) == 12 * (16384 + 128) * per_key
-    assert key_bytes(config, 100, 4) == 24 * 100 * per_key
+    per_key = 2 * 8 * 64 * 2
+    assert key_bytes(config, 16384, 2) == 12 * (16384 + 128) * per_key
+    assert key_bytes(config, 100, 2) == 24 * 100 * per_key
 
 
-def test_decoding_is_limited_by_the_pages_of_its_mode(config):
+def test_decoding_is_held_against_the_bandwidth_of_the_modes_pages(config):
     decode = Row(key="decode", title="decode", kind="decode", threads=2)
-    rates = row_limits(decode, LIMITS, config, "8bit")
-    assert rates["mapped"] == pytest.approx(10.2, rel=0.01)
-    assert rates["resident"] == pytest.approx(2 * rates["mapped"])
-    deep = row_limits(dataclasses.replace(decode, amount=16384), LIMITS, config, "8bit")
-    assert deep["mapped"] < rates["mapped"]
+    limit = row_limit(decode, 500.0, config, "8bit")
+    sample = Sample(value=5.1, read_gb_per_s=(26.0, 26.0), read_huge_gb_per_s=(52.0, 52.0))
+    assert limit.percent("mapped", [sample]) == pytest.approx(50, rel=0.01)
+    assert limit.percent("resident", [sample]) == pytest.approx(25, rel=0.01)
+    deep = row_limit(dataclasses.replace(decode, amount=16384), 500.0, config, "8bit")
+    assert deep.percent("mapped", [sample]) > 57
 
 
-def test_a_prompt_is_limited_by_arithmetic_and_a_start_by_nothing_known(config):
+def test_a_prompt_is_held_against_arithmetic_and_a_start_against_nothing_known(config):
     prefill = Row(key="prefill_512", title="", kind="prefill", threads=2, amount=512)
     start = Row(key="start_warm", title="", kind="start", threads=2)
-    assert row_limits(prefill, LIMITS, config, "8bit")["mapped"] == pytest.approx(83, rel=0.05)
-    assert row_limits(start, LIMITS, config, "8bit") == {}
+    samples = [Sample(value=83.0)]
+    percent = row_limit(prefill, 500.0, config, "8bit").percent("mapped", samples)
+    assert percent == pytest.approx(100, rel=0.05)
+    assert row_limit(start, 500.0, config, "8bit").percent("mapped", samples) is None
 
 
 def test_limits_of_several_rounds_are_their_medians():

@@ -37,6 +37,10 @@ def make_side(folder: Path, rate: float, name: str = "fake") -> Side:
     return Side(name=name, command=(sys.executable, "-c", PROGRAM, str(rate), log), weights=weights)
 
 
+def bandwidth(threads: int) -> tuple[float, float]:
+    return 10.0 * threads, 20.0 * threads
+
+
 def test_rows_that_the_context_has_no_room_for_are_left_out():
     assert "decode_at_16384" in {row.key for row in all_rows(2, 16640)}
     keys = {row.key for row in all_rows(2, 2048)}
@@ -46,10 +50,12 @@ def test_rows_that_the_context_has_no_room_for_are_left_out():
 
 def test_every_row_is_measured(tmp_path):
     rows = all_rows(2, SIZE.context)
-    samples = Measurement(make_side(tmp_path, 80.0), rows, Hooks(), SIZE).run(0)
+    samples = Measurement(make_side(tmp_path, 80.0), rows, Hooks(), SIZE, bandwidth).run(0)
     assert samples.keys() == {row.key for row in rows}
     for key in ("decode", "decode_1_thread", "decode_at_16384", "prefill_128", "prefill_2048"):
         assert samples[key].value == pytest.approx(80.0)
+    assert samples["decode"].read_gb_per_s == (20.0, 20.0)
+    assert samples["decode_1_thread"].read_huge_gb_per_s == (20.0, 20.0)
     assert samples["mapped"].value == 7
     assert samples["anonymous"].value == 9
     assert 0 < samples["start_warm"].value < 10
@@ -59,7 +65,7 @@ def test_both_sides_get_the_same_tokens_and_a_fast_one_more_of_them(tmp_path):
     rows = [Row(key="decode", title="decode", kind="decode", threads=2)]
     logs = []
     for name, rate in (("slow", 10.0), ("fast", 1000.0)):
-        Measurement(make_side(tmp_path, rate, name), rows, Hooks(), SIZE).run(3)
+        Measurement(make_side(tmp_path, rate, name), rows, Hooks(), SIZE, bandwidth).run(3)
         logs.append((tmp_path / f"{name}.log").read_text().splitlines()[-1])
     slow, fast = (line.split() for line in logs)
     assert len(slow) == 25
@@ -77,6 +83,7 @@ def test_the_sides_take_turns(tmp_path):
         rounds=2,
         hooks=Hooks(),
         size=SIZE,
+        read_probe=bandwidth,
     )
     lines: list[str] = []
     ours, theirs = contest.run(lines.append)
@@ -93,7 +100,7 @@ def test_commands_run_around_each_measurement(tmp_path):
     log = tmp_path / "log"
     hooks = Hooks(before=f"echo before >> {log}", after=f"echo after >> {log}")
     rows = [Row(key="decode", title="decode", kind="decode", threads=2)]
-    Measurement(make_side(tmp_path, 100.0), rows, hooks, SIZE).run(0)
+    Measurement(make_side(tmp_path, 100.0), rows, hooks, SIZE, bandwidth).run(0)
     assert log.read_text().split() == ["before", "after"] * 2  # the start, and the row
 
 

@@ -2,16 +2,21 @@
 
 import pytest
 
-from benchmarks.beside.rows import Row, Sample
-from benchmarks.beside.table import best_mode, format_table, make_line
+from benchmarks.beside.machine import Limits, RowLimit
+from benchmarks.beside.noise import Sample
+from benchmarks.beside.rows import Row
+from benchmarks.beside.table import best_mode, format_limits, format_table, make_line
 
 DECODE = Row(key="decode", title="decode", kind="decode", threads=2)
 START = Row(key="start_warm", title="start", kind="start", threads=2)
 MEMORY = Row(key="anonymous", title="peak anonymous", kind="memory", threads=2)
 
 
-def samples(*values: float, others: float = 0.0) -> list[Sample]:
-    return [Sample(value=value, others=others) for value in values]
+BANDWIDTH = {"read_gb_per_s": (39.0, 41.0), "read_huge_gb_per_s": (50.0, 50.0)}
+
+
+def samples(*values: float, **fields) -> list[Sample]:
+    return [Sample(value=value, **fields) for value in values]
 
 
 @pytest.mark.parametrize(
@@ -33,25 +38,47 @@ def test_memory_is_that_of_mapped_weights_even_where_another_mode_needs_less():
 
 
 def test_a_line_compares_the_best_modes_and_says_how_near_the_limits_are():
-    ours = {"mapped": samples(10.0, 10.0, 10.0), "resident": samples(15.0, 15.0, 15.0)}
-    theirs = {"mapped": samples(5.0, 5.0, 5.0), "repacked": samples(6.0, 6.0, 6.0)}
-    line = make_line(DECODE, ours, theirs, {"resident": 20.0, "repacked": 12.0})
+    ours = {
+        "mapped": samples(10.0, 10.0, 10.0, **BANDWIDTH),
+        "resident": samples(15.0, 15.0, 15.0, **BANDWIDTH),
+    }
+    theirs = {
+        "mapped": samples(5.0, 5.0, 5.0, **BANDWIDTH),
+        "repacked": samples(6.0, 6.0, 6.0, **BANDWIDTH),
+    }
+    line = make_line(DECODE, ours, theirs, RowLimit(bytes=2e9))
     assert line.comparison.ratio.median == 2.5
-    assert (line.ours.limit_percent, line.theirs.limit_percent) == (75.0, 50.0)
+    assert line.ours.limit_percent == pytest.approx(60)  # 15 × 2 of 50 GB/s from huge pages
+    assert line.theirs.limit_percent == pytest.approx(30)  # 6 × 2 of 40 GB/s from small ones
     table = format_table([line])
-    assert "15.00 tok/s ±0%, resident | 75 % | 6.00 tok/s ±0%, repacked | 50 %" in table
+    assert "15.00 tok/s ±0%, resident | 60 % | 6.00 tok/s ±0%, repacked | 30 %" in table
     assert "2.50× (2.50–2.50)" in table
     assert "no verdict" not in table
 
 
+def test_prompts_are_held_against_arithmetic():
+    limit = RowLimit(operations=4e9, operations_per_s=800e9)
+    assert limit.percent("mapped", samples(40.0, 50.0, 90.0)) == pytest.approx(25)
+
+
 def test_a_noisy_line_has_no_verdict_and_says_why():
     noisy = {"mapped": samples(10.0, 20.0, 10.0, others=0.5)}
-    line = make_line(DECODE, noisy, {"mapped": samples(5.0, 5.0, 5.0)}, {})
-    assert "no verdict: the ratio spreads over 100%" in format_table([line])
-    assert "others took 50% of the CPUs" in format_table([line])
+    line = make_line(DECODE, noisy, {"mapped": samples(5.0, 5.0, 5.0)}, RowLimit())
+    assert "no verdict: 0 of 3 rounds count" in format_table([line])
+    assert "others took up to 50% of the CPUs" in format_table([line])
 
 
-def test_rounds_of_the_mode_that_is_not_chosen_do_not_disturb():
-    ours = {"mapped": samples(1.0, 9.0, 2.0, others=0.9), "resident": samples(20.0, 20.0, 20.0)}
-    line = make_line(DECODE, ours, {"mapped": samples(5.0, 5.0, 5.0)}, {})
-    assert line.comparison.conclusive
+def test_figures_are_those_of_the_rounds_that_count():
+    ours = {"mapped": [*samples(10.0, 10.0, 10.0), *samples(99.0, others=0.5)]}
+    line = make_line(DECODE, ours, {"mapped": samples(5.0, 5.0, 5.0, 1.0)}, RowLimit())
+    assert line.ours.figure.most == 10.0
+    assert line.theirs.figure.least == 5.0
+
+
+def test_limits_are_printed_for_each_number_of_threads():
+    limits = Limits(
+        threads=2, read_gb_per_s=33.0, read_huge_gb_per_s=42.0, f32_gflops=249.0, int8_gops=1945.0
+    )
+    text = format_limits([limits])
+    assert text.startswith("Limits of 2 threads: read 33.0 GB/s, from huge pages 42.0")
+    assert "int8 1945 GOP/s" in text
