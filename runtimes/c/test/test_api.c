@@ -258,7 +258,7 @@ static void null_and_nonsense_are_refused(ossc_model* model, const char* directo
   int32_t number;
   ossc_model* other = NULL;
   ossc_session* session = NULL;
-  ossc_model_options model_options = {(ossc_weights_mode)7};
+  ossc_model_options model_options = {.weights_mode = (ossc_weights_mode)7};
   ossc_session_options session_options = {-1, false};
   CHECK_FAILS(ossc_model_open(NULL, NULL, &other), OSSC_ERROR_ARGUMENT, "NULL");
   CHECK_FAILS(ossc_model_open(directory, NULL, NULL), OSSC_ERROR_ARGUMENT, "NULL");
@@ -284,7 +284,7 @@ static void null_and_nonsense_are_refused(ossc_model* model, const char* directo
 
 static void resident_weights_give_the_same_logits(ossc_model* model, const char* directory) {
   float mapped[VOCAB], resident[VOCAB];
-  ossc_model_options options = {OSSC_WEIGHTS_RESIDENT};
+  ossc_model_options options = {.weights_mode = OSSC_WEIGHTS_RESIDENT};
   ossc_model* other = NULL;
   ossc_session *a = new_session(model, 1), *b = NULL;
   CHECK(ossc_model_open(directory, &options, &other) == OSSC_OK);
