@@ -29,6 +29,9 @@ class Hello:
     state_bytes: int
     arena_bytes: int
     target: str
+    instruction_set: str
+    """For which the best of its kernels in use were built; ``base``: what every machine of the
+    target has."""
 
     @classmethod
     def parse(cls, fields: Fields) -> Self:
@@ -41,6 +44,7 @@ class Hello:
             state_bytes=integer(fields, "state_bytes"),
             arena_bytes=integer(fields, "arena_bytes"),
             target=text(fields, "target"),
+            instruction_set=text(fields, "instruction_set"),
         )
 
 

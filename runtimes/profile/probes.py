@@ -1,7 +1,7 @@
 """Measuring the limits of the machine that a runner is on."""
 
 from ossc.runtimes.profile.roofline import Roofline
-from ossc.runtimes.profile.runner import Runner
+from ossc.runtimes.profile.runner import Hello, Runner
 from ossc.runtimes.session import WeightsMode
 from ossc.targets import find_target
 
@@ -14,10 +14,22 @@ READ_PROBES: dict[WeightsMode, str] = {"mapped": "read", "resident": "read_huge"
 ARITHMETIC_PROBES = {
     "avx512_vnni": ("f32_avx512", "int8_vnni"),
     "avx_vnni": ("f32", "int8_vnni"),
-    "avx2": ("f32", "int8"),
-    "portable": ("f32", "int8"),
 }
-"""Of float32 and of int8, by the instruction set of the kernels."""
+"""Of float32 and of int8, by the instruction set of the kernels; ``f32`` and ``int8`` of others."""
+
+BASE = "base"
+"""What a runner calls the instruction set that every machine of a target has."""
+
+
+def kernel_isa(hello: Hello) -> str:
+    """Return the instruction set of the kernels that a runner chose.
+
+    Raises:
+        UnknownNameError: The bundle's target is none that this ossc knows.
+    """
+    if hello.instruction_set == BASE:
+        return find_target(hello.target).kernel_isa
+    return hello.instruction_set
 
 
 def probe_roofline(runner: Runner, threads: int, weights: WeightsMode = "mapped") -> Roofline:
@@ -32,8 +44,8 @@ def probe_roofline(runner: Runner, threads: int, weights: WeightsMode = "mapped"
         SessionError: The runner failed.
     """
     read = READ_PROBES[weights]
-    isa = find_target(runner.hello.target).kernel_isa
-    f32, int8 = ARITHMETIC_PROBES[isa]
+    isa = kernel_isa(runner.hello)
+    f32, int8 = ARITHMETIC_PROBES.get(isa, ("f32", "int8"))
     return Roofline(
         source="measured",
         isa=isa,

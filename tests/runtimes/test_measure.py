@@ -54,7 +54,7 @@ def test_the_first_line_says_what_was_opened(tiny_bundle):
         "state_bytes": STATE_BYTES,
         "arena_bytes": ARENA_BYTES,
         "target": "cpu:test",
-        "instruction_set": "base",
+        "instruction_set": "special",
     }
 
 

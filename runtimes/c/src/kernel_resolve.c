@@ -76,3 +76,20 @@ ossc_status kernel_table_resolve(plan* p) {
   }
   return status;
 }
+
+static const char* needs_of(const plan_step* step) {
+  for (const ossc_kernel* kernel = first_of(step->kernel); kernel->needs != NULL; ++kernel) {
+    if (kernel->function == step->function) return kernel->needs->name;
+  }
+  return NULL;
+}
+
+const char* kernel_table_instruction_set(const plan* p) {
+  for (uint32_t i = 0; i < p->num_segments; ++i) {
+    for (uint32_t j = 0; j < p->segments[i].num_steps; ++j) {
+      const char* name = needs_of(&p->segments[i].steps[j]);
+      if (name != NULL) return name;
+    }
+  }
+  return BASE_NAME;
+}

@@ -31,6 +31,9 @@ extern const size_t ossc_kernel_count;
 /* Sets the function of every step: the best one that this CPU can run. */
 ossc_status kernel_table_resolve(plan* p);
 
+/* The best of the instruction sets that a resolved plan's functions need; `base` without any. */
+const char* kernel_table_instruction_set(const plan* p);
+
 /* Compares every kernel that needs more than the target promises with the one that does not, on a
  * small input, and takes the latter instead, with a warning on stderr, where they disagree. */
 ossc_status kernel_table_check(plan* p, const memory* weights);

@@ -7,7 +7,9 @@
 #include "answer.h"
 #include "command_line.h"
 #include "error.h"
+#include "kernel_table.h"
 #include "measure_commands.h"
+#include "model.h"
 
 static double now_s(void) {
   struct timespec now;
@@ -45,6 +47,8 @@ static void print_hello(const measurement* m) {
          (unsigned long long)info->weights_bytes, (unsigned long long)info->state_bytes,
          (unsigned long long)info->arena_bytes);
   answer_text(stdout, info->target);
+  fputs(",\"instruction_set\":", stdout);
+  answer_text(stdout, kernel_table_instruction_set(&m->model->plan));
   puts("}");
   fflush(stdout);
 }

@@ -32,6 +32,7 @@ HELLO = {
     "state_bytes": 2,
     "arena_bytes": 3,
     "target": "cpu:test",
+    "instruction_set": "base",
 }
 MEMORY = {
     "peak_rss_bytes": 4,

@@ -14,7 +14,7 @@ from synthetic.tiny_plan import CONTEXT, make_plan
 PROMPT = [5, 1, 30, 30, 2, 0, 17]
 HELLO = (
     '{"protocol":%d,"load_s":1,"threads":1,"weights_bytes":1,"state_bytes":1,"arena_bytes":1,'
-    '"target":"t"}'
+    '"target":"t","instruction_set":"base"}'
 )
 
 
