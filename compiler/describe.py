@@ -5,7 +5,9 @@ from pathlib import Path
 
 from ossc.compiler.bundle import file_entry
 from ossc.compiler.config import ModelConfig
-from ossc.compiler.lowering.lower import FLOAT_BYTES, LoweredModel
+from ossc.compiler.lowering.kernels.kv_cache import cache_bytes
+from ossc.compiler.lowering.kernels.kv_cache.layout import TILE, CacheShape
+from ossc.compiler.lowering.lower import LoweredModel
 from ossc.compiler.lowering.segment import LoweringOptions
 from ossc.compiler.quantization.plan import QuantizationPlan
 from ossc.runtimes.manifest import (
@@ -14,6 +16,7 @@ from ossc.runtimes.manifest import (
     Manifest,
     MemoryEntry,
     QuantizationEntry,
+    SessionMemory,
     TargetEntry,
 )
 from ossc.runtimes.version import __version__
@@ -67,15 +70,23 @@ def model_fields(config: ModelConfig) -> dict[str, object]:
 
 
 def memory_entry(config: ModelConfig, lowered: LoweredModel) -> MemoryEntry:
-    """Return what a session takes; only full attention grows with the context."""
+    """Return what the weights and a session take; only full attention grows with the context."""
     growing_layers = config.layer_types.count("full_attention")
-    position_bytes = 2 * config.num_key_value_heads * config.head_dim * FLOAT_BYTES
+    cache = CacheShape(
+        num_kv_heads=config.num_key_value_heads, capacity=TILE, head_dim=config.head_dim
+    )
     return MemoryEntry(
         weights_bytes=lowered.plan.weights_bytes,
-        state_bytes=lowered.plan.state_bytes,
-        arena_bytes=lowered.plan.arena_bytes,
-        kv_bytes=lowered.kv_bytes,
-        kv_bytes_per_token=growing_layers * position_bytes,
+        default_kv=lowered.default_kv,
+        kv={
+            kv: SessionMemory(
+                state_bytes=plan.state_bytes,
+                arena_bytes=plan.arena_bytes,
+                kv_bytes=lowered.kv_bytes[kv],
+                kv_bytes_per_token=growing_layers * cache_bytes(kv, cache) // TILE,
+            )
+            for kv, plan in lowered.plans.items()
+        },
     )
 
 

@@ -1,7 +1,8 @@
 """What compiling and running will take, from the checkpoint's headers alone.
 
 The model is exported, fused, quantized and lowered as in a compilation, none of which reads a
-weight, so the plan's sizes are exact; only the compiler's own memory is an allowance.
+weight, so the plan's sizes are exact; only the compiler's own memory is an allowance. Speed is
+predicted from the plan and the limits of the target's reference machine.
 """
 
 from dataclasses import dataclass
@@ -9,11 +10,15 @@ from dataclasses import dataclass
 from ossc.compiler.bundle import CODE_BYTES, TEXT_FILES
 from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.describe import memory_entry
-from ossc.compiler.lowering.lower import lower_model
+from ossc.compiler.lowering.lower import LoweredModel, lower_model
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.manifest import MemoryEntry
+from ossc.runtimes.profile.efficiency import find_efficiencies
+from ossc.runtimes.profile.predict import Prediction, TimeModel
+from ossc.runtimes.profile.quantities import significant
 from ossc.runtimes.sizes import format_bytes
+from ossc.targets import Target
 
 COMPILER_BYTES = 1_200_000_000
 """Allowance for TVM, LLVM and the weights in flight: the most that a 20b compilation was seen to
@@ -21,6 +26,29 @@ take, rounded up."""
 
 RUNTIME_BYTES = 16_000_000
 """Allowance for the runtime's threads, stacks and tables."""
+
+PROMPT_TOKENS = 128
+"""Length of the prompt whose speed is predicted, where the context holds as many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """How fast the bundle should run on the target's reference machine."""
+
+    machine: str
+    threads: int
+    prompt: Prediction
+    """A prompt, and the token after it."""
+    last: Prediction
+    """The last token of the context."""
+
+    def __str__(self) -> str:
+        prefill = significant(self.prompt.prefill_tokens_per_s)
+        decode, last = (significant(1e3 / each.decode_ms) for each in (self.prompt, self.last))
+        return (
+            f"prefill {prefill} tok/s, decode {decode} tok/s, {last} at the end of the context; "
+            f"predicted for {self.machine}, {self.threads} threads"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +65,13 @@ class Estimate:
     memory: MemoryEntry
     run_anonymous_bytes: int
     """Memory of a session besides the mapped weights: KV caches, buffers, the runtime."""
+    speed: Speed | None
+    """None: no machine of this target was measured."""
 
     def __str__(self) -> str:
         memory, size = self.memory, format_bytes
-        kv = f"{size(memory.kv_bytes)} of it KV cache, {size(memory.kv_bytes_per_token)} a token"
+        session = memory.default
+        kv = f"{size(session.kv_bytes)} of it KV cache, {size(session.kv_bytes_per_token)} a token"
         rows = {
             "target": self.target,
             "read": f"{size(self.checkpoint_bytes)} of weights",
@@ -48,6 +79,7 @@ class Estimate:
             "compile RAM": f"{size(self.compile_peak_bytes)} at most",
             "run RAM": f"{size(self.run_anonymous_bytes)} ({kv})",
             "mapped": f"{size(memory.weights_bytes)} of weights, fast when they fit in free RAM",
+            "speed": self.speed or "not known: no machine of this target was measured",
         }
         return "\n".join(f"{name:12} {value}" for name, value in rows.items())
 
@@ -63,6 +95,7 @@ def estimate(recipe: Recipe) -> Estimate:
     model = quantized_model(checkpoint, recipe.resolve_plan())
     lowered = lower_model(model, options)
     memory = memory_entry(checkpoint.config, lowered)
+    session = memory.default
     files = [recipe.model / name for name in TEXT_FILES]
     text_bytes = sum(file.stat().st_size for file in files if file.is_file())
     return Estimate(
@@ -71,5 +104,22 @@ def estimate(recipe: Recipe) -> Estimate:
         disk_bytes=memory.weights_bytes + text_bytes + CODE_BYTES,
         compile_peak_bytes=COMPILER_BYTES,
         memory=memory,
-        run_anonymous_bytes=memory.state_bytes + memory.arena_bytes + RUNTIME_BYTES,
+        run_anonymous_bytes=session.state_bytes + session.arena_bytes + RUNTIME_BYTES,
+        speed=_speed(lowered, options.target),
+    )
+
+
+def _speed(lowered: LoweredModel, target: Target) -> Speed | None:
+    roofline = target.roofline
+    if roofline is None:
+        return None
+    efficiencies = find_efficiencies(roofline.isa)
+    model = TimeModel(lowered.plan, lowered.costs, roofline, efficiencies)
+    last = lowered.plan.context - 1
+    prompt_tokens = max(1, min(PROMPT_TOKENS, last))
+    return Speed(
+        machine=roofline.source,
+        threads=roofline.threads,
+        prompt=model.predict(prompt_tokens=prompt_tokens, depth=min(prompt_tokens, last)),
+        last=model.predict(prompt_tokens=prompt_tokens, depth=last),
     )

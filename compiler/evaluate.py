@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ossc.compiler.progress import Reporter, SilentReporter
+from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.session import Session
 from ossc.runtimes.tokenizer import BundleTokenizer
 from ossc.targets.errors import UsageError
@@ -84,6 +85,7 @@ def evaluate(
     *,
     against: Path | None = None,
     threads: int | None = None,
+    kv: KvType | None = None,
     progress: Reporter | None = None,
 ) -> Evaluation:
     """Run a text through a bundle, in windows of its context.
@@ -94,6 +96,7 @@ def evaluate(
         against: The checkpoint that the bundle came from, run by onnxruntime as it is, unquantized
             beyond what it holds.
         threads: Of the bundle; None is one for each CPU.
+        kv: The type of its KV caches; None is its default.
         progress: Receives the tokens that are done.
 
     Raises:
@@ -105,7 +108,7 @@ def evaluate(
     if len(token_ids) < 2:
         raise UsageError(f"{text} has {len(token_ids)} tokens; evaluation needs at least 2.")
     tally = Tally()
-    with Session(bundle, threads=threads, record_routing=True) as session:
+    with Session(bundle, threads=threads, kv=kv, record_routing=True) as session:
         reference = _Reference(against) if against is not None else None
         progress.phase(f"Evaluating {len(token_ids)} tokens")
         step = reference.tokens_a_run if reference else session.manifest.prefill_chunk

@@ -36,7 +36,7 @@ from ossc.compiler.progress import Reporter, SilentReporter
 from ossc.compiler.quantization.plan import QuantizationPlan
 from ossc.compiler.recipe import Recipe
 from ossc.compiler.toolchain import link_runtime
-from ossc.runtimes.manifest import PLAN_NAME
+from ossc.runtimes.kv_type import PLAN_NAMES
 from ossc.targets import Target
 
 
@@ -78,7 +78,8 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
         offsets, total_bytes = weight_offsets(lowered.weights.values())
         weights = write_weights(folder, lowered.weights, offsets, total_bytes, progress.advance)
 
-        (folder / PLAN_NAME).write_bytes(lowered.plan.to_bytes())
+        for kv, lowered_plan in lowered.plans.items():
+            (folder / PLAN_NAMES[kv]).write_bytes(lowered_plan.to_bytes())
         copy_text_files(checkpoint.path, folder)
         describe_bundle(folder, checkpoint.config, plan, options, lowered, weights).write(folder)
     return recipe.resolve_out(target)

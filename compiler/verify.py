@@ -100,7 +100,7 @@ def verify_against(bundle: Bundle, model: Path, *, threads: int | None = None) -
     _require_same_model(bundle, model_fields(checkpoint.config))
     token_ids = fixed_token_ids(checkpoint.config.vocab_size)[: bundle.manifest.context]
     plan = quantization_plan(bundle.manifest.quantization)
-    with Session(bundle.path, threads=threads, record_routing=True) as session:
+    with Session(bundle.path, threads=threads, kv=bundle.kv, record_routing=True) as session:
         logits, routing = run_session(session, token_ids)
     graph = TakeRouting()(quantized_model(checkpoint, plan)).model
     reference = reference_logits(graph, token_ids, tokens_a_run=1, chosen_experts=routing)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from ossc.runtimes.manifest import PLAN_NAME, WEIGHTS_NAME, Manifest, check_files
+from ossc.runtimes.kv_type import PLAN_NAMES, KvType
+from ossc.runtimes.manifest import WEIGHTS_NAME, Manifest, check_files
 from ossc.runtimes.plan import Plan
 from ossc.targets.errors import BundleError
 
@@ -22,6 +23,8 @@ class Bundle:
 
     path: Path
     manifest: Manifest
+    kv: KvType
+    """The type of the KV caches that ``plan`` is for."""
     plan: Plan
 
     @classmethod
@@ -29,6 +32,7 @@ class Bundle:
         cls,
         path: Path,
         *,
+        kv: KvType | None = None,
         hash_weights: bool = False,
         only_listed: bool = False,
         progress: Callable[[int], None] = lambda _: None,
@@ -37,22 +41,37 @@ class Bundle:
 
         Args:
             path: Its directory.
+            kv: The type of the KV caches; None is the bundle's default.
             hash_weights: Whether to hash ``weights.bin`` too, which takes long.
             only_listed: Whether another file in the directory is an error.
             progress: Called with the number of bytes each time some were hashed.
 
         Raises:
-            BundleError: A file is missing, damaged or contradicts another.
+            BundleError: A file is missing, damaged or contradicts another, or the bundle has no
+                plan for the type.
         """
         manifest = check_files(
             path, hash_weights=hash_weights, only_listed=only_listed, progress=progress
         )
-        plan = Plan.from_bytes((path / PLAN_NAME).read_bytes())
-        check_agreement(manifest, plan)
-        return cls(path=path, manifest=manifest, plan=plan)
+        kv = kv or manifest.memory.default_kv
+        return cls(path=path, manifest=manifest, kv=kv, plan=read_plan(path, manifest, kv))
 
 
-def check_agreement(manifest: Manifest, plan: Plan) -> None:
+def read_plan(path: Path, manifest: Manifest, kv: KvType) -> Plan:
+    """Read the plan for a type of KV caches.
+
+    Raises:
+        BundleError: There is none, it is not valid, or it contradicts the manifest.
+    """
+    if kv not in manifest.memory.kv:
+        known = ", ".join(manifest.memory.kv)
+        raise BundleError(f"{path} has no plan for KV caches of type {kv}; it has {known}.")
+    plan = Plan.from_bytes((path / PLAN_NAMES[kv]).read_bytes())
+    check_agreement(manifest, plan, kv)
+    return plan
+
+
+def check_agreement(manifest: Manifest, plan: Plan, kv: KvType) -> None:
     """Refuse a manifest and a plan that are not of one bundle.
 
     Raises:
@@ -63,8 +82,8 @@ def check_agreement(manifest: Manifest, plan: Plan) -> None:
         "context": (manifest.context, plan.context),
         "prefill_chunk": (manifest.prefill_chunk, plan.segment("prefill").max_tokens),
         "weights_bytes": (manifest.memory.weights_bytes, plan.weights_bytes),
-        "state_bytes": (manifest.memory.state_bytes, plan.state_bytes),
-        "arena_bytes": (manifest.memory.arena_bytes, plan.arena_bytes),
+        "state_bytes": (manifest.memory.kv[kv].state_bytes, plan.state_bytes),
+        "arena_bytes": (manifest.memory.kv[kv].arena_bytes, plan.arena_bytes),
         f"size of {WEIGHTS_NAME}": (manifest.files[WEIGHTS_NAME].size_bytes, plan.weights_bytes),
     }
     for what, (ours, theirs) in pairs.items():

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 
 from ossc.runtimes.bundle import EXECUTABLE_NAME, Bundle
+from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.run_report import RunOptions, RunReport
 from ossc.targets.errors import BundleError, SessionError
 
@@ -45,7 +46,14 @@ def run_emulated(bundle: Bundle, token_ids: Sequence[int], options: RunOptions) 
         raise BundleError(f"{bundle.path} has no {EXECUTABLE_NAME}; compile the model again.")
     executable = str(bundle.path / EXECUTABLE_NAME)
     # The most capable CPU: the default one of some architectures lacks what the bundle may need.
-    command = [emulator, "-cpu", "max", executable, str(bundle.path), *_arguments(options)]
+    command = [
+        emulator,
+        "-cpu",
+        "max",
+        executable,
+        str(bundle.path),
+        *_arguments(options, bundle.kv),
+    ]
     prompt = " ".join(map(str, token_ids))
     finished = subprocess.run(command, input=prompt, capture_output=True, text=True, check=False)
     if finished.returncode:
@@ -54,7 +62,7 @@ def run_emulated(bundle: Bundle, token_ids: Sequence[int], options: RunOptions) 
     return RunReport.from_json(finished.stdout, emulator)
 
 
-def _arguments(options: RunOptions) -> list[str]:
+def _arguments(options: RunOptions, kv: KvType) -> list[str]:
     values = {
         "--token-ids": "-",
         "-n": options.max_new_tokens,
@@ -63,6 +71,7 @@ def _arguments(options: RunOptions) -> list[str]:
         "--seed": options.seed,
         "--threads": options.threads or 0,
         "--weights": options.weights,
+        "--kv": kv,
         "--format": "json",
     }
     return [str(part) for pair in values.items() for part in pair]

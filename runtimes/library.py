@@ -18,7 +18,7 @@ ERROR_BUNDLE = 3
 class ModelOptions(ctypes.Structure):
     """``ossc_model_options``."""
 
-    _fields_ = (("weights_mode", c_int),)
+    _fields_ = (("weights_mode", c_int), ("kv_type", c_int))
 
 
 class SessionOptions(ctypes.Structure):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ossc.runtimes.kernel_cost import KernelCost
+from ossc.runtimes.kv_type import KV_TYPES, PLAN_NAMES, KvType
 from ossc.runtimes.strict_json import StrictObject, parse_object
 from ossc.targets.errors import BundleError
 
@@ -22,7 +23,6 @@ FORMAT_VERSION = 2
 MANIFEST_NAME = "manifest.json"
 DIGEST_NAME = "manifest.sha256"
 WEIGHTS_NAME = "weights.bin"
-PLAN_NAME = "plan.bin"
 
 MAX_MANIFEST_BYTES = 4 * 2**20
 _HASH_BLOCK_BYTES = 2**20
@@ -65,11 +65,9 @@ class QuantizationEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MemoryEntry:
-    """What a session takes, in bytes."""
+class SessionMemory:
+    """What a session takes with one type of KV cache, in bytes."""
 
-    weights_bytes: int
-    """Mapped from the file, or anonymous with resident weights."""
     state_bytes: int
     """KV caches, inputs and outputs; anonymous."""
     arena_bytes: int
@@ -78,6 +76,23 @@ class MemoryEntry:
     """The part of the state that is KV caches, at the full context."""
     kv_bytes_per_token: int
     """What one more position of context adds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryEntry:
+    """What the weights and a session take."""
+
+    weights_bytes: int
+    """Mapped from the file, or anonymous with resident weights."""
+    default_kv: KvType
+    """The type of the KV caches where none is asked for."""
+    kv: Mapping[KvType, SessionMemory]
+    """Every type that the bundle has a plan for."""
+
+    @property
+    def default(self) -> SessionMemory:
+        """What a session takes where no type is asked for."""
+        return self.kv[self.default_kv]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +161,7 @@ class Manifest:
                 f"The bundle has format version {version} and this ossc reads {FORMAT_VERSION}; "
                 "use the ossc that wrote it, or compile the model again."
             )
+        memory = _memory(fields.object("memory"))
         manifest = cls(
             format_version=version,
             ossc_version=fields.text("ossc_version"),
@@ -156,9 +172,9 @@ class Manifest:
             context=fields.integer("context", least=1),
             prefill_chunk=fields.integer("prefill_chunk", least=1),
             stop_token_ids=fields.integers("stop_token_ids"),
-            memory=_memory(fields.object("memory")),
+            memory=memory,
             kernels=_kernels(fields.object("kernels")),
-            files=_files(fields.object("files")),
+            files=_files(fields.object("files"), memory),
         )
         fields.finish()
         return manifest
@@ -188,6 +204,36 @@ def _quantization(fields: StrictObject) -> QuantizationEntry:
 def _memory(fields: StrictObject) -> MemoryEntry:
     entry = MemoryEntry(
         weights_bytes=fields.integer("weights_bytes"),
+        default_kv=_kv_type(fields.text("default_kv")),
+        kv=_sessions(fields.object("kv")),
+    )
+    fields.finish()
+    if entry.default_kv not in entry.kv:
+        raise BundleError(
+            f"The manifest's default_kv is {entry.default_kv}, whose memory it does not say; "
+            "compile the model again."
+        )
+    return entry
+
+
+def _kv_type(name: str) -> KvType:
+    for known in KV_TYPES:
+        if name == known:
+            return known
+    raise BundleError(
+        f"The manifest has KV caches of type {name[:40]!r}, which is none of "
+        f"{', '.join(KV_TYPES)}; compile the model again."
+    )
+
+
+def _sessions(fields: StrictObject) -> dict[KvType, SessionMemory]:
+    sessions = {_kv_type(name): _session(fields.object(name)) for name in fields.names()}
+    fields.finish()
+    return sessions
+
+
+def _session(fields: StrictObject) -> SessionMemory:
+    entry = SessionMemory(
         state_bytes=fields.integer("state_bytes"),
         arena_bytes=fields.integer("arena_bytes"),
         kv_bytes=fields.integer("kv_bytes"),
@@ -201,10 +247,10 @@ def _kernels(fields: StrictObject) -> dict[str, KernelCost]:
     return {symbol: KernelCost.read(fields.object(symbol)) for symbol in fields.names()}
 
 
-def _files(fields: StrictObject) -> dict[str, FileEntry]:
+def _files(fields: StrictObject, memory: MemoryEntry) -> dict[str, FileEntry]:
     files = {name: _file(name, fields.object(name)) for name in fields.names()}
     fields.finish()
-    for required in (PLAN_NAME, WEIGHTS_NAME):
+    for required in (*(PLAN_NAMES[kv] for kv in memory.kv), WEIGHTS_NAME):
         if required not in files:
             raise BundleError(f"The manifest does not list {required}; compile the model again.")
     return files

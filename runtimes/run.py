@@ -33,12 +33,12 @@ def run_bundle(
         SessionError: This machine cannot run it, or the prompt or an option is refused.
     """
     if Manifest.read(path).target.arch != this_machine().arch:
-        report = run_emulated(Bundle.open(path), token_ids, options)
+        report = run_emulated(Bundle.open(path, kv=options.kv), token_ids, options)
         for token_id in report.token_ids:
             on_token(token_id)
         return report
     begin = time.perf_counter()
-    with Session(path, options.threads, options.weights) as session:
+    with Session(path, options.threads, options.weights, options.kv) as session:
         load_s = time.perf_counter() - begin
         return _run_session(session, token_ids, options, on_token, load_s)
 

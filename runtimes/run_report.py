@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Self
 
+from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.session import WeightsMode
 from ossc.targets.errors import SessionError
 
@@ -21,6 +22,8 @@ class RunOptions:
     threads: int | None = None
     """None: one for each CPU."""
     weights: WeightsMode = "mapped"
+    kv: KvType | None = None
+    """The type of the KV caches; None: the bundle's default."""
 
 
 @dataclass(frozen=True, kw_only=True)

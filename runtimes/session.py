@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ossc.runtimes.bundle import LIBRARY_NAME, Bundle
+from ossc.runtimes.kv_type import KV_TYPES, KvType
 from ossc.runtimes.library import Library, ModelOptions, ProcessMemory, SessionOptions
 from ossc.runtimes.machine_check import check_machine
 from ossc.runtimes.manifest import Manifest
@@ -35,6 +36,7 @@ class Session:
         bundle: str | os.PathLike[str],
         threads: int | None = None,
         weights: WeightsMode = "mapped",
+        kv: KvType | None = None,
         *,
         record_routing: bool = False,
     ) -> None:
@@ -45,6 +47,7 @@ class Session:
                 ``weights.bin`` are checked before any of its code is loaded.
             threads: Threads that compute; None is one for each CPU of this process.
             weights: How the weights are held in memory.
+            kv: The type of the KV caches: f32, f16 or int8; None is the bundle's default.
             record_routing: Keep the experts that each call chooses, for :meth:`router_indices`.
 
         Raises:
@@ -56,17 +59,21 @@ class Session:
             raise SessionError(f"weights is {weights!r}; it has to be mapped or resident.")
         if threads is not None and threads < 1:
             raise SessionError(f"threads is {threads}; it has to be 1 or more, or None.")
-        self._bundle = Bundle.open(Path(bundle))
+        if kv is not None and kv not in KV_TYPES:
+            raise SessionError(f"kv is {kv!r}; it has to be one of {', '.join(KV_TYPES)}, or None.")
+        self._bundle = Bundle.open(Path(bundle), kv=kv)
         check_machine(self._bundle.manifest.target, this_machine())
         if LIBRARY_NAME not in self._bundle.manifest.files:
             raise BundleError(f"{bundle} has no {LIBRARY_NAME}; compile the model again.")
         self._library = Library(self._bundle.path / LIBRARY_NAME)
-        self._open(SessionOptions(threads or 0, record_routing), WEIGHTS_MODES.index(weights))
+        model_options = ModelOptions(WEIGHTS_MODES.index(weights), KV_TYPES.index(self.kv) + 1)
+        self._open(SessionOptions(threads or 0, record_routing), model_options)
 
-    def _open(self, options: SessionOptions, weights_mode: int) -> None:
+    def _open(self, options: SessionOptions, model_options: ModelOptions) -> None:
         directory = os.fsencode(self._bundle.path)
-        model_options = ctypes.byref(ModelOptions(weights_mode))
-        self._model = self._library.create("ossc_model_open", directory, model_options)
+        self._model = self._library.create(
+            "ossc_model_open", directory, ctypes.byref(model_options)
+        )
         self._handle = self._library.create(
             "ossc_session_create", self._model, ctypes.byref(options)
         )
@@ -80,6 +87,11 @@ class Session:
     def plan(self) -> Plan:
         """What the bundle executes."""
         return self._bundle.plan
+
+    @property
+    def kv(self) -> KvType:
+        """The type of the KV caches."""
+        return self._bundle.kv
 
     @property
     def vocab_size(self) -> int:

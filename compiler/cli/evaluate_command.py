@@ -5,7 +5,9 @@ from pathlib import Path
 import click
 
 from ossc.compiler.cli.base import OsscCommand, format_option
+from ossc.compiler.cli.kv_option import kv_option
 from ossc.compiler.cli.progress import terminal_progress
+from ossc.runtimes.kv_type import KvType
 
 
 @click.command("evaluate", cls=OsscCommand)
@@ -25,8 +27,16 @@ from ossc.compiler.cli.progress import terminal_progress
     metavar="N",
     help="Threads that compute.  [default: one for each CPU]",
 )
+@kv_option
 @format_option
-def command(bundle: Path, text: Path, against: Path | None, threads: int | None, form: str) -> None:
+def command(
+    bundle: Path,
+    text: Path,
+    against: Path | None,
+    threads: int | None,
+    kv: KvType | None,
+    form: str,
+) -> None:
     """Measure the perplexity of BUNDLE on a text.
 
     With --against also how far it is from the original: KL divergence of the next token's
@@ -35,7 +45,7 @@ def command(bundle: Path, text: Path, against: Path | None, threads: int | None,
     from ossc.compiler.evaluate import evaluate
 
     with terminal_progress() as progress:
-        result = evaluate(bundle, text, against=against, threads=threads, progress=progress)
+        result = evaluate(bundle, text, against=against, threads=threads, kv=kv, progress=progress)
     if form == "json":
         click.echo(result.to_json())
         return

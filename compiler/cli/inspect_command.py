@@ -11,6 +11,7 @@ import click
 
 from ossc.compiler.cli.base import OsscCommand, format_option
 from ossc.runtimes.bundle import Bundle
+from ossc.runtimes.manifest import MemoryEntry
 from ossc.runtimes.plan import Segment
 from ossc.runtimes.sizes import format_bytes
 
@@ -38,10 +39,7 @@ def command(bundle: Path, steps: bool, form: str) -> None:
         "activations": manifest.quantization.activations,
         "context": f"{manifest.context} tokens, prompts in chunks of {manifest.prefill_chunk}",
         "weights": format_bytes(manifest.memory.weights_bytes),
-        "KV cache": f"{format_bytes(manifest.memory.kv_bytes)}, "
-        f"{format_bytes(manifest.memory.kv_bytes_per_token)} a token",
-        "session": f"{format_bytes(manifest.memory.state_bytes + manifest.memory.arena_bytes)} "
-        "with the KV cache, beside the weights",
+        **_session_rows(manifest.memory),
     }
     for key, value in rows.items():
         click.echo(f"{key:13} {value}")
@@ -54,6 +52,16 @@ def command(bundle: Path, steps: bool, form: str) -> None:
         if steps:
             for step in segment.steps:
                 click.echo(f"    {step.label:55} {step.kernel}")
+
+
+def _session_rows(memory: MemoryEntry) -> dict[str, str]:
+    return {
+        f"session {kv}": f"{format_bytes(session.state_bytes + session.arena_bytes)} beside the "
+        f"weights; of it {format_bytes(session.kv_bytes)} KV cache, "
+        f"{format_bytes(session.kv_bytes_per_token)} a token"
+        + (" (the default)" if kv == memory.default_kv else "")
+        for kv, session in memory.kv.items()
+    }
 
 
 def _model_title(model: Mapping[str, Any]) -> str:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ossc.compiler.cli.base import OsscCommand, format_option
+from ossc.compiler.cli.kv_option import kv_option
 from ossc.runtimes.bundle import Bundle
+from ossc.runtimes.kv_type import KvType
 from ossc.targets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     help="mapped: pages of the file, ready at once and shared. resident: copied into huge pages, "
     "slower to open and faster to run, and all of it counts as this process's memory.",
 )
+@kv_option
 @format_option
 def command(
     bundle: Path,
@@ -79,6 +82,7 @@ def command(
     seed: int,
     threads: int | None,
     weights: str,
+    kv: KvType | None,
     form: str,
 ) -> None:
     """Continue a prompt with BUNDLE, and print what comes as it comes.
@@ -113,6 +117,7 @@ def command(
         seed=seed,
         threads=threads,
         weights="resident" if weights == "resident" else "mapped",
+        kv=kv,
     )
     if form == "json":
         report = run_bundle(bundle, ids, options)

@@ -6,8 +6,10 @@ from pathlib import Path
 import click
 
 from ossc.compiler.cli.base import OsscCommand
+from ossc.compiler.cli.kv_option import kv_option
 from ossc.compiler.cli.progress import terminal_progress
-from ossc.runtimes.bundle import Bundle
+from ossc.runtimes.bundle import Bundle, read_plan
+from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.manifest import Manifest
 
 
@@ -19,7 +21,8 @@ from ossc.runtimes.manifest import Manifest
     metavar="MODEL",
     help="Also compare its logits with the checkpoint's ONNX graph, run by onnxruntime.",
 )
-def command(bundle: Path, against: Path | None) -> None:
+@kv_option
+def command(bundle: Path, against: Path | None, kv: KvType | None) -> None:
     """Check every file of BUNDLE against the hashes in its manifest.
 
     With --against, the model is exported and quantized as the bundle was, and 32 fixed token ids
@@ -31,10 +34,13 @@ def command(bundle: Path, against: Path | None) -> None:
         progress.phase("Hashing files", total)
         opened = Bundle.open(
             bundle,
+            kv=kv,
             hash_weights=True,
             only_listed=True,
             progress=lambda size_bytes: progress.advance("", size_bytes),
         )
+    for each in manifest.memory.kv:
+        read_plan(bundle, manifest, each)
     click.echo(f"{len(manifest.files)} files, {total} bytes: every hash is as in the manifest.")
     if against is not None and not _compare(opened, against):
         sys.exit(1)

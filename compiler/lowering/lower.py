@@ -1,10 +1,11 @@
 """The lowering, read from top to bottom."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 import tvm
+from tvm import relax
 
 from ossc.compiler.lowering.flatten import FlatSegment, flatten
 from ossc.compiler.lowering.importer import import_segments
@@ -14,17 +15,18 @@ from ossc.compiler.lowering.plan import make_plan
 from ossc.compiler.lowering.segment import LoweringOptions, RelaxSegment
 from ossc.compiler.lowering.weights import PackedWeight
 from ossc.runtimes.kernel_cost import KernelCost
+from ossc.runtimes.kv_type import KV_TYPES, KvType
 from ossc.runtimes.plan import Plan
-
-FLOAT_BYTES = 4
-"""KV caches hold float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoweredModel:
     """A model that needs only code generation and its weights packed."""
 
-    plan: Plan
+    plans: dict[KvType, Plan]
+    """For each type of KV caches; they share the weights."""
+    default_kv: KvType
+    """The type where a session is not asked for another."""
     weights: dict[str, PackedWeight]
     """In the order of ``weights.bin``."""
     kernels: dict[str, Kernel]
@@ -33,16 +35,53 @@ class LoweredModel:
     """Relax's, by symbol."""
     costs: dict[str, KernelCost]
     """What a call of each function moves and computes, by symbol."""
-    kv_bytes: int
+    kv_bytes: dict[KvType, int]
     """KV caches of one session, at the full context."""
+
+    @property
+    def plan(self) -> Plan:
+        """The plan for the default type of KV caches."""
+        return self.plans[self.default_kv]
 
 
 def lower_model(model: ir.Model, options: LoweringOptions) -> LoweredModel:
-    """Lower a fused and quantized model; no weight is read.
+    """Lower a fused and quantized model for every type of KV caches; no weight is read.
+
+    Args:
+        model: The model.
+        options: What for; its type of KV caches becomes the default.
 
     Raises:
         LoweringError: The graph has a node without a lowering.
     """
+    parts = {kv: _lower(model, replace(options, kv=kv)) for kv in KV_TYPES}
+    default = parts[options.kv]
+    for part in parts.values():
+        assert list(part.weights) == list(default.weights), "plans disagree on weights.bin"
+    return LoweredModel(
+        plans={kv: part.plan for kv, part in parts.items()},
+        default_kv=options.kv,
+        weights=default.weights,
+        kernels={name: k for part in parts.values() for name, k in part.kernels.items()},
+        generated={name: f for part in parts.values() for name, f in part.generated.items()},
+        costs={name: cost for part in parts.values() for name, cost in part.costs.items()},
+        kv_bytes={kv: part.kv_bytes for kv, part in parts.items()},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lowered:
+    """A model lowered for one type of KV caches; see `LoweredModel`."""
+
+    plan: Plan
+    weights: dict[str, PackedWeight]
+    kernels: dict[str, Kernel]
+    generated: dict[str, tvm.tirx.PrimFunc]
+    costs: dict[str, KernelCost]
+    kv_bytes: int
+
+
+def _lower(model: ir.Model, options: LoweringOptions) -> _Lowered:
     # ONNX → Relax, one function a segment
     segments, weights, kernels = import_segments(model, options)
 
@@ -52,7 +91,7 @@ def lower_model(model: ir.Model, options: LoweringOptions) -> LoweredModel:
     # calls → steps on buffers with offsets
     plan = make_plan(flat, weights, context=options.context, vocab_size=_vocab_size(model.graph))
     generated = {name: func for segment in flat for name, func in segment.generated.items()}
-    return LoweredModel(
+    return _Lowered(
         plan=plan,
         weights=weights,
         kernels=kernels,
@@ -70,12 +109,17 @@ def _vocab_size(graph: ir.Graph) -> int:
 
 def _state_bytes(segments: list[RelaxSegment]) -> int:
     caches = {
-        parameter.name: math.prod(int(dim) for dim in parameter.var.ty.shape)
+        parameter.name: _size_bytes(parameter.var.ty)
         for segment in segments
         for parameter in segment.parameters
         if parameter.role == "state"
     }
-    return sum(caches.values()) * FLOAT_BYTES
+    return sum(caches.values())
+
+
+def _size_bytes(type_: relax.TensorType) -> int:
+    element_bytes: int = tvm.DataType(type_.dtype).itemsize
+    return math.prod(int(dim) for dim in type_.shape) * element_bytes
 
 
 def _flatten(

@@ -59,7 +59,7 @@ def make_profile(
             peak_rss_bytes=measured.memory.peak_rss_bytes,
             peak_anonymous_bytes=measured.memory.peak_anonymous_bytes,
             mapped_bytes=measured.memory.mapped_bytes,
-            kv_bytes=bundle.manifest.memory.kv_bytes,
+            kv_bytes=bundle.manifest.memory.kv[bundle.kv].kv_bytes,
         ),
         instrumentation=_instrumentation(measured, decodes),
         roofline=roofline,

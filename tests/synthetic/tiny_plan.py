@@ -3,7 +3,14 @@
 from typing import Any
 
 from ossc.runtimes.kernel_cost import KernelCost, Work
-from ossc.runtimes.manifest import FileEntry, Manifest, MemoryEntry, QuantizationEntry, TargetEntry
+from ossc.runtimes.manifest import (
+    FileEntry,
+    Manifest,
+    MemoryEntry,
+    QuantizationEntry,
+    SessionMemory,
+    TargetEntry,
+)
 from ossc.runtimes.plan import DType, Plan, PlanTensor, Segment, SegmentName, Space, Step
 
 VOCAB, HIDDEN, CHUNK, CONTEXT = 40, 16, 4, 24
@@ -92,6 +99,14 @@ COSTS = {
 }
 
 
+SESSION_MEMORY = SessionMemory(
+    state_bytes=STATE_BYTES,
+    arena_bytes=ARENA_BYTES,
+    kv_bytes=CONTEXT * HIDDEN * 4,
+    kv_bytes_per_token=HIDDEN * 4,
+)
+
+
 def make_plan(**changes: Any) -> Plan:
     """The plan, with fields replaced."""
     fields: dict[str, Any] = {
@@ -120,11 +135,7 @@ def make_manifest(files: dict[str, FileEntry], **changes: Any) -> Manifest:
         "prefill_chunk": CHUNK,
         "stop_token_ids": (7, 9),
         "memory": MemoryEntry(
-            weights_bytes=WEIGHTS_BYTES,
-            state_bytes=STATE_BYTES,
-            arena_bytes=ARENA_BYTES,
-            kv_bytes=CONTEXT * HIDDEN * 4,
-            kv_bytes_per_token=HIDDEN * 4,
+            weights_bytes=WEIGHTS_BYTES, default_kv="f32", kv={"f32": SESSION_MEMORY}
         ),
         "kernels": COSTS,
         "files": files,

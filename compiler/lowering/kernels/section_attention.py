@@ -18,6 +18,7 @@ from ossc.compiler.lowering.kernels.kernel import (
     Isa,
     Kernel,
     KernelBuilder,
+    Parts,
     building,
     symbol,
 )
@@ -37,7 +38,7 @@ class _Sections:
         self._shape = shape
         self.count = most_sections(shape, capacity)
         leading = (self.count, shape.num_heads)
-        share = ("key", capacity)
+        share: Parts = ("key", capacity)
         self.largest = function.buffer("largest", "float32", *leading, parts=share)
         self.totals = function.buffer("totals", "float32", *leading, parts=share)
         self._sums = function.buffer("sums", "float32", *leading, shape.head_dim, parts=share)
@@ -107,9 +108,8 @@ def join_sections(*, shape: AttentionShape, capacity: int) -> Kernel:
                 part = sections.values(rows, index)
                 for row in rows.each_row(v.constant(0, "int32")):
                     at = (index, rows.head(row))
-                    joined.add(
-                        row, *(T.Bind(b[at]) for b in (sections.largest, sections.totals)), part
-                    )
+                    largest, total = (T.Bind(b[at]) for b in (sections.largest, sections.totals))
+                    joined.add(row, largest, total, part)
             joined.finish()
     return function.kernel("join_sections", "f32", Work(), window=shape.window)
 

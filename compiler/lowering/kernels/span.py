@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import tvm
-from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Expr

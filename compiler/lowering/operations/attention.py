@@ -36,27 +36,28 @@ def lower_sink_attention(segment: SegmentBuilder, node: ir.Node) -> None:
     qkv, cos, sin, sinks, past_key, _, position_ids = node.inputs
     shape = _attention_shape(node)
     capacity = cache_capacity(segment.options, shape.window)
-    options = {"shape": shape, "capacity": capacity, "kv": segment.options.kv}
-    isa = segment.options.target.kernel_isa
+    kv, isa = segment.options.kv, segment.options.target.kernel_isa
+    rows = segment.static_rows
     positions = _by_token(segment, position_ids, [segment.rows])
     angles = [_by_token(segment, x, [segment.rows, shape.head_dim // 2]) for x in (cos, sin)]
     label = node.name or ""
     inputs = [operand(segment, qkv), *angles, positions]
     caches = _caches(segment, past_key, shape, capacity)
     *caches, queries = segment.call(
-        rope_store(**options, n=segment.static_rows, isa=isa),
+        rope_store(shape=shape, capacity=capacity, kv=kv, n=rows, isa=isa),
         [*inputs, *caches],
         f"{label}/rope_store",
         in_place=range(len(inputs), len(inputs) + len(caches)),
     )
     sink = segment.float_parameter(sinks)
     arguments = [queries, *caches, sink, positions]
-    if segment.static_rows == 1 and has_sections(shape, capacity):
-        parts = segment.call(section_attention(**options, isa=isa), arguments, label)
+    if rows == 1 and has_sections(shape, capacity):
+        attend = section_attention(shape=shape, capacity=capacity, kv=kv, isa=isa)
+        parts = segment.call(attend, arguments, label)
         join = join_sections(shape=shape, capacity=capacity)
         results = segment.call(join, [sink, positions, *parts], f"{label}/join_sections")
     else:
-        attend = sink_attention(**options, n=segment.static_rows, isa=isa)
+        attend = sink_attention(shape=shape, capacity=capacity, kv=kv, n=rows, isa=isa)
         results = segment.call(attend, arguments, label)
     (segment.values[node.outputs[0]],) = results
 

@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "file.h"
+#include "kv_type.h"
 
 #define MANIFEST_NAME "manifest.json"
 #define DIGEST_NAME "manifest.sha256"
@@ -109,6 +110,22 @@ static ossc_status read_stop_token_ids(manifest* m, const json_value* ids) {
   return OSSC_OK;
 }
 
+static ossc_status read_memory(manifest* m, const json_value* memory) {
+  const json_value *weights_bytes, *default_kv, *kv;
+  const json_field fields[] = {
+      {"weights_bytes", JSON_INTEGER, &weights_bytes},
+      {"default_kv", JSON_TEXT, &default_kv},
+      {"kv", JSON_OBJECT, &kv},
+  };
+  ossc_status status = json_read(memory, MANIFEST_NAME ": memory", fields, COUNT_OF(fields));
+  if (status != OSSC_OK) return status;
+  if (kv_type_parse("default_kv", default_kv->text, &m->default_kv) == OSSC_OK) return OSSC_OK;
+  return fail(OSSC_ERROR_BUNDLE,
+              "The manifest has KV caches of type %.32s, which this runtime does not know; compile "
+              "the model again.",
+              default_kv->text);
+}
+
 static ossc_status read_fields(manifest* m) {
   const json_value *version, *writer, *abi, *model, *target, *quantization, *context, *chunk;
   const json_value *stop, *memory, *kernels;
@@ -128,6 +145,7 @@ static ossc_status read_fields(manifest* m) {
   m->context = context->integer;
   m->prefill_chunk = chunk->integer;
   status = read_target(m, target);
+  if (status == OSSC_OK) status = read_memory(m, memory);
   return status == OSSC_OK ? read_stop_token_ids(m, stop) : status;
 }
 

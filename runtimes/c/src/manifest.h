@@ -15,6 +15,7 @@ typedef struct manifest {
   int64_t plan_abi_version;
   int64_t context;
   int64_t prefill_chunk;
+  ossc_kv_type default_kv;
   int32_t* stop_token_ids;
   size_t num_stop_token_ids;
 } manifest;

@@ -7,8 +7,8 @@
 #include "error.h"
 #include "file.h"
 #include "kernel_table.h"
+#include "kv_type.h"
 
-#define PLAN_NAME "plan.bin"
 #define WEIGHTS_NAME "weights.bin"
 #define MAX_PLAN_BYTES ((size_t)256 << 20)
 
@@ -67,7 +67,7 @@ static ossc_status load_plan(const char* directory, ossc_model* model) {
   char path[FILE_PATH_BYTES];
   char* data = NULL;
   size_t size = 0;
-  ossc_status status = file_path(directory, PLAN_NAME, path);
+  ossc_status status = file_path(directory, kv_type_plan(model->kv_type), path);
   if (status == OSSC_OK) status = file_read(path, MAX_PLAN_BYTES, &data, &size);
   if (status == OSSC_OK) status = plan_parse(data, size, &model->plan);
   free(data);
@@ -75,20 +75,41 @@ static ossc_status load_plan(const char* directory, ossc_model* model) {
   return status == OSSC_OK ? kernel_table_resolve(&model->plan) : status;
 }
 
-static ossc_status load(const char* directory, ossc_weights_mode mode, ossc_model* model) {
+/* Settles the type of the KV caches: the bundle's default where none is asked for. */
+static ossc_status choose_kv_type(ossc_kv_type wanted, ossc_model* model) {
+  const json_value* file;
+  model->kv_type = wanted == OSSC_KV_DEFAULT ? model->manifest.default_kv : wanted;
+  return manifest_find_file(&model->manifest, kv_type_plan(model->kv_type), &file);
+}
+
+static ossc_status load(const char* directory, ossc_model_options options, ossc_model* model) {
   const json_value* file;
   char path[FILE_PATH_BYTES];
   ossc_status status = manifest_open(directory, &model->manifest);
   const manifest* m = &model->manifest;
   if (status == OSSC_OK) status = cpu_check(m->arch, m->cpu_features);
-  if (status == OSSC_OK) status = manifest_find_file(m, PLAN_NAME, &file);
+  if (status == OSSC_OK) status = choose_kv_type(options.kv_type, model);
   if (status == OSSC_OK) status = manifest_find_file(m, WEIGHTS_NAME, &file);
   if (status == OSSC_OK) status = check_files(directory, m);
   if (status == OSSC_OK) status = load_plan(directory, model);
   if (status == OSSC_OK) status = file_path(directory, WEIGHTS_NAME, path);
   if (status != OSSC_OK) return status;
-  status = memory_load(path, model->plan.space_bytes[PLAN_WEIGHTS], mode, &model->weights);
+  status = memory_load(path, model->plan.space_bytes[PLAN_WEIGHTS], options.weights_mode,
+                       &model->weights);
   return status == OSSC_OK ? kernel_table_check(&model->plan, &model->weights) : status;
+}
+
+static ossc_status check_options(const ossc_model_options* options) {
+  ossc_weights_mode mode = options->weights_mode;
+  if (mode != OSSC_WEIGHTS_MAPPED && mode != OSSC_WEIGHTS_RESIDENT) {
+    return fail(OSSC_ERROR_ARGUMENT, "%d is not a way to hold weights; see ossc_weights_mode.",
+                (int)mode);
+  }
+  if (options->kv_type != OSSC_KV_DEFAULT && kv_type_name(options->kv_type) == NULL) {
+    return fail(OSSC_ERROR_ARGUMENT, "%d is not a type of KV caches; see ossc_kv_type.",
+                (int)options->kv_type);
+  }
+  return OSSC_OK;
 }
 
 ossc_status ossc_model_open(const char* directory, const ossc_model_options* options,
@@ -96,15 +117,14 @@ ossc_status ossc_model_open(const char* directory, const ossc_model_options* opt
   if (directory == NULL || model_out == NULL) {
     return fail(OSSC_ERROR_ARGUMENT, "directory or model_out is NULL; pass both.");
   }
-  ossc_weights_mode mode = options == NULL ? OSSC_WEIGHTS_MAPPED : options->weights_mode;
-  if (mode != OSSC_WEIGHTS_MAPPED && mode != OSSC_WEIGHTS_RESIDENT) {
-    return fail(OSSC_ERROR_ARGUMENT, "%d is not a way to hold weights; see ossc_weights_mode.",
-                (int)mode);
-  }
+  ossc_model_options chosen = {OSSC_WEIGHTS_MAPPED, OSSC_KV_DEFAULT};
+  if (options != NULL) chosen = *options;
+  ossc_status status = check_options(&chosen);
+  if (status != OSSC_OK) return status;
   ossc_model* model = calloc(1, sizeof(ossc_model));
   if (model == NULL) return fail_out_of_memory("a model");
   model->references = 1;
-  ossc_status status = load(directory, mode, model);
+  status = load(directory, chosen, model);
   if (status != OSSC_OK) {
     ossc_model_close(model);
     return status;
@@ -129,6 +149,7 @@ ossc_status ossc_model_get_info(const ossc_model* model, ossc_model_info* info_o
       .state_bytes = p->space_bytes[PLAN_STATE],
       .arena_bytes = p->space_bytes[PLAN_ARENA],
       .target = model->manifest.target,
+      .kv_type = model->kv_type,
       .stop_token_ids = model->manifest.stop_token_ids,
       .num_stop_token_ids = model->manifest.num_stop_token_ids,
   };

@@ -12,6 +12,7 @@ struct ossc_model {
   manifest manifest;
   plan plan;
   memory weights;
+  ossc_kv_type kv_type; /* never OSSC_KV_DEFAULT */
 };
 
 void model_retain(ossc_model* model);

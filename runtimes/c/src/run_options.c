@@ -5,11 +5,12 @@
 #include <string.h>
 
 #include "error.h"
+#include "kv_type.h"
 #include "parse.h"
 
 const char run_options_usage[] =
     "Usage: ossc-run BUNDLE --token-ids \"1 2 3\" [options]\n"
-    "       ossc-run BUNDLE --measure [--threads N] [--weights MODE]\n"
+    "       ossc-run BUNDLE --measure [--threads N] [--weights MODE] [--kv TYPE]\n"
     "\n"
     "Continues a prompt of token ids with the model of a bundle.\n"
     "\n"
@@ -20,6 +21,7 @@ const char run_options_usage[] =
     "  --seed N                    of the random numbers (0)\n"
     "  --threads N                 threads that compute; 0 is one for each CPU (0)\n"
     "  --weights mapped|resident   from the file, or copied into huge pages (mapped)\n"
+    "  --kv f32|f16|int8           type of the KV caches (what the bundle was compiled with)\n"
     "  --format text|json          token ids as they come, or one JSON object (text)\n"
     "  --measure                   obey commands on stdin, for ossc profile; see its protocol\n"
     "  --help, --version\n"
@@ -121,6 +123,7 @@ static ossc_status parse_option(const char* name, const char* value, run_options
   if (strcmp(name, "--seed") == 0) return parse_seed(value, &options->sampler.seed);
   if (strcmp(name, "--threads") == 0) return parse_count(name, value, &options->threads);
   if (strcmp(name, "--weights") == 0) return parse_weights(value, &options->weights_mode);
+  if (strcmp(name, "--kv") == 0) return kv_type_parse(name, value, &options->kv_type);
   if (strcmp(name, "--format") == 0) {
     return parse_choice(name, value, "text", "json", &options->json);
   }

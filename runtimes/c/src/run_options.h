@@ -12,6 +12,7 @@ typedef struct run_options {
   int32_t threads; /* 0: one for each CPU */
   ossc_sampler_options sampler;
   ossc_weights_mode weights_mode;
+  ossc_kv_type kv_type;
   bool json;
   bool measure;
   bool help;

@@ -82,8 +82,22 @@ def test_each_layer_has_one_cache_for_keys_and_one_for_values(lowered):
     full = math.ceil(200 / TILE) * TILE
     positions = [sliding, full, sliding]
     expected = sum(2 * SHAPE.num_key_value_heads * n * SHAPE.head_dim * 4 for n in positions)
-    assert lowered.kv_bytes == expected
+    assert lowered.kv_bytes["f32"] == expected
+    assert lowered.kv_bytes["f16"] == expected // 2
+    scales = SHAPE.head_dim // 32 or 1  # each of 4 bytes
+    assert lowered.kv_bytes["int8"] == expected // 4 + expected // SHAPE.head_dim * scales
     assert layers == len(positions)
+
+
+def test_the_plans_share_the_weights(lowered):
+    def weights(plan):
+        tensors = (tensor for tensor in plan.tensors if tensor.space == Space.WEIGHTS)
+        return sorted((tensor.offset_bytes, tensor.shape) for tensor in tensors)
+
+    assert weights(lowered.plans["f32"])
+    for plan in lowered.plans.values():
+        assert plan.weights_bytes == lowered.plan.weights_bytes
+        assert weights(plan) == weights(lowered.plan)
 
 
 def test_decode_and_prefill_share_the_caches(lowered):
