@@ -189,6 +189,7 @@ static void a_filled_session_stands_at_its_position(ossc_model* model) {
   CHECK_FAILS(ossc_session_decode(session, 3, again), OSSC_ERROR_CONTEXT, "position 24");
   float rows[VOCAB]; /* what a cache of FILLED alone would give, from the two that are known */
   for (int i = 0; i < VOCAB; ++i) rows[i] = (deep[i] * CONTEXT - alone[i]) / (CONTEXT - 1) / filled;
+  CHECK(fabsf(rows[0]) > 1e-3f && fabsf(rows[1]) > 1e-3f);
   CHECK(ossc_session_fill(session, 1) == OSSC_OK);
   CHECK(ossc_session_decode(session, 3, again) == OSSC_OK);
   for (int i = 0; i < VOCAB; ++i) {

@@ -103,6 +103,25 @@ static void threads_say_when_they_worked(int32_t threads) {
   thread_pool_destroy(pool);
 }
 
+/* Two tasks that wait for each other, so that two threads have to take one each. */
+static ossc_status meet(const void* context, int32_t begin, int32_t end) {
+  (void)context;
+  atomic_fetch_add(&shared.done[0], end - begin);
+  while (atomic_load(&shared.done[0]) < 2) continue;
+  return OSSC_OK;
+}
+
+static void each_thread_has_its_own_ticks(int32_t threads) {
+  enum { STRIDE = 2 };
+  int64_t numbers[9 * STRIDE] = {0};
+  int32_t busy = 0;
+  thread_pool* pool = new_pool(threads);
+  CHECK(thread_pool_run(pool, meet, NULL, 2, (thread_ticks){numbers, STRIDE}) == OSSC_OK);
+  for (int32_t t = 0; t < threads; ++t) busy += numbers[t * STRIDE + 1] != 0;
+  CHECK(busy == 2);
+  thread_pool_destroy(pool);
+}
+
 static void a_pool_may_go_unused(int32_t threads) { thread_pool_destroy(new_pool(threads)); }
 
 int main(void) {
@@ -111,6 +130,7 @@ int main(void) {
     short_jobs_follow_each_other(threads, 2000);
     a_failure_is_reported_and_forgotten(threads);
     threads_say_when_they_worked(threads);
+    if (threads > 1) each_thread_has_its_own_ticks(threads);
     a_pool_may_go_unused(threads);
   }
   return 0;
