@@ -35,9 +35,12 @@ class Place(Protocol):
         """
 
 
-def measure_arguments(directory: str, threads: int | None, weights: WeightsMode) -> list[str]:
-    """The arguments of ``ossc-run`` in a bundle's directory."""
-    return [directory, "--measure", "--threads", str(threads or 0), "--weights", weights]
+def measure_arguments(
+    directory: str, bundle: Bundle, threads: int | None, weights: WeightsMode
+) -> list[str]:
+    """The arguments of ``ossc-run`` for a bundle that lies in a directory."""
+    how = ["--threads", str(threads or 0), "--weights", weights, "--kv", bundle.kv]
+    return [directory, "--measure", *how]
 
 
 def check_executable(bundle: Bundle) -> None:

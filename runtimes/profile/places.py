@@ -21,7 +21,7 @@ def _start(
 ) -> Runner:
     check_executable(bundle)
     executable = str(bundle.path.resolve() / EXECUTABLE_NAME)
-    arguments = measure_arguments(str(bundle.path.resolve()), threads, weights)
+    arguments = measure_arguments(str(bundle.path.resolve()), bundle, threads, weights)
     return Runner([*before, executable, *arguments], bundle.plan)
 
 

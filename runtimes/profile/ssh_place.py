@@ -91,7 +91,7 @@ class SshPlace:
             f"ln -f files/{entry.sha256} {directory}/{shlex.quote(name)}"
             for name, entry in files.items()
         ]
-        arguments = measure_arguments(directory, threads, weights)
+        arguments = measure_arguments(directory, bundle, threads, weights)
         script = [
             self._enter(),
             f"mkdir -p {directory}",

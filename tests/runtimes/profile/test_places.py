@@ -1,6 +1,7 @@
 """Measuring here and under an emulator."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,6 +36,12 @@ def test_a_bundle_named_by_a_relative_path_runs_too(tiny_bundle, monkeypatch):
     monkeypatch.chdir(tiny_bundle.parent)
     with LOCAL.start(Bundle.open(tiny_bundle.relative_to(tiny_bundle.parent))) as runner:
         runner.prefill(PROMPT)
+
+
+def test_the_type_of_the_kv_caches_is_the_bundle_s(tiny_bundle):
+    other = replace(Bundle.open(tiny_bundle), kv="int8")  # which the tests' bundle does not have
+    with pytest.raises(SessionError, match="int8"):
+        LOCAL.start(other)
 
 
 def test_a_bundle_for_another_machine_is_not_run_here(tmp_path, binaries):
