@@ -112,7 +112,7 @@ class IntegerStrip:
         assert self._weights.scale is not None, "integer codes have a scale"
         assert self._weights.codes is not None, "integer codes can be decoded"
         for number, rows in enumerate(panel):
-            self._weights.prefetch(rows, block)
+            self._weights.prefetch_block(rows, block + self.tiling.strip_blocks)
             scale = self._weights.scale(rows, block)
             v.store(self._panel_scales, place, number * ROWS, value=scale)
             for quad in range(BLOCK // QUAD):
@@ -171,7 +171,7 @@ class FloatStrip:
         """Emit the decoding of one block, of which ``columns`` are there."""
         scale_of = self._weights.scale
         for number, rows in enumerate(panel):
-            self._weights.prefetch(rows, block)
+            self._weights.prefetch_block(rows, block + self.tiling.strip_blocks)
             scale = scale_of(rows, block) if scale_of else v.constant(1, "float32x8")
             v.store(self._panel_scales, place, number * ROWS, value=scale)
             for begin in range(0, columns, QUAD):

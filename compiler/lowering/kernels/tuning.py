@@ -35,11 +35,11 @@ class Tiling:
 _TILINGS: dict[tuple[Isa, str], Tiling] = {
     ("avx512_vnni", "integer"): Tiling(lanes=16, vectors=2, tokens=(6, 4, 2, 1), strip_blocks=6),
     ("avx512_vnni", "float"): Tiling(lanes=16, vectors=2, tokens=(3, 1), strip_blocks=5),
-    ("avx_vnni", "integer"): Tiling(lanes=8, vectors=2, tokens=(4, 1), strip_blocks=10),
+    ("avx_vnni", "integer"): Tiling(lanes=8, vectors=2, tokens=(4, 2, 1), strip_blocks=6),
     ("avx_vnni", "float"): Tiling(lanes=8, vectors=2, tokens=(2, 1), strip_blocks=5),
-    ("avx2", "integer"): Tiling(lanes=8, vectors=2, tokens=(4, 1), strip_blocks=10),
+    ("avx2", "integer"): Tiling(lanes=8, vectors=2, tokens=(4, 2, 1), strip_blocks=6),
     ("avx2", "float"): Tiling(lanes=8, vectors=2, tokens=(2, 1), strip_blocks=5),
-    ("portable", "integer"): Tiling(lanes=8, vectors=1, tokens=(4, 1), strip_blocks=10),
+    ("portable", "integer"): Tiling(lanes=8, vectors=1, tokens=(4, 1), strip_blocks=6),
     ("portable", "float"): Tiling(lanes=8, vectors=1, tokens=(4, 1), strip_blocks=5),
 }
 

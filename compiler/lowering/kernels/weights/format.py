@@ -51,9 +51,9 @@ class PackedRows:
         return raw if dtype == "uint8" else v.bits(raw, f"{dtype}x{lanes}")
 
     def prefetch(self, offset: Expr, count: int) -> None:
-        """Ask for the ``count`` bytes that are ``ahead`` of those at ``offset``."""
+        """Ask for the ``count`` bytes at ``offset``."""
         for line in range(0, count, CACHE_LINE_BYTES):
-            byte = self.buffer[self.offset + offset + (self.ahead + line)]
+            byte = self.buffer[self.offset + offset + line]
             arguments = [v.constant(value, "int32") for value in (0, 3, 1)]
             address = tvm.tirx.address_of(byte)
             T.evaluate(tvm.tirx.call_llvm_intrin("void", "llvm.prefetch", address, *arguments))
@@ -120,17 +120,18 @@ class WeightFormat:
     embedding_values: Callable[[Buffer, Any, int, Expr], Expr]
     """``(buffer, row offset, K, column)`` → the value at the column, float32."""
 
-    def rows(
-        self, buffer: Buffer, offset: Expr, columns: int, isa: Isa, ahead: int | None = None
-    ) -> PackedRows:
+    def rows(self, buffer: Buffer, offset: Expr, columns: int, isa: Isa) -> PackedRows:
         """Return the eight rows that start at ``offset``."""
-        if ahead is None:
-            ahead = prefetch_distance(self.row_group_bytes(columns))
+        ahead = prefetch_distance(self.row_group_bytes(columns))
         return PackedRows(buffer, offset, columns, isa, ahead)
 
     def prefetch(self, rows: PackedRows, block: Expr) -> None:
         """Ask for what a later group of rows has in the place of this block."""
-        rows.prefetch(block * self.block_bytes, self.block_bytes)
+        rows.prefetch(block * self.block_bytes + rows.ahead, self.block_bytes)
         if self.scale_bytes:
-            scales = -(-rows.columns // BLOCK) * self.block_bytes
-            rows.prefetch(scales + block * self.scale_bytes, self.scale_bytes)
+            scales = -(-rows.columns // BLOCK) * self.block_bytes + rows.ahead
+            rows.prefetch(block * self.scale_bytes + scales, self.scale_bytes)
+
+    def prefetch_block(self, rows: PackedRows, block: Expr) -> None:
+        """Ask for the codes of a block of these rows; behind the last ones are the scales."""
+        rows.prefetch(block * self.block_bytes, self.block_bytes)
