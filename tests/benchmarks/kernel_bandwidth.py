@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from ossc.compiler.lowering.kernels.kernel import Activation, Isa, Kernel
 from ossc.compiler.lowering.kernels.linear import linear
 from ossc.compiler.quantization import find_scheme
-from ossc.targets import resolve_target
+from ossc.targets import Target, resolve_target
+from ossc.targets.machine import this_machine
 
 COLUMNS = 2880
 WEIGHTS_BYTES = 256 << 20
@@ -33,6 +34,9 @@ WEIGHTS_BYTES = 256 << 20
 ROUNDS = 15
 
 PAIRS: tuple[tuple[str, Activation], ...] = (
+    ("mxfp4", "int8x2"),
+    ("int4-g32", "int8x2"),
+    ("int8-g32", "int8x2"),
     ("mxfp4", "int8"),
     ("int4-g32", "int8"),
     ("int8-g32", "int8"),
@@ -68,9 +72,19 @@ def read_probe(folder: Path) -> Callable[[NDArray[np.uint8]], object]:
     return lambda array: function(array.ctypes.data, array.nbytes)
 
 
-def kernel_call(kernel: Kernel, weights: NDArray[np.uint8]) -> Callable[[], object]:
+def instruction_sets(target: Target) -> dict[Isa, dict[str, Any]]:
+    """Return those that this machine has, and what TVM needs to know for each."""
+    here = this_machine().cpu_features
+    more = [each for each in target.instruction_sets if here.issuperset(each.cpu_features)]
+    base: dict[Isa, dict[str, Any]] = {target.kernel_isa: dict(target.tvm_target)}
+    return base | {each.name: dict(each.tvm_target) for each in more}
+
+
+def kernel_call(
+    kernel: Kernel, tvm_target: dict[str, Any], weights: NDArray[np.uint8]
+) -> Callable[[], object]:
     """Compile a product and bind its buffers: random weights, one token."""
-    target = tvm.target.Target(dict(resolve_target("cpu").tvm_target))
+    target = tvm.target.Target(tvm_target)
     function = tvm.compile(kernel.func, target)[kernel.name]
     rng = np.random.default_rng(0)
     arrays = []
@@ -110,7 +124,11 @@ def random_bytes(size_bytes: int) -> NDArray[np.uint8]:
 
 
 def measure(
-    scheme: str, activation: Activation, isa: Isa, read: Callable[[NDArray[np.uint8]], object]
+    scheme: str,
+    activation: Activation,
+    isa: Isa,
+    tvm_target: dict[str, Any],
+    read: Callable[[NDArray[np.uint8]], object],
 ) -> str:
     """Return a row of the table."""
     bits = find_scheme(scheme).bits
@@ -124,27 +142,30 @@ def measure(
         isa=isa,
     )
     weights = random_bytes(int(kernel.func.params[-4].ty.shape[0]))
-    call = kernel_call(kernel, weights)
+    call = kernel_call(kernel, tvm_target, weights)
     call()
     times = [(seconds(lambda: read(weights)), seconds(call)) for _ in range(ROUNDS)]
     reads, calls = np.array(times).T
     read_rate, kernel_rate = (weights.nbytes / np.median(t) / 1e9 for t in (reads, calls))
     low, middle, high = np.percentile(reads / calls, [25, 50, 75])
     return (
-        f"| {scheme} × {activation} | {read_rate:.1f} | {kernel_rate:.1f} "
+        f"| {scheme} × {activation} | {isa} | {read_rate:.1f} | {kernel_rate:.1f} "
         f"| {middle:.2f} ({low:.2f}–{high:.2f}) |"
     )
 
 
 def main() -> None:
-    """Print a table."""
-    isa = resolve_target("cpu").kernel_isa
-    print("| weights × activations | read GB/s | kernel GB/s | kernel / read: median (quartiles) |")
-    print("|---|---|---|---|")
+    """Print a table of the pairs named on the command line (``scheme:activation``), or of all."""
+    chosen = [tuple(each.split(":")) for each in sys.argv[1:]]
+    print("| weights × activations | kernels | read GB/s | kernel GB/s | kernel / read |")
+    print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         read = read_probe(Path(folder))
         for scheme, activation in PAIRS:
-            print(measure(scheme, activation, isa, read))
+            if chosen and (scheme, activation) not in chosen:
+                continue
+            for isa, tvm_target in instruction_sets(resolve_target("cpu")).items():
+                print(measure(scheme, activation, isa, tvm_target, read), flush=True)
 
 
 if __name__ == "__main__":
