@@ -19,6 +19,7 @@ from ossc.runtimes.profile.predict import Prediction, TimeModel
 from ossc.runtimes.profile.quantities import significant
 from ossc.runtimes.sizes import format_bytes
 from ossc.targets import Target
+from ossc.targets.errors import TargetError, UnknownNameError
 
 COMPILER_BYTES = 1_200_000_000
 """Allowance for TVM, LLVM and the weights in flight: the most that a 20b compilation was seen to
@@ -66,7 +67,7 @@ class Estimate:
     run_anonymous_bytes: int
     """Memory of a session besides the mapped weights: KV caches, buffers, the runtime."""
     speed: Speed | None
-    """None: no machine of this target was measured."""
+    """None: no machine of this target, or not every kind of kernel, was ever measured."""
 
     def __str__(self) -> str:
         memory, size = self.memory, format_bytes
@@ -79,7 +80,7 @@ class Estimate:
             "compile RAM": f"{size(self.compile_peak_bytes)} at most",
             "run RAM": f"{size(self.run_anonymous_bytes)} ({kv})",
             "mapped": f"{size(memory.weights_bytes)} of weights, fast when they fit in free RAM",
-            "speed": self.speed or "not known: no machine of this target was measured",
+            "speed": self.speed or "not known: this target, or some kernel, was never measured",
         }
         return "\n".join(f"{name:12} {value}" for name, value in rows.items())
 
@@ -113,13 +114,16 @@ def _speed(lowered: LoweredModel, target: Target) -> Speed | None:
     roofline = target.roofline
     if roofline is None:
         return None
-    efficiencies = find_efficiencies(roofline.isa)
-    model = TimeModel(lowered.plan, lowered.costs, roofline, efficiencies)
     last = lowered.plan.context - 1
     prompt_tokens = max(1, min(PROMPT_TOKENS, last))
-    return Speed(
-        machine=roofline.source,
-        threads=roofline.threads,
-        prompt=model.predict(prompt_tokens=prompt_tokens, depth=min(prompt_tokens, last)),
-        last=model.predict(prompt_tokens=prompt_tokens, depth=last),
-    )
+    try:
+        efficiencies = find_efficiencies(roofline.isa)
+        model = TimeModel(lowered.plan, lowered.costs, roofline, efficiencies)
+        return Speed(
+            machine=roofline.source,
+            threads=roofline.threads,
+            prompt=model.predict(prompt_tokens=prompt_tokens, depth=min(prompt_tokens, last)),
+            last=model.predict(prompt_tokens=prompt_tokens, depth=last),
+        )
+    except (TargetError, UnknownNameError):
+        return None
