@@ -91,4 +91,9 @@ def memory_entry(config: ModelConfig, lowered: LoweredModel) -> MemoryEntry:
 
 
 def _target_entry(target: Target) -> TargetEntry:
-    return TargetEntry(name=target.name, arch=target.arch, cpu_features=target.cpu_features)
+    return TargetEntry(
+        name=target.name,
+        arch=target.arch,
+        cpu_features=target.cpu_features,
+        instruction_sets=tuple(each.name for each in target.instruction_sets),
+    )

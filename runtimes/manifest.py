@@ -51,6 +51,9 @@ class TargetEntry:
     arch: str
     cpu_features: tuple[str, ...]
 
+    instruction_sets: tuple[str, ...] = ()
+    """For which hot kernels exist as well; the C runtime takes the first that the CPU has."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizationEntry:
@@ -185,6 +188,7 @@ def _target(fields: StrictObject) -> TargetEntry:
         name=fields.text("name"),
         arch=fields.text("arch"),
         cpu_features=fields.texts("cpu_features"),
+        instruction_sets=fields.texts("instruction_sets"),
     )
     fields.finish()
     return entry

@@ -42,6 +42,21 @@ def targets() -> str:
         f"| `{target.name}` | {target.summary} | {target.kernel_isa} | {target.verified} |"
         for target in all_targets()
     ]
+    lines += [
+        "",
+        "Bundles of these targets hold the hot kernels for more instruction sets as well. The C "
+        "runtime takes the first one that the CPU has, compares it with the target's own on a "
+        "small input when a model is opened, and does without it, with a warning, if they "
+        "disagree. `OSSC_INSTRUCTION_SET` names one to take instead; `base` is the target's own.",
+        "",
+        "| target | instruction set | machines | verified |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{target.name}` | `{each.name}` | {each.summary} | {each.verified} |"
+        for target in all_targets()
+        for each in target.instruction_sets
+    ]
     return "\n".join([*lines, ""])
 
 

@@ -29,10 +29,16 @@ def command(name: str | None, form: str) -> None:
     if form == "json":
         click.echo(json.dumps([_fields(target) for target in chosen], indent=1))
     elif name:
-        for key, value in _fields(find_target(chosen[0].name)).items():
-            click.echo(f"{key:15} {value}")
+        _print_fields(find_target(chosen[0].name))
     else:
         _print_table(chosen)
+
+
+def _print_fields(target: Target) -> None:
+    names = [f"{each.name} ({each.verified})" for each in target.instruction_sets]
+    fields = _fields(target) | {"instruction_sets": ", ".join(names) or "only its own"}
+    for key, value in fields.items():
+        click.echo(f"{key:16} {value}")
 
 
 def _print_table(targets: list[Target]) -> None:
@@ -42,6 +48,9 @@ def _print_table(targets: list[Target]) -> None:
         mark = "  (cpu: this machine)" if target.name == here else ""
         click.echo(f"{target.name:{width}}  {target.summary}{mark}")
         click.echo(f"{'':{width}}  {target.verified}: {VERIFIED[target.verified]}")
+        for each in target.instruction_sets:
+            click.echo(f"{'':{width}}  also {each.name}: {each.summary}")
+            click.echo(f"{'':{width}}    {each.verified}: {VERIFIED[each.verified]}")
 
 
 def _this_machine() -> str | None:

@@ -15,6 +15,14 @@ def test_every_target_is_listed_with_how_far_it_was_tried(ossc):
         assert lines[position + 1].strip().startswith(f"{target.verified}: ")
 
 
+def test_instruction_sets_are_listed_with_how_far_they_were_tried(ossc):
+    lines = [line.strip() for line in ossc("targets").stdout.splitlines()]
+    for target in all_targets():
+        for each in target.instruction_sets:
+            position = lines.index(f"also {each.name}: {each.summary}")
+            assert lines[position + 1].startswith(f"{each.verified}: ")
+
+
 def test_this_machines_target_is_marked(ossc):
     marked = [line for line in ossc("targets").stdout.splitlines() if "this machine" in line]
     assert [line.split()[0] for line in marked] == [resolve_target("cpu").name]

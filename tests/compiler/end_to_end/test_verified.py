@@ -7,12 +7,26 @@ import pytest
 from compiled import Build
 from ossc.runtimes.run import run_bundle
 from ossc.runtimes.run_report import RunOptions
-from ossc.targets import all_targets
+from ossc.targets import all_targets, find_target
 from ossc.targets.machine import this_machine
 
 LEVELS = ("compiled", "emulated", "device")
 PROMPT_TOKENS = 150
+V3 = find_target("cpu:x86-64-v3")
 OPTIONS = RunOptions(max_new_tokens=32)
+
+
+@pytest.mark.parametrize("each", V3.instruction_sets, ids=lambda each: each.name)
+def test_an_instruction_set_computes_what_the_base_does(compiled, each, monkeypatch):
+    if not this_machine().cpu_features.issuperset(each.cpu_features):
+        pytest.skip(f"this CPU has no {each.name}")
+    bundle = compiled(Build(quant="default", target=V3.name))
+    generated = []
+    for name in ("base", each.name):
+        monkeypatch.setenv("OSSC_INSTRUCTION_SET", name)
+        report = run_bundle(bundle.bundle, bundle.token_ids(PROMPT_TOKENS), OPTIONS)
+        generated.append(report.token_ids)
+    assert generated[0] == generated[1]
 
 
 @pytest.mark.parametrize("target", all_targets(), ids=lambda target: target.name)
