@@ -6,7 +6,7 @@ import pytest
 
 from ossc.runtimes.profile.gate_profiles import compare_profiles
 from ossc.runtimes.profile.gate_result import Change, Comparison
-from ossc.runtimes.profile.gate_scaling import MAX_FACTOR, PROBE_ERROR, Scale
+from ossc.runtimes.profile.gate_scaling import MAX_FACTOR, Scale
 from ossc.runtimes.profile.profile import Profile
 from ossc.targets.errors import NotComparableError
 from profile_example import emulated_profile, example_profile
@@ -71,8 +71,8 @@ def test_a_slower_machine_excuses_what_its_limits_explain():
     comparison = compare_profiles(current, BASELINE)
     assert not comparison.regressed
     decode = next(change for change in comparison.changes if change.kernel is None)
-    assert decode.scale == pytest.approx(1.3)
-    assert decode.ratio == pytest.approx(1, abs=0.03)
+    assert decode.scale == pytest.approx(1.3, abs=0.05)
+    assert decode.ratio == pytest.approx(1, abs=0.05)
 
 
 def test_a_faster_machine_is_expected_to_be_faster():
@@ -149,11 +149,30 @@ def test_a_kernel_without_a_counterpart_is_listed():
 
 
 def test_a_scale_is_sure_only_of_what_the_limit_explains():
-    full = Scale.of(1.2, explained=1.0)
-    assert full.low * (1 + PROBE_ERROR) == pytest.approx(1.2)
-    half = Scale.of(1.2, explained=0.5)
-    assert half.low * (1 + PROBE_ERROR) == pytest.approx(1.1)
-    assert half.high / (1 + PROBE_ERROR) == pytest.approx(1.2)
-    faster = Scale.of(0.8, explained=0.5)
-    assert faster.low * (1 + PROBE_ERROR) == pytest.approx(0.8)
-    assert faster.high / (1 + PROBE_ERROR) == pytest.approx(0.9)
+    full = Scale.of(1.2, explained=1.0, error=0.0)
+    assert (full.low, full.high) == pytest.approx((1.2, 1.2))
+    half = Scale.of(1.2, explained=0.5, error=0.0)
+    assert (half.low, half.high) == pytest.approx((1.1, 1.2))
+    faster = Scale.of(0.8, explained=0.5, error=0.1)
+    assert (faster.low, faster.high) == pytest.approx((0.8 / 1.1, 0.9 * 1.1))
+
+
+def test_launches_that_were_measured_otherwise_refuse_nothing_and_judge_little():
+    """A launch is cheap or dear by whether threads still spin: the same machine gives both."""
+    assert BASELINE.roofline is not None
+    limits = replace(BASELINE.roofline, launch_ns=6 * BASELINE.roofline.launch_ns)
+    for pair in [(replace(BASELINE, roofline=limits), BASELINE),
+                 (BASELINE, replace(BASELINE, roofline=limits))]:  # fmt: skip
+        assert not compare_profiles(*pair).regressed
+
+
+def test_caches_that_were_measured_otherwise_do_not_alarm():
+    assert BASELINE.roofline is not None
+    small = tuple(replace(row, bytes=row.bytes / 1000) for row in BASELINE.kernels)
+    rates = {size: 1.12 * rate for size, rate in BASELINE.roofline.read_gb_per_s.items()}
+    here = example_profile(seed=4, roofline=replace(BASELINE.roofline, read_gb_per_s=rates))
+    assert not compare_profiles(here, replace(BASELINE, kernels=small)).regressed
+
+
+def test_limits_measured_twice_are_the_same():
+    assert Scale.of(1.05, explained=0.9, error=0.06) == Scale(1.0, 1.0, 1.0)
