@@ -80,16 +80,19 @@ static ossc_status check_elements(const json_value* array, const char* name, jso
 }
 
 static ossc_status read_target(manifest* m, const json_value* target) {
-  const json_value *name, *arch;
+  const json_value *name, *arch, *instruction_sets; /* the last are for people to read */
   const json_field fields[] = {
       {"name", JSON_TEXT, &name},
       {"arch", JSON_TEXT, &arch},
       {"cpu_features", JSON_ARRAY, &m->cpu_features},
+      {"instruction_sets", JSON_ARRAY, &instruction_sets},
   };
   ossc_status status = json_read(target, MANIFEST_NAME ": target", fields, COUNT_OF(fields));
   if (status != OSSC_OK) return status;
   m->target = name->text;
   m->arch = arch->text;
+  status = check_elements(instruction_sets, "instruction_sets", JSON_TEXT);
+  if (status != OSSC_OK) return status;
   return check_elements(m->cpu_features, "cpu_features", JSON_TEXT);
 }
 
