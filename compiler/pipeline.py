@@ -108,7 +108,7 @@ def lowering_options(recipe: Recipe, config: ModelConfig) -> LoweringOptions:
         target=target,
         activations=recipe.resolve_plan().activations,
         context=context,
-        prefill_chunk=min(target.prefill_chunk, max(context, 2)),
+        prefill_chunk=min(recipe.prefill_chunk or target.prefill_chunk, max(context, 2)),
     )
 
 

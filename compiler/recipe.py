@@ -28,6 +28,9 @@ class Recipe:
     context: int | None = None
     """Positions that a session can hold; None: 4096, or what the model has if that is less."""
 
+    prefill_chunk: int | None = None
+    """Most tokens of a prompt that are computed at once; None: the target's."""
+
     out: Path | None = None
     """The bundle's folder; None: beside the caller, named after model and target."""
 

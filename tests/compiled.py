@@ -37,6 +37,7 @@ class Build:
     target: str = "cpu"
     context: int = CONTEXT
     seed: int = 0
+    prefill_chunk: int = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,7 @@ def compile_once(build: Build, folder: Path) -> Compiled:
                 target=build.target,
                 quant=result.quant,
                 context=build.context,
+                prefill_chunk=build.prefill_chunk,
                 out=result.bundle,
             )
             compile_model(recipe)

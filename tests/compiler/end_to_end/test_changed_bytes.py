@@ -59,7 +59,11 @@ def instrumented(model, tmp_path_factory):
         pytest.skip("gcc with sanitizers is not installed")
     build = model.build
     recipe = Recipe(
-        model=model.model, target=build.target, quant=build.quant, context=build.context
+        model=model.model,
+        target=build.target,
+        quant=build.quant,
+        context=build.context,
+        prefill_chunk=build.prefill_chunk,
     )
     options = lowering_options(recipe, model.checkpoint.config)
     lowered = lower_model(quantized_model(model.checkpoint, load_plan(build.quant)), options)

@@ -25,7 +25,7 @@ CASES = [
 """Shape, layout of the experts and quantization plan."""
 
 WINDOW, CHUNK = 8, 128
-"""Of the default shape, and of every CPU target."""
+"""Of the default shape, and of the tests' builds."""
 
 LENGTHS = [1, 2, WINDOW - 1, WINDOW, WINDOW + 1, 53, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 1]
 

@@ -45,15 +45,15 @@ def kernel(sound: Path) -> str:
 @pytest.fixture(scope="module")
 def slow(compiled: Compile, kernel: str, tmp_path_factory) -> Path:
     build = compiled(Build())
-    folder = tmp_path_factory.mktemp("slow")
     recipe = Recipe(
         model=build.model,
         target=build.build.target,
         quant=build.quant,
         context=build.build.context,
-        out=folder / "unused",
+        prefill_chunk=build.build.prefill_chunk,
+        out=tmp_path_factory.mktemp("slow") / "bundle",
     )
-    return slowed_bundle(recipe, build.bundle, folder / "slow", kernel, percent=100)
+    return slowed_bundle(recipe, kernel, percent=100)
 
 
 def compare(current: Path, baseline: Path) -> Comparison:

@@ -22,7 +22,7 @@ SHAPE = SyntheticShape(num_hidden_layers=3, num_local_experts=5, num_experts_per
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     folder = make_checkpoint(tmp_path_factory.mktemp("model"), SHAPE)
-    return Recipe(model=folder, target="cpu:x86-64-v3", context=200)
+    return Recipe(model=folder, target="cpu:x86-64-v3", context=200, prefill_chunk=128)
 
 
 @pytest.fixture(scope="module")
