@@ -1,19 +1,13 @@
 """Bundles with a slow kernel: the same model, but one kernel does a part of its tasks twice."""
 
 import re
-import shutil
-import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 from ossc.compiler import toolchain
-from ossc.compiler.checkpoint import Checkpoint
-from ossc.compiler.lowering.lower import lower_model
-from ossc.compiler.pipeline import check_recipe, link_kernels, lowering_options, quantized_model
+from ossc.compiler.pipeline import compile_model
 from ossc.compiler.recipe import Recipe
-from ossc.runtimes.manifest import FileEntry, Manifest
 
 _WRAPPER = """
 static int slowed_FUNCTION(void* self, const TVMFFIAny* args, int32_t num_args,
@@ -33,35 +27,22 @@ static int slowed_FUNCTION(void* self, const TVMFFIAny* args, int32_t num_args,
 _TABLE = "const ossc_kernel ossc_kernels[]"
 
 
-def slowed_bundle(recipe: Recipe, bundle: Path, out: Path, kernel: str, percent: int = 10) -> Path:
-    """Copy a bundle and link it again, with one kernel that repeats a part of its tasks.
+def slowed_bundle(recipe: Recipe, kernel: str, percent: int = 10) -> Path:
+    """Compile a bundle with one kernel that repeats a part of its tasks.
 
     Args:
-        recipe: By which the bundle was compiled.
-        bundle: The bundle.
-        out: The copy.
+        recipe: What to compile.
         kernel: A kernel of the plan that is split over the threads, and whose tasks can be done
             twice.
         percent: Part of its tasks that is repeated.
     """
-    shutil.copytree(bundle, out)
-    target, plan, _ = check_recipe(recipe)
-    checkpoint = Checkpoint.open(recipe.model)
-    options = lowering_options(recipe, checkpoint.config)
-    lowered = lower_model(quantized_model(checkpoint, plan), options)
     sound_table = toolchain.kernel_table
 
     def slow_table(*arguments: Any) -> str:
         return _slow_down(sound_table(*arguments), kernel, percent)
 
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        patch.object(toolchain, "kernel_table", slow_table),
-    ):
-        new: Any = SimpleNamespace(scratch=Path(scratch), content=out)
-        link_kernels(lowered, target, new)
-    _list_again(out)
-    return out
+    with patch.object(toolchain, "kernel_table", slow_table):
+        return compile_model(recipe)
 
 
 def _slow_down(table: str, kernel: str, percent: int) -> str:
@@ -75,10 +56,3 @@ def _slow_down(table: str, kernel: str, percent: int) -> str:
     ]
     table = table.replace(_TABLE, "".join(wrappers) + _TABLE)
     return entry.sub(r"\1slowed_\2", table)
-
-
-def _list_again(bundle: Path) -> None:
-    """Write the manifest for the files that are there now."""
-    manifest = Manifest.read(bundle)
-    files = {name: FileEntry.of((bundle / name).read_bytes()) for name in manifest.files}
-    Manifest(**{**vars(manifest), "files": files}).write(bundle)

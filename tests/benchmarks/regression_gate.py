@@ -74,13 +74,11 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        recipe = Recipe(model=MODEL, out=folder / "sound")
-        sound = compile_model(recipe)
-        again = Recipe(model=MODEL, out=folder / "unused")
+        sound = compile_model(Recipe(model=MODEL, out=folder / "sound"))
         first, _ = compare_copies(sound, sound, folder)
         kernels = slow_candidates(sound, first)
         slow = [
-            slowed_bundle(again, sound, folder / f"slow{number}", kernel, PERCENT)
+            slowed_bundle(Recipe(model=MODEL, out=folder / f"slow{number}"), kernel, PERCENT)
             for number, kernel in enumerate(kernels)
         ]
         caught = named = alarms = 0
