@@ -6,10 +6,8 @@ from pathlib import Path
 import click
 
 from ossc.compiler.cli.base import OsscCommand
-from ossc.compiler.cli.kv_option import kv_option
 from ossc.compiler.cli.progress import terminal_progress
 from ossc.runtimes.bundle import Bundle, read_plan
-from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.manifest import Manifest
 
 
@@ -21,8 +19,7 @@ from ossc.runtimes.manifest import Manifest
     metavar="MODEL",
     help="Also compare its logits with the checkpoint's ONNX graph, run by onnxruntime.",
 )
-@kv_option
-def command(bundle: Path, against: Path | None, kv: KvType | None) -> None:
+def command(bundle: Path, against: Path | None) -> None:
     """Check every file of BUNDLE against the hashes in its manifest.
 
     With --against, the model is exported and quantized as the bundle was, and 32 fixed token ids
@@ -34,7 +31,6 @@ def command(bundle: Path, against: Path | None, kv: KvType | None) -> None:
         progress.phase("Hashing files", total)
         opened = Bundle.open(
             bundle,
-            kv=kv,
             hash_weights=True,
             only_listed=True,
             progress=lambda size_bytes: progress.advance("", size_bytes),

@@ -68,6 +68,7 @@ def test_every_option_reaches_the_program(tiny_bundle, emulator, tmp_path):
         "--seed": "3",
         "--threads": "4",
         "--weights": "resident",
+        "--kv": "f32",
         "--format": "json",
     }
 

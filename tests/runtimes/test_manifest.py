@@ -102,6 +102,10 @@ def changed(**changes):
     return json.dumps(fields | changes).encode()
 
 
+def changed_memory(**changes):
+    return changed(memory=json.loads(make_manifest(ENTRIES).to_json())["memory"] | changes)
+
+
 @pytest.mark.parametrize(
     ("data", "fault"),
     [
@@ -129,6 +133,9 @@ def changed(**changes):
             "not a list of texts",
             id="features",
         ),
+        pytest.param(changed_memory(default_kv="f8"), "type 'f8', which is none", id="kv-type"),
+        pytest.param(changed_memory(default_kv="f16"), "does not say", id="default-kv"),
+        pytest.param(changed_memory(kv={"f16": {}}), "no field 'state_bytes'", id="kv-memory"),
     ],
 )
 def test_a_manifest_that_is_not_understood_is_refused(data, fault):

@@ -98,6 +98,7 @@ def test_generation_ends_when_the_context_is_full(ossc_run):
         pytest.param(
             ("--token-ids", "1", "--weights", "paged"), "mapped or resident", id="weights"
         ),
+        pytest.param(("--token-ids", "1", "--kv", "f8"), "f32, f16 or int8", id="kv"),
         pytest.param(("--token-ids", "1", "--format", "xml"), "text or json", id="format"),
         pytest.param(("--token-ids", "1", "--threads", "5000"), "5000 threads", id="threads"),
         pytest.param(("--speed", "1"), "no option --speed", id="option"),

@@ -248,3 +248,13 @@ def test_another_machine_is_refused_before_code_is_loaded(
 def test_memory_of_the_process_is_known(session):
     peak_rss_bytes, anonymous_bytes = session.process_memory()
     assert peak_rss_bytes >= anonymous_bytes > 0
+
+
+def test_a_type_of_caches_that_the_bundle_has_no_plan_for_is_refused(tiny_bundle):
+    with pytest.raises(BundleError, match="no plan for KV caches of type int8; it has f32"):
+        Session(tiny_bundle, kv="int8")
+
+
+def test_a_type_of_caches_that_there_is_not_is_refused(tiny_bundle):
+    with pytest.raises(SessionError, match="kv is 'f8'; it has to be one of f32, f16, int8"):
+        Session(tiny_bundle, kv="f8")

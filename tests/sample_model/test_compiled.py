@@ -57,3 +57,11 @@ def test_four_bits_outside_the_experts_cost_less_than_2_percent_of_perplexity(
     cost = evaluate(small, HELD_OUT).perplexity / evaluate(bundle, HELD_OUT).perplexity - 1
     record_property("cost in perplexity", cost)
     assert 0.01 < cost < 0.02  # measured: 0.016
+
+
+@pytest.mark.parametrize(("kv", "most"), [("f16", 0.001), ("int8", 0.005)])
+def test_shorter_kv_caches_keep_the_perplexity(bundle, kv, most, record_property):
+    exact = evaluate(bundle, HELD_OUT, kv="f32").perplexity
+    cost = evaluate(bundle, HELD_OUT, kv=kv).perplexity / exact - 1
+    record_property("cost in perplexity", cost)
+    assert abs(cost) < most  # measured: 0.00001 for f16, 0.00012 for int8

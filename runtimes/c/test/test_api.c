@@ -260,10 +260,14 @@ static void null_and_nonsense_are_refused(ossc_model* model, const char* directo
   ossc_model* other = NULL;
   ossc_session* session = NULL;
   ossc_model_options model_options = {.weights_mode = (ossc_weights_mode)7};
+  ossc_model_options unknown_kv = {.kv_type = (ossc_kv_type)9};
+  ossc_model_options absent_kv = {.kv_type = OSSC_KV_F16};
   ossc_session_options session_options = {-1, false};
   CHECK_FAILS(ossc_model_open(NULL, NULL, &other), OSSC_ERROR_ARGUMENT, "NULL");
   CHECK_FAILS(ossc_model_open(directory, NULL, NULL), OSSC_ERROR_ARGUMENT, "NULL");
   CHECK_FAILS(ossc_model_open(directory, &model_options, &other), OSSC_ERROR_ARGUMENT, "7 is not");
+  CHECK_FAILS(ossc_model_open(directory, &unknown_kv, &other), OSSC_ERROR_ARGUMENT, "9 is not");
+  CHECK_FAILS(ossc_model_open(directory, &absent_kv, &other), OSSC_ERROR_BUNDLE, "plan.f16.bin");
   CHECK_FAILS(ossc_model_open("/nowhere", NULL, &other), OSSC_ERROR_BUNDLE, "/nowhere");
   CHECK_FAILS(ossc_session_create(NULL, NULL, &session), OSSC_ERROR_ARGUMENT, "NULL");
   CHECK_FAILS(ossc_session_create(model, &session_options, &session), OSSC_ERROR_ARGUMENT, "-1");

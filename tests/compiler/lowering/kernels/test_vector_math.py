@@ -1,4 +1,4 @@
-"""The exponential against float64, on all CPUs alike."""
+"""The exponentials against float64, on all CPUs alike."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ import pytest
 import tolerances
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import building
-from ossc.compiler.lowering.kernels.vector_math import exp
+from ossc.compiler.lowering.kernels.vector_math import exp, exp_of_negative
+from ossc.runtimes.kernel_cost import Work
 
 COUNT = 1 << 16
 
@@ -14,15 +15,27 @@ COUNT = 1 << 16
 @pytest.fixture
 def exponential(run):
     """Return a function that applies the kernels' exp to ``COUNT`` numbers."""
-    with building("exp_of_many", None) as function:
+    return _applied(run, "exp_of_many", exp)
+
+
+@pytest.fixture
+def exponential_of_negative(run):
+    """The same for the exponential of numbers that are not positive."""
+    return _applied(run, "exp_of_many_negative", exp_of_negative)
+
+
+def _applied(run, name, exponential):
+    with building(name, None) as function:
         x = function.buffer("x", "float32", COUNT)
         y = function.buffer("y", "float32", COUNT)
         with function.tasks(fixed=COUNT // v.LANES) as task:
-            v.store(y, task * v.LANES, value=exp(v.load(x, task * v.LANES)))
+            v.store(y, task * v.LANES, value=exponential(v.load(x, task * v.LANES)))
+
+    kernel = function.kernel("exp", "f32", Work())
 
     def apply(numbers, cpu="x86-64-v3"):
         padded = np.resize(np.asarray(numbers, np.float32), COUNT)
-        (result,) = run(function.kernel(), [padded], [("float32", (COUNT,))], cpu=cpu)
+        (result,) = run(kernel, [padded], [("float32", (COUNT,))], cpu=cpu)
         return padded, result
 
     return apply
@@ -57,4 +70,21 @@ def test_exp_of_results_that_are_not_normal(exponential):
 )
 def test_exp_at_the_ends(exponential, x, expected):
     _, y = exponential([x])
+    np.testing.assert_array_equal(y, np.full(COUNT, expected, np.float32))
+
+
+@pytest.mark.parametrize("cpu", ["x86-64-v3", "x86-64-v2"])
+def test_exp_of_negative_numbers_is_exact_relative_to_one(exponential_of_negative, cpu):
+    x, y = exponential_of_negative(np.random.default_rng(2).uniform(-100, 0, COUNT), cpu)
+    exact = np.exp(x.astype(np.float64))
+    np.testing.assert_allclose(y, exact, rtol=0, atol=1.3 * 2.0**-24)
+    relative = np.abs(y / exact - 1)[x > -87]
+    assert relative.max() < 2.0**-24 * 100
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"), [(0, 1), (-0.0, 1), (-np.inf, 0), (-1e30, 0), (-88.1, 0), (np.nan, np.nan)]
+)
+def test_exp_of_negative_numbers_at_the_ends(exponential_of_negative, x, expected):
+    _, y = exponential_of_negative([x])
     np.testing.assert_array_equal(y, np.full(COUNT, expected, np.float32))
