@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from benchmarks.beside.noise import Sample, others_share, read_cpu_time
@@ -140,18 +141,17 @@ class Measurement:
         """
         self._seed = seed
         if "start_cold" in self._rows:
-            drop_from_page_cache(self._side.weights)
-            with self._started("start_cold"):
+            with self._started("start_cold", drop_from_page_cache):
                 pass
-        read_into_page_cache(self._side.weights)
-        with self._started("start_warm") as process:
+        with self._started("start_warm", read_into_page_cache) as process:
             self._measure_running(process)
         return self.samples
 
     @contextmanager
-    def _started(self, key: str) -> Iterator[Process]:
+    def _started(self, key: str, prepare: Callable[[Path], None]) -> Iterator[Process]:
         ids = self._ids(key, START_TOKENS)
         with self._hooks.around():
+            prepare(self._side.weights)
             begin = read_cpu_time()
             process = Process(self._side)
             process.ask("prefill", ids)

@@ -59,6 +59,8 @@ def test_every_row_is_measured(tmp_path):
     assert samples["mapped"].value == 7
     assert samples["anonymous"].value == 9
     assert 0 < samples["start_warm"].value < 10
+    log = (tmp_path / "fake.log").read_text().splitlines()
+    assert {"fill 4096", "fill 16384", "threads 1"} <= set(log)
 
 
 def test_both_sides_get_the_same_tokens_and_a_fast_one_more_of_them(tmp_path):
