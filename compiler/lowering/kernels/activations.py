@@ -117,6 +117,12 @@ class _Columns:
         word = v.bits(v.load(self.codes, *self.row, column, lanes=QUAD), "int32")
         return T.Bind(v.bits(v.splat(word), "int8x32"))
 
+    def quads(self, low: int, high: int) -> Expr:
+        block = v.load(self.codes, *self.row, self.term * BLOCK, lanes=BLOCK)
+        words = T.Bind(v.bits(block, "int32x8"))
+        chosen = v.shuffle(words, [low] * v.LANES + [high] * v.LANES)
+        return T.Bind(v.bits(chosen, "int8x64"))
+
     @property
     def sum(self) -> Expr:
         return self.sums[(*self.row, self.term)]

@@ -174,8 +174,9 @@ def join(lanes: Sequence[Expr]) -> Expr:
 
 
 def shuffle(vector: Expr, lanes: Sequence[int]) -> Expr:
-    """Return some lanes of a vector, in another order."""
-    return T.Bind(tvm.tirx.Shuffle([vector], [constant(lane, "int32") for lane in lanes]))
+    """Return lanes of a vector, in any order; at most twice as many as it has."""
+    parts = [vector] if len(lanes) <= _element_and_lanes(dtype_of(vector))[1] else [vector] * 2
+    return T.Bind(tvm.tirx.Shuffle(parts, [constant(lane, "int32") for lane in lanes]))
 
 
 def horizontal_sum(vector: Expr) -> Expr:

@@ -72,6 +72,9 @@ class IntegerColumns(Protocol):
     def quad(self, index: int) -> Expr:
         """Columns 4·index to 4·index + 3, repeated in the 8 lanes: int8x32."""
 
+    def quads(self, low: int, high: int) -> Expr:
+        """Two quads of columns, each repeated in 8 lanes: int8x64."""
+
     @property
     def sum(self) -> Expr:
         """The sum of the block's 32 codes: float32."""

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.lowering.kernels import avx2, portable, vnni
+from ossc.compiler.lowering.kernels import avx2, avx512, portable, vnni
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
+from ossc.compiler.lowering.kernels.nibbles import quad_pairs
 from ossc.compiler.lowering.kernels.weights.bf16 import VALUE_BYTES, widen
 from ossc.compiler.lowering.kernels.weights.format import (
     BLOCK,
@@ -115,6 +116,14 @@ def _vnni_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) 
     return vnni.biased_sums(biased, BIAS, tokens)
 
 
+def _avx512_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
+    pairs = [
+        (T.Bind(v.bits(codes, "int8x64")), low, high)
+        for codes, low, high in quad_pairs(rows, block)
+    ]
+    return avx512.biased_sums(pairs, BIAS, tokens)
+
+
 def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
     """Multiply signed codes; all eight pairs' sums fit in 16 bits: 8 · 2 · 8 · 127 = 16256."""
     pairs: list[Expr] = [v.constant(0, "int16x16")] * len(tokens)
@@ -143,7 +152,7 @@ FORMAT = WeightFormat(
     values=_values,
     codes=_codes,
     integer_sums={
-        "avx512_vnni": _vnni_sums,
+        "avx512_vnni": _avx512_sums,
         "avx_vnni": _vnni_sums,
         "avx2": _avx2_sums,
         "portable": _portable_sums,

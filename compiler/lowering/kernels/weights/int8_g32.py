@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.lowering.kernels import avx2, portable, vnni
+from ossc.compiler.lowering.kernels import avx2, avx512, portable, vnni
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
 from ossc.compiler.lowering.kernels.weights.bf16 import VALUE_BYTES, widen
@@ -85,6 +85,15 @@ def _vnni_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) 
     )
 
 
+def _avx512_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
+    sign = v.constant(-128, "int8x64")
+    pairs = []
+    for quad in range(0, BLOCK // QUAD, 2):
+        codes = rows.bytes(block * BLOCK_BYTES + quad * 32, 64, "int8")
+        pairs.append((T.Bind(codes ^ sign), quad, quad + 1))
+    return avx512.biased_sums(pairs, SIGN_BIAS, tokens)
+
+
 def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
     sums: list[Expr] = [v.constant(0, "int32x8")] * len(tokens)
     for quad in range(BLOCK // QUAD):
@@ -112,7 +121,7 @@ FORMAT = WeightFormat(
     values=_values,
     codes=_codes,
     integer_sums={
-        "avx512_vnni": _vnni_sums,
+        "avx512_vnni": _avx512_sums,
         "avx_vnni": _vnni_sums,
         "avx2": _avx2_sums,
         "portable": _portable_sums,

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.lowering.kernels import avx2, portable, vnni
+from ossc.compiler.lowering.kernels import avx2, avx512, portable, vnni
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
+from ossc.compiler.lowering.kernels.nibbles import quad_pairs
 from ossc.compiler.lowering.kernels.weights.format import (
     BLOCK,
     QUAD,
@@ -138,6 +139,14 @@ def _vnni_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) 
     return vnni.biased_sums(biased, BIAS, tokens)
 
 
+def _avx512_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
+    table = bytes(value + BIAS for value in DOUBLED)
+    pairs = [
+        (avx512.look_up(table, codes), low, high) for codes, low, high in quad_pairs(rows, block)
+    ]
+    return avx512.biased_sums(pairs, BIAS, tokens)
+
+
 def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
     """Multiply signed values; all eight pairs' sums fit in 16 bits: 8 · 2 · 12 · 127 = 24384."""
     pairs: list[Expr] = [v.constant(0, "int16x16")] * len(tokens)
@@ -169,7 +178,7 @@ FORMAT = WeightFormat(
     values=_values,
     codes=_codes,
     integer_sums={
-        "avx512_vnni": _vnni_sums,
+        "avx512_vnni": _avx512_sums,
         "avx_vnni": _vnni_sums,
         "avx2": _avx2_sums,
         "portable": _portable_sums,
