@@ -211,7 +211,9 @@ def expert_use(
         decodes: Calls whose routing and times count.
     """
     layers = bundled.plan.router_layers
-    experts = max((cost.experts for cost in bundled.costs.values()), default=0)
+    known = max((cost.experts for cost in bundled.costs.values()), default=0)
+    chosen_ids = [call.routing for call in (*prefills, *decodes)]
+    experts = max([known, *(int(ids.max()) + 1 for ids in chosen_ids if ids.size)])
     counts = np.zeros((len(layers), experts), np.int64)
     for call in (*prefills, *decodes):
         for row, chosen in enumerate(call.routing):

@@ -112,7 +112,8 @@ def test_a_slower_bundle_ends_with_1(ossc, tiny_bundle, profile_json):
 
 def test_limits_that_were_measured_serve_a_prediction(refusal, tiny_bundle, profile_json):
     """A machine's limits can be read; what kernels made by hand reach of them is not known."""
-    sentence = refusal("profile", tiny_bundle, "--predict", "--roofline", profile_json, exit_code=2)
+    options = ["--predict", "--roofline", profile_json]
+    sentence = refusal("profile", tiny_bundle, *SMALL, *options, exit_code=2)
     assert "cpu:test" in sentence
 
 
