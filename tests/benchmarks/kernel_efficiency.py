@@ -10,27 +10,20 @@ quarter of an hour, measuring three minutes, in which the machine must have noth
 """
 
 import argparse
-import statistics
-import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from kernel_shares import Kind, Round, Shares, add_shares, undisturbed, write_table
 
-from ossc.compiler.lowering.kernels.weights import find_format
 from ossc.compiler.pipeline import compile_model
-from ossc.compiler.quantization import all_schemes
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.bundle import Bundle
-from ossc.runtimes.profile.aggregate import Bundled, Execution, typical_calls
-from ossc.runtimes.profile.efficiency import TABLE, Efficiency, share_of_single_tokens
+from ossc.runtimes.profile.aggregate import Bundled, typical_calls
 from ossc.runtimes.profile.measurement import decode_calls, prefill_call
 from ossc.runtimes.profile.places import LOCAL
-from ossc.runtimes.profile.predict import idle_factor
 from ossc.runtimes.profile.probes import probe_roofline
-from ossc.runtimes.profile.roofline import Roofline, limits, working_set_bytes
+from ossc.runtimes.profile.roofline import Roofline
 from synthetic import SyntheticShape, make_checkpoint
 
 LARGE = SyntheticShape(
@@ -69,33 +62,26 @@ WARM_UP_TOKENS = 64
 DECODED_TOKENS = 12
 ROUNDS = 5
 
-Kind = tuple[str, str | None, str]
+PLANS = {
+    "mxfp4": ("int8x2", "mxfp4", "int8-g32", "int8-g32", "int4-g32"),
+    "float": ("f32", "mxfp4", "bf16", "bf16", "bf16"),
+    "int8": ("int8x2", "int8-g32", "int4-g32", "int4-g32", "int8-g32"),
+    "int4": ("int8x2", "int4-g32", "int8-g32", "int8-g32", "int8-g32"),
+    "bf16": ("f32", "bf16", "int8-g32", "int8-g32", "int4-g32"),
+    "one-term": ("int8", "mxfp4", "int8-g32", "int8-g32", "int4-g32"),
+}
+"""Activations, then the schemes of experts, dense, embedding and head: together all kinds of the
+presets, and more."""
 
 
-@dataclass(frozen=True)
-class Round:
-    """Some tokens and a prompt, and the limits of the machine in the same second."""
-
-    roofline: Roofline
-    decode: list[list[Execution]]
-    prefill: list[list[Execution]]
-
-
-def plans() -> Iterator[dict[str, str]]:
-    """Yield every scheme with every type of activations that meets it."""
-    for scheme in all_schemes():
-        integers = ("int8", "int8x2") if find_format(scheme.name).integer_sums else ()
-        for activations in ("f32", *integers):
-            yield {"scheme": scheme.name, "activations": activations}
-
-
-def plan_file(folder: Path, plan: dict[str, str]) -> Path:
-    """Write a plan with one scheme for all classes of tensors."""
-    path = folder / f"{plan['scheme']}-{plan['activations']}.toml"
-    classes = "".join(
-        f'{name} = "{plan["scheme"]}"\n' for name in ("experts", "dense", "embedding", "head")
-    )
-    path.write_text(f'activations = "{plan["activations"]}"\n[schemes]\n{classes}')
+def plan_file(folder: Path, name: str) -> Path:
+    """Write a plan."""
+    activations, *schemes = PLANS[name]
+    classes = zip(("experts", "dense", "embedding", "head"), schemes, strict=True)
+    lines = [f'activations = "{activations}"', "[schemes]"]
+    lines += [f'{tensor_class} = "{scheme}"' for tensor_class, scheme in classes]
+    path = folder / f"{name}.toml"
+    path.write_text("\n".join(lines) + "\n")
     return path
 
 
@@ -146,130 +132,27 @@ def _between(one: Roofline, other: Roofline) -> Roofline:
     )
 
 
-@dataclass
-class _Sum:
-    """Of all calls of one kind of kernel, in ms."""
-
-    taken: float = 0
-    memory: float = 0
-    arithmetic: float = 0
-    single: float = 0
-    """Share of the arithmetic that is of tokens outside of tiles, in ms."""
-
-
-def sums(calls: Iterable[list[Execution]], roofline: Roofline) -> dict[Kind, _Sum]:
-    """Add up times and limits by kind."""
-    result: dict[Kind, _Sum] = defaultdict(_Sum)
-    for call in calls:
-        working_set = working_set_bytes((one.cost, one.call) for one in call)
-        for one in call:
-            cost = one.cost
-            times = limits(cost, one.call, roofline, working_set)
-            idle = idle_factor(one.step, one.call.tokens, roofline.threads)
-            arithmetic = idle * (times.f32_ms + times.int8_ms)
-            entry = result[cost.operation, cost.scheme, cost.arithmetic]
-            entry.taken += one.ns / 1e6 - times.launch_ms
-            entry.memory += idle * times.memory_ms
-            entry.arithmetic += arithmetic
-            entry.single += arithmetic * share_of_single_tokens(cost, one.call)
-    return result
-
-
-def efficiencies(large: Round, small: Round) -> Iterator[Efficiency]:
-    """Divide limits by times."""
-    from_memory = sums(large.decode, large.roofline)
-    chunk = sums(large.prefill, large.roofline)
-    from_cache = sums(small.decode, small.roofline)
-    for kind in sorted({*from_memory, *chunk}, key=str):
-        decode, prefill = from_memory.get(kind, chunk[kind]), chunk.get(kind, from_memory[kind])
-        near = from_cache.get(kind, decode)
-        token = _share(near.arithmetic, near.taken)
-        filled = prefill.taken - prefill.single / token
-        yield Efficiency(
-            operation=kind[0],
-            scheme=kind[1],
-            arithmetic=kind[2],
-            memory=_share(decode.memory, decode.taken),
-            token=token,
-            chunk=max(token, _share(prefill.arithmetic - prefill.single, filled)),
-        )
-
-
-def _share(limit_ms: float, taken_ms: float) -> float:
-    """Return a limit over the time taken; 1 where there is none, as of arithmetic in a copy."""
-    return limit_ms / taken_ms if limit_ms > 0 and taken_ms > 0 else 1.0
-
-
 def compile_all(folder: Path, target: str) -> None:
     """Compile what the folder does not hold yet; this needs no quiet machine."""
-    for name, shape in MODELS.items():
-        model = folder / name
-        if not model.exists():
-            make_checkpoint(model, shape)
-        for plan in plans():
-            path = plan_file(folder, plan)
-            out = folder / f"{path.stem}-{name}"
+    for plan in PLANS:
+        for name, shape in MODELS.items():
+            model, out = folder / name, folder / f"{plan}-{name}"
+            if not model.exists():
+                make_checkpoint(model, shape)
             if not out.exists():
-                recipe = Recipe(
-                    model=model, target=target, quant=str(path), context=CONTEXT, out=out
-                )
+                quant = str(plan_file(folder, plan))
+                recipe = Recipe(model=model, target=target, quant=quant, context=CONTEXT, out=out)
                 print(compile_model(recipe), flush=True)
 
 
-def measure(folder: Path, threads: int) -> tuple[str, list[Efficiency]]:
-    """Measure all plans; of a kind, the medians over plans and rounds."""
-    found: dict[Kind, list[Efficiency]] = defaultdict(list)
-    isa = ""
-    for plan in plans():
-        path = plan_file(folder, plan)
-        large, small = (run(folder / f"{path.stem}-{name}", threads) for name in MODELS)
-        isa = large[0].roofline.isa
-        for rounds in zip(large, small, strict=True):
-            print(path.stem, rounds[0].roofline, flush=True)
-            for each in efficiencies(*rounds):
-                print(f"  {each}", flush=True)
-                found[each.operation, each.scheme, each.arithmetic].append(each)
-    return isa, [_median(entries) for entries in found.values()]
-
-
-def _median(entries: list[Efficiency]) -> Efficiency:
-    first = entries[0]
-    return Efficiency(
-        operation=first.operation,
-        scheme=first.scheme,
-        arithmetic=first.arithmetic,
-        memory=statistics.median(each.memory for each in entries),
-        token=statistics.median(each.token for each in entries),
-        chunk=statistics.median(each.chunk for each in entries),
-    )
-
-
-def write_table(isa: str, entries: list[Efficiency]) -> None:
-    """Replace the entries of one instruction set in the table."""
-    tables = tomllib.loads(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
-    tables[isa] = {"kernels": [_fields(each) for each in sorted(entries, key=str)]}
-    lines = [HEADER]
-    for name, table in sorted(tables.items()):
-        for kernel in table["kernels"]:
-            lines += ["", f"[[{name}.kernels]]"]
-            lines += [f"{key} = {_toml(value)}" for key, value in kernel.items()]
-    TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-HEADER = """\
-# Shares of a machine's limits that kernels reach, by instruction set. Not edited by hand:
-# tests/benchmarks/kernel_efficiency.py measures and writes it. runtimes/profile/efficiency.py
-# says what the fields mean."""
-
-
-def _fields(entry: Efficiency) -> dict[str, str | float]:
-    names = ("operation", "scheme", "arithmetic", "memory", "token", "chunk")
-    values = {name: getattr(entry, name) for name in names}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _toml(value: str | float) -> str:
-    return f'"{value}"' if isinstance(value, str) else f"{value:.4g}"
+def measure(folder: Path, plan: str, threads: int, found: dict[Kind, Shares]) -> str:
+    """Measure one plan; returns the instruction set that its kernels use."""
+    large, small = (run(folder / f"{plan}-{name}", threads) for name in MODELS)
+    good = undisturbed(list(zip(large, small, strict=True)))
+    print(f"{plan}: {len(good)} rounds of {len(large)}", large[0].roofline, flush=True)
+    for pair in good:
+        add_shares(found, *pair)
+    return large[0].roofline.isa
 
 
 def main() -> None:
@@ -282,8 +165,11 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     compile_all(options.folder, options.target)
-    if not options.only_compile:
-        write_table(*measure(options.folder, options.threads))
+    if options.only_compile:
+        return
+    found: dict[Kind, Shares] = defaultdict(Shares)
+    (isa,) = {measure(options.folder, plan, options.threads, found) for plan in PLANS}
+    write_table(isa, found)
 
 
 if __name__ == "__main__":
