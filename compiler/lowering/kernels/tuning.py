@@ -1,12 +1,22 @@
-"""Sizes of tiles and strips for each instruction set, as measured.
+"""Sizes that were measured: tiles and strips of each instruction set, and how far to look ahead.
 
-``tests/benchmarks/kernel_tuning.py`` measures the neighbours of each entry.
+``tests/benchmarks/kernel_tuning.py`` measures the tiles and strips and their neighbours,
+``tests/benchmarks/kernel_bandwidth.py`` the products of a single token; docs/performance-log.md
+says what else was tried. The size of a prefill chunk is the target's (``targets/``).
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 from ossc.compiler.lowering.kernels.kernel import Isa
+
+Arithmetic = Literal["integer", "float"]
+
+PREFETCH_BYTES = 16 << 10
+"""How far ahead of its reads a token's product asks for weights, at least."""
+
+LARGEST_PREFETCH_BYTES = 64 << 10
+"""And at most: beyond it the weights would leave the nearest cache before they are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +42,7 @@ class Tiling:
     """Tokens that meet a decoded strip."""
 
 
-_TILINGS: dict[tuple[Isa, str], Tiling] = {
+TILINGS: dict[tuple[Isa, Arithmetic], Tiling] = {
     ("avx512_vnni", "integer"): Tiling(lanes=16, vectors=2, tokens=(6, 4, 2, 1), strip_blocks=6),
     ("avx512_vnni", "float"): Tiling(lanes=16, vectors=2, tokens=(3, 1), strip_blocks=5),
     ("avx_vnni", "integer"): Tiling(lanes=8, vectors=2, tokens=(4, 2, 1), strip_blocks=6),
@@ -44,6 +54,6 @@ _TILINGS: dict[tuple[Isa, str], Tiling] = {
 }
 
 
-def tiling(isa: Isa, arithmetic: Literal["integer", "float"]) -> Tiling:
+def tiling(isa: Isa, arithmetic: Arithmetic) -> Tiling:
     """Return the sizes for an instruction set."""
-    return _TILINGS[isa, arithmetic]
+    return TILINGS[isa, arithmetic]

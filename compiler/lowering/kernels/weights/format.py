@@ -11,6 +11,7 @@ from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Isa
+from ossc.compiler.lowering.kernels.tuning import LARGEST_PREFETCH_BYTES, PREFETCH_BYTES
 
 BLOCK = 32
 """Columns that share one scale, of weights and of int8 activations."""
@@ -20,12 +21,6 @@ ROWS = v.LANES
 
 QUAD = 4
 """Columns whose int8 codes fill one 32-bit lane."""
-
-PREFETCH_BYTES = 16 << 10
-"""How far ahead of its reads a kernel asks for weights, at least (docs/performance-log.md)."""
-
-LARGEST_PREFETCH_BYTES = 64 << 10
-"""And at most: beyond it the weights would leave the nearest cache before they are read."""
 
 CACHE_LINE_BYTES = 64
 
