@@ -52,7 +52,7 @@ def test_any_number_of_rows(run, scheme, activation, shape):
 
 @pytest.mark.parametrize(("scheme", "activation"), [pair for pair in PAIRS if pair[0] != "mxfp4"])
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("columns", [5, 20, 33, 78])
+@pytest.mark.parametrize("columns", [5, 78])
 def test_any_number_of_columns(run, scheme, activation, isa, columns):
     columns += columns % 2 if scheme == "int4-g32" else 0
     out, expected = product(run, scheme, activation, isa, (12, columns), 2)
