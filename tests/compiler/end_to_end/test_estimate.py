@@ -11,6 +11,7 @@ from ossc.compiler.estimate import RUNTIME_BYTES, estimate
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.manifest import Manifest
 from ossc.targets import resolve_target
+from synthetic import SyntheticShape, make_checkpoint
 
 
 @pytest.mark.parametrize("quant", ["none", "default"])
@@ -50,3 +51,19 @@ def test_a_run_takes_no_more_memory_than_estimated(compiled):
     )
     taken = json.loads(done.stdout)["peak_anonymous_bytes"]
     assert taken <= ours.run_anonymous_bytes <= taken + RUNTIME_BYTES
+
+
+@pytest.mark.parametrize("quant", ["none", "default", "small", "int8-g32", "int4-g32", "bf16"])
+def test_the_speed_of_every_preset_is_predicted(tmp_path, quant):
+    model = make_checkpoint(tmp_path / "model", SyntheticShape(layer_types=("full_attention",) * 2))
+    ours = estimate(Recipe(model=model, target="cpu:x86-64-v3", quant=quant, context=300))
+    assert ours.speed is not None
+    assert ours.speed.last.decode_ms > ours.speed.prompt.decode_ms > 0
+    assert "predicted for 2 cores of an AMD EPYC" in str(ours)
+
+
+def test_a_target_of_which_no_machine_was_measured_has_no_speed(tmp_path):
+    model = make_checkpoint(tmp_path / "model", SyntheticShape(layer_types=("full_attention",) * 2))
+    ours = estimate(Recipe(model=model, target="cpu:aarch64", context=300))
+    assert ours.speed is None
+    assert "speed        not known" in str(ours)
