@@ -11,17 +11,25 @@ from ossc.compiler.lowering.kernels.kv_cache.layout import CacheShape
 from ossc.compiler.lowering.kernels.span import Span
 from ossc.compiler.lowering.kernels.vector_math import exp_of_negative
 
-MOST_HEADS = 4
-"""Query heads that are worked on together."""
 
+@dataclass(frozen=True)
+class Vectors:
+    """How many sums an instruction set has registers for, and how wide they are."""
 
-def vectors_at_once(heads: int) -> int:
-    """Return how many vectors of keys, or of a value's columns, some heads are multiplied with.
+    lanes: int
 
-    Eight sums, so that a CPU that starts two multiplications a cycle, and has each done after four,
-    is never idle; more would not leave registers for the operands.
-    """
-    return 2 if heads > MOST_HEADS // 2 else 4
+    @property
+    def most_heads(self) -> int:
+        """Query heads that are worked on together."""
+        return 4 if self.lanes == v.LANES else 8
+
+    def at_once(self, heads: int) -> int:
+        """Return how many vectors of keys, or of a value's columns, some heads are multiplied with.
+
+        Eight sums or more, so that a CPU that starts two multiplications a cycle, and has each done
+        after four, is never idle; and no more than leave registers for the operands.
+        """
+        return 2 if heads > self.most_heads // 2 else 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +94,7 @@ class Rows:
     kv_head: Expr
     first_token: Expr
     tokens: Expr
+    vectors: Vectors
 
     def of(self, kv_head: Expr) -> "Rows":
         """Return the rows of another key-value head."""
@@ -109,9 +118,9 @@ class Rows:
         return Row(token=token, head=head, number=T.Bind(token * self.shape.shared + head))
 
     def blocks(self, token: Expr) -> Iterator[Heads]:
-        """Emit loops over a token's heads in groups of at most `MOST_HEADS`, alike in size."""
+        """Emit loops over a token's heads, in groups that are alike in size."""
         shared = self.shape.shared
-        groups = -(-shared // MOST_HEADS)
+        groups = -(-shared // self.vectors.most_heads)
         smaller, larger_groups = divmod(shared, groups)
         first = 0
         for count, repeats in ((smaller + 1, larger_groups), (smaller, groups - larger_groups)):
@@ -142,9 +151,9 @@ class Rows:
         """Return a row's sink as if it were a score before scaling."""
         return self.sinks[self.head(row)] / v.constant(self.shape.scale, "float32")
 
-    def query(self, row: Row, column: Expr) -> Expr:
+    def query(self, row: Row, column: Expr, lanes: int) -> Expr:
         """Return an element of a row's query, in all lanes."""
-        return T.Bind(v.splat(self.queries[(*self.place(row, column),)]))
+        return T.Bind(v.splat(self.queries[self.place(row, column)], lanes))
 
     def place(self, row: Row, column: Expr) -> tuple[Expr, Expr]:
         """Return where queries and results ``[n, num_heads · head_dim]`` have a row's column."""

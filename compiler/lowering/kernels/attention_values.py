@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
-from ossc.compiler.lowering.kernels.attention_rows import Heads, vectors_at_once
+from ossc.compiler.lowering.kernels.attention_rows import Heads, Vectors
 from ossc.compiler.lowering.kernels.attention_scores import Scores
 from ossc.compiler.lowering.kernels.attention_state import State
 from ossc.compiler.lowering.kernels.kernel import Expr
@@ -29,7 +29,7 @@ class _Columns:
 def add_values(state: State, scores: Scores, heads: Heads, tile: Tile, seen: Span) -> None:
     """Add the values of the keys that are ``seen`` to the rows of some heads; read no other's."""
     rows = [state.rows.row(heads.token, heads.first + h) for h in range(heads.count)]
-    for columns in _columns(state.values.head_dim, vectors_at_once(heads.count)):
+    for columns in _columns(state.values.head_dim, state.rows.vectors, heads.count):
         starts, lanes = columns.starts(), columns.lanes
         places = [(row, at) for row in rows for at in starts]
         sums = v.Registers(len(places), lanes=lanes)
@@ -48,12 +48,12 @@ def add_values(state: State, scores: Scores, heads: Heads, tile: Tile, seen: Spa
             state.values.store(row, at, sums[i], lanes)
 
 
-def _columns(head_dim: int, most_vectors: int) -> Iterator[_Columns]:
-    """Emit loops over a head's columns: some vectors of 8 at a time, one, and single columns."""
+def _columns(head_dim: int, vectors: Vectors, heads: int) -> Iterator[_Columns]:
+    """Emit loops over a head's columns: some vectors at a time, one, and single columns."""
     begin = 0
-    for vectors, lanes in ((most_vectors, v.LANES), (1, v.LANES), (1, 1)):
-        count = (head_dim - begin) // (vectors * lanes)
+    for number, lanes in ((vectors.at_once(heads), vectors.lanes), (1, vectors.lanes), (1, 1)):
+        count = (head_dim - begin) // (number * lanes)
         if count:
             with T.serial(count) as block:
-                yield _Columns(T.Bind(block * (vectors * lanes) + begin), vectors, lanes)
-        begin += count * vectors * lanes
+                yield _Columns(T.Bind(block * (number * lanes) + begin), number, lanes)
+        begin += count * number * lanes

@@ -3,7 +3,13 @@
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
-from ossc.compiler.lowering.kernels.attention_rows import AttentionShape, Row, Rows, RowValues
+from ossc.compiler.lowering.kernels.attention_rows import (
+    AttentionShape,
+    Row,
+    Rows,
+    RowValues,
+    Vectors,
+)
 from ossc.compiler.lowering.kernels.attention_sections import (
     Joined,
     most_sections,
@@ -21,8 +27,10 @@ from ossc.compiler.lowering.kernels.kernel import (
     Parts,
     building,
     symbol,
+    with_variants,
 )
 from ossc.compiler.lowering.kernels.kv_cache import declare_cache
+from ossc.compiler.lowering.kernels.kv_cache.layout import lanes_of
 from ossc.compiler.lowering.kernels.tasks import spread
 from ossc.runtimes.kernel_cost import Work
 from ossc.runtimes.kv_type import KvType
@@ -52,6 +60,7 @@ class _Sections:
         return RowValues(buffer=self._sums, place=place, head_dim=self._shape.head_dim)
 
 
+@with_variants
 def section_attention(*, shape: AttentionShape, capacity: int, kv: KvType, isa: Isa) -> Kernel:
     """Build the attention of one token to each section that it sees.
 
@@ -61,7 +70,7 @@ def section_attention(*, shape: AttentionShape, capacity: int, kv: KvType, isa: 
     spread over the tasks.
     """
     width = shape.num_heads * shape.head_dim
-    name = symbol("section_attention", kv, shape.symbol, capacity, isa, n=1)
+    name = symbol("section_attention", kv, shape.symbol, capacity, n=1)
     with building(name, 1) as function:
         queries = function.per_token("queries", "float32", width)
         cache = declare_cache(function, kv, shape.cache(capacity), ("key", capacity), isa)
@@ -70,7 +79,7 @@ def section_attention(*, shape: AttentionShape, capacity: int, kv: KvType, isa: 
         sections = _Sections(function, shape, capacity)
         tasks = min(MOST_TASKS, sections.count * shape.num_kv_heads)
         with function.tasks(fixed=tasks) as task:
-            all_rows = _rows(shape, queries, sinks, positions)
+            all_rows = _rows(shape, queries, sinks, positions, isa)
             seen = all_rows.see()
             first, count = numbers(seen)
             with T.serial(*spread(task, tasks, count * shape.num_kv_heads)) as unit:
@@ -114,7 +123,9 @@ def join_sections(*, shape: AttentionShape, capacity: int) -> Kernel:
     return function.kernel("join_sections", "f32", Work(), window=shape.window)
 
 
-def _rows(shape: AttentionShape, queries: Buffer, sinks: Buffer, positions: Buffer) -> Rows:
+def _rows(
+    shape: AttentionShape, queries: Buffer, sinks: Buffer, positions: Buffer, isa: Isa = "portable"
+) -> Rows:
     return Rows(
         shape=shape,
         queries=queries,
@@ -123,4 +134,5 @@ def _rows(shape: AttentionShape, queries: Buffer, sinks: Buffer, positions: Buff
         kv_head=v.constant(0, "int32"),
         first_token=v.constant(0, "int32"),
         tokens=1,
+        vectors=Vectors(lanes_of(isa)),
     )

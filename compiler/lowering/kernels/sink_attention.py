@@ -6,12 +6,21 @@ import tvm
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
-from ossc.compiler.lowering.kernels.attention_rows import AttentionShape, Rows, RowValues
+from ossc.compiler.lowering.kernels.attention_rows import AttentionShape, Rows, RowValues, Vectors
 from ossc.compiler.lowering.kernels.attention_sections import Joined, has_sections, numbers, section
 from ossc.compiler.lowering.kernels.attention_state import State
 from ossc.compiler.lowering.kernels.attention_tiles import attend
-from ossc.compiler.lowering.kernels.kernel import Expr, Isa, Kernel, KernelBuilder, building, symbol
+from ossc.compiler.lowering.kernels.kernel import (
+    Expr,
+    Isa,
+    Kernel,
+    KernelBuilder,
+    building,
+    symbol,
+    with_variants,
+)
 from ossc.compiler.lowering.kernels.kv_cache import Cache, declare_cache
+from ossc.compiler.lowering.kernels.kv_cache.layout import lanes_of
 from ossc.compiler.lowering.kernels.span import Span
 from ossc.compiler.lowering.kernels.tasks import spread
 from ossc.runtimes.kernel_cost import Work
@@ -21,6 +30,7 @@ TOKENS = 8
 """Neighbouring tokens that share the reading of a tile of keys and values."""
 
 
+@with_variants
 def sink_attention(
     *, shape: AttentionShape, capacity: int, kv: KvType, n: int | None, isa: Isa
 ) -> Kernel:
@@ -35,7 +45,7 @@ def sink_attention(
     spread over a task for each token and key-value head.
     """
     width = shape.num_heads * shape.head_dim
-    name = symbol("sink_attention", kv, shape.symbol, capacity, isa, n=n)
+    name = symbol("sink_attention", kv, shape.symbol, capacity, n=n)
     with building(name, n) as function:
         queries = function.per_token("queries", "float32", width)
         cache = declare_cache(function, kv, shape.cache(capacity), ("key", capacity), isa)
@@ -52,6 +62,7 @@ def sink_attention(
                     kv_head=kv_head,
                     first_token=first_token,
                     tokens=tokens,
+                    vectors=Vectors(lanes_of(isa)),
                 )
                 values = RowValues(buffer=out, place=rows.place, head_dim=shape.head_dim)
                 most_tokens = 1 if n == 1 else TOKENS

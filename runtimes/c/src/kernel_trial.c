@@ -6,6 +6,9 @@
 
 #define BLOCK 32
 
+/* Elements of a KV cache that get numbers: the first tokens see no others. */
+#define CACHE_ELEMENTS ((size_t)1 << 13)
+
 static uint32_t next_random(uint32_t* state) { return *state = *state * 1664525u + 1013904223u; }
 
 size_t kernel_trial_count(const DLTensor* tensor) {
@@ -23,15 +26,21 @@ static void fill_routing(DLTensor* tensor, int32_t pairs) {
   }
 }
 
-static void fill(DLTensor* tensor, int32_t pairs, uint32_t* random) {
+static void fill(DLTensor* tensor, size_t most, int32_t pairs, uint32_t* random) {
   if (tensor->dtype.code == DL_INT && tensor->dtype.bits == 32) {
     fill_routing(tensor, pairs);
     return;
   }
-  for (size_t i = 0; i < kernel_trial_count(tensor); ++i) {
+  size_t count = kernel_trial_count(tensor);
+  if (count > most) count = most;
+  for (size_t i = 0; i < count; ++i) {
     uint32_t value = next_random(random) >> 8;
     if (tensor->dtype.code == DL_FLOAT && tensor->dtype.bits == 32) {
       ((float*)tensor->data)[i] = 0.5f + (float)value / (1 << 25);
+    } else if (tensor->dtype.code == DL_FLOAT && tensor->dtype.bits == 16) {
+      ((uint16_t*)tensor->data)[i] = (uint16_t)(0x3800 + value % 0x400); /* from 0.5 to 1 */
+    } else if (tensor->dtype.code == DL_INT && tensor->dtype.bits == 64) {
+      ((int64_t*)tensor->data)[i] = (int64_t)i; /* the position of a token */
     } else if (tensor->dtype.code == DL_INT && tensor->dtype.bits == 16) {
       ((int16_t*)tensor->data)[i] = (int16_t)((int32_t)(value % 64517) - 32258);
     } else if (tensor->dtype.code == DL_INT && tensor->dtype.bits == 8) {
@@ -46,7 +55,7 @@ static void fill_sums(kernel_trial* t) {
   if (codes->dtype.code != DL_INT || codes->dtype.bits != 8 || t->step->num_tensors < 4) return;
   float* sums = t->tensors[2].data;
   const int8_t* values = codes->data;
-  if (!t->owned[2] || kernel_trial_count(&t->tensors[2]) != kernel_trial_count(codes) / BLOCK)
+  if (t->buffers[2].data == NULL || kernel_trial_count(&t->tensors[2]) != kernel_trial_count(codes) / BLOCK)
     return;
   for (size_t i = 0; i < kernel_trial_count(codes) / BLOCK; ++i) {
     int32_t sum = 0;
@@ -56,9 +65,7 @@ static void fill_sums(kernel_trial* t) {
 }
 
 void kernel_trial_free(kernel_trial* t) {
-  for (uint32_t i = 0; i < t->step->num_tensors; ++i) {
-    if (t->owned[i]) free(t->tensors[i].data);
-  }
+  for (uint32_t i = 0; i < t->step->num_tensors; ++i) memory_free(&t->buffers[i]);
 }
 
 static bool describe(kernel_trial* t, const plan* p, const memory* weights, uint32_t i) {
@@ -77,10 +84,9 @@ static bool describe(kernel_trial* t, const plan* p, const memory* weights, uint
     return true;
   }
   size_t bytes = kernel_trial_count(tensor) * plan_dtype_bytes(planned->dtype);
-  size_t aligned = (bytes + PLAN_ALIGNMENT_BYTES) / PLAN_ALIGNMENT_BYTES * PLAN_ALIGNMENT_BYTES;
-  tensor->data = aligned_alloc(PLAN_ALIGNMENT_BYTES, aligned);
-  t->owned[i] = tensor->data != NULL;
-  return t->owned[i];
+  if (memory_allocate(bytes, "the check of the kernels", &t->buffers[i]) != OSSC_OK) return false;
+  tensor->data = t->buffers[i].data;
+  return true;
 }
 
 bool kernel_trial_create(kernel_trial* t, const plan* p, const memory* weights) {
@@ -91,7 +97,10 @@ bool kernel_trial_create(kernel_trial* t, const plan* p, const memory* weights) 
   }
   if (t->tensors[last].ndim == 3) slots = t->tensors[last].shape[1];
   for (uint32_t i = 0; i < last; ++i) {
-    if (t->owned[i]) fill(&t->tensors[i], (int32_t)(slots * t->num_tokens), &random);
+    bool state = p->tensors[t->step->tensors[i]].space == PLAN_STATE;
+    if (t->buffers[i].data == NULL) continue;
+    fill(&t->tensors[i], state ? CACHE_ELEMENTS : SIZE_MAX, (int32_t)(slots * t->num_tokens),
+         &random);
   }
   fill_sums(t);
   return true;

@@ -11,11 +11,11 @@ typedef struct kernel_trial {
   int32_t num_tokens;
   DLTensor tensors[PLAN_MAX_STEP_TENSORS]; /* the last one is the output */
   int64_t shapes[PLAN_MAX_STEP_TENSORS][PLAN_MAX_DIMENSIONS];
-  bool owned[PLAN_MAX_STEP_TENSORS];
+  memory buffers[PLAN_MAX_STEP_TENSORS]; /* of the tensors that are not weights */
 } kernel_trial;
 
 /* Makes the buffers of t->step for t->num_tokens and fills the inputs: weights are the model's, the
- * rest is random, and all tokens meet the first expert. Returns whether there was memory; release
+ * rest is random, the first tokens of a text, and all meet the first expert. Returns whether there was memory; release
  * the trial with kernel_trial_free either way. */
 bool kernel_trial_create(kernel_trial* t, const plan* p, const memory* weights);
 

@@ -43,4 +43,4 @@ def declare_cache(
         return float32.Float32Cache(shape, declared)
     if kv == "f16":
         return float16.Float16Cache(shape, declared, isa)
-    return int8.Int8Cache(shape, declared)
+    return int8.Int8Cache(shape, declared, isa)

@@ -55,11 +55,15 @@ class DecodedTile:
     def __init__(self, keys: Buffer, values: Buffer) -> None:
         self._keys, self._values = keys, values
 
-    def keys(self, first: Expr, vectors: int, *, ask: bool) -> ReadKeys:
+    def keys(self, first: Expr, vectors: int, lanes: int, *, ask: bool) -> ReadKeys:
         """Return how some vectors of keys are read; the next tile is asked for when decoding."""
         del ask
-        places = key_vectors(first, vectors)
-        return lambda column: [v.load(self._keys, block, column, lane) for block, lane in places]
+        places = key_vectors(first, vectors, lanes)
+
+        def read(column: Expr) -> list[Expr]:
+            return [v.load(self._keys, block, column, lane, lanes=lanes) for block, lane in places]
+
+        return read
 
     def values(self, *, ask: bool) -> ReadValues:
         """Return how values are read."""

@@ -13,6 +13,7 @@ from ossc.compiler.lowering.kernels.kv_cache.layout import (
     CacheShape,
     Slot,
     TilePlace,
+    lanes_of,
 )
 
 
@@ -30,7 +31,7 @@ class Float16Cache:
     def __init__(self, shape: CacheShape, declared: list[Buffer], isa: Isa) -> None:
         self.shape = shape
         self._keys, self._values = declared
-        self._isa = isa
+        self._isa, self._lanes = isa, lanes_of(isa)
 
     def store_key(self, slot: Slot, row: Buffer) -> None:
         """Emit the store of a key ``[head_dim]``."""
@@ -57,9 +58,10 @@ class Float16Cache:
             )
             with T.serial(self.shape.head_dim) as column:
                 v.prefetch(self._keys, place.kv_head, following, column, 0)
-                for lane in range(0, KEYS, v.LANES):
-                    half = v.load(self._keys, place.kv_head, here, column, lane)
-                    v.store(keys, block, column, lane, value=from_half(half, self._isa))
+                for lane in range(0, KEYS, self._lanes):
+                    half = v.load(self._keys, place.kv_head, here, column, lane, lanes=self._lanes)
+                    value = from_half(half, self._isa)
+                    v.store(keys, block, column, lane, value=value, lanes=self._lanes)
 
     def decode_value(self, place: TilePlace, key: Expr, values: Buffer) -> None:
         """Emit the decoding of one value of the tile."""

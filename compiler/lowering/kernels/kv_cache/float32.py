@@ -61,11 +61,11 @@ class Float32Tile:
     def __init__(self, keys: Buffer, values: Buffer, place: TilePlace) -> None:
         self._keys, self._values, self._place = keys, values, place
 
-    def keys(self, first: Expr, vectors: int, *, ask: bool) -> ReadKeys:
+    def keys(self, first: Expr, vectors: int, lanes: int, *, ask: bool) -> ReadKeys:
         """Return how some vectors of keys are read."""
         head = self._place.kv_head
         here, following = (
-            key_vectors(tile + first, vectors)
+            key_vectors(tile + first, vectors, lanes)
             for tile in (self._place.first, self._place.following)
         )
 
@@ -73,7 +73,9 @@ class Float32Tile:
             for block, lane in following if ask else []:
                 if lane == 0:
                     v.prefetch(self._keys, head, block, column, lane)
-            return [v.load(self._keys, head, block, column, lane) for block, lane in here]
+            return [
+                v.load(self._keys, head, block, column, lane, lanes=lanes) for block, lane in here
+            ]
 
         return read
 
@@ -82,7 +84,7 @@ class Float32Tile:
         place = self._place
 
         def read(key: Expr, columns: list[Expr], lanes: int) -> list[Expr]:
-            for column in columns[:: KEYS // v.LANES] if ask else []:
+            for column in columns[:: KEYS // lanes] if ask and lanes > 1 else []:
                 v.prefetch(self._values, place.kv_head, place.following + key, column)
             at = (place.kv_head, place.first + key)
             return [v.load(self._values, *at, column, lanes=lanes) for column in columns]

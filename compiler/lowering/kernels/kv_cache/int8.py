@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
-from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
+from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Isa
 from ossc.compiler.lowering.kernels.kv_cache.decoded import DecodingReader
 from ossc.compiler.lowering.kernels.kv_cache.layout import (
     KEYS,
@@ -14,6 +14,7 @@ from ossc.compiler.lowering.kernels.kv_cache.layout import (
     CacheShape,
     Slot,
     TilePlace,
+    lanes_of,
 )
 
 COLUMNS = 32
@@ -44,8 +45,9 @@ def buffers(shape: CacheShape) -> tuple[CacheBuffer, ...]:
 class Int8Cache:
     """The buffers in a kernel."""
 
-    def __init__(self, shape: CacheShape, declared: list[Buffer]) -> None:
+    def __init__(self, shape: CacheShape, declared: list[Buffer], isa: Isa) -> None:
         self.shape = shape
+        self._lanes = lanes_of(isa)
         self._keys, self._key_scales, self._values, self._value_scales = declared
 
     def store_key(self, slot: Slot, row: Buffer) -> None:
@@ -83,15 +85,18 @@ class Int8Cache:
             )
             for group, first, columns in self._each_group():
                 v.prefetch(self._key_scales, head, following, group, 0)
-                lanes = range(0, KEYS, v.LANES)
-                scales = [v.load(self._key_scales, head, here, group, lane) for lane in lanes]
+                lanes = range(0, KEYS, self._lanes)
+                scales = [
+                    v.load(self._key_scales, head, here, group, lane, lanes=self._lanes)
+                    for lane in lanes
+                ]
                 with T.serial(columns) as index:
                     column = T.Bind(first + index)
                     v.prefetch(self._keys, head, following, column, 0)
                     for lane, scale in zip(lanes, scales, strict=True):
-                        code = v.load(self._keys, head, here, column, lane)
+                        code = v.load(self._keys, head, here, column, lane, lanes=self._lanes)
                         value = v.convert(code, "float32") * scale
-                        v.store(keys, block, column, lane, value=value)
+                        v.store(keys, block, column, lane, value=value, lanes=self._lanes)
 
     def decode_value(self, place: TilePlace, key: Expr, values: Buffer) -> None:
         """Emit the decoding of one value of the tile."""

@@ -13,7 +13,7 @@ from typing import Protocol
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
-from ossc.compiler.lowering.kernels.kernel import Expr
+from ossc.compiler.lowering.kernels.kernel import Expr, Isa
 
 KEYS = 16
 """Positions whose keys the cache interleaves."""
@@ -22,7 +22,7 @@ TILE = 32
 """Positions of a tile; capacities are multiples of it."""
 
 ReadKeys = Callable[[Expr], list[Expr]]
-"""``(column)`` → that column of the keys, as vectors of 8."""
+"""``(column)`` → that column of the keys, as vectors."""
 
 ReadValues = Callable[[Expr, list[Expr], int], list[Expr]]
 """``(key of the tile, columns, lanes)`` → ``lanes`` elements of its value from each column on."""
@@ -31,7 +31,7 @@ ReadValues = Callable[[Expr, list[Expr], int], list[Expr]]
 class Tile(Protocol):
     """The keys and values of a tile of a key-value head."""
 
-    def keys(self, first: Expr, vectors: int, *, ask: bool) -> ReadKeys:
+    def keys(self, first: Expr, vectors: int, lanes: int, *, ask: bool) -> ReadKeys:
         """Return how some vectors of keys are read; ``ask`` for those of the next tile then."""
 
     def values(self, *, ask: bool) -> ReadValues:
@@ -96,7 +96,12 @@ class TilePlace:
         return cls(kv_head=kv_head, first=first, following=following)
 
 
-def key_vectors(first: Expr, vectors: int) -> list[tuple[Expr, int]]:
-    """Return block and lane of each vector of 8 keys from the slot ``first`` on."""
+def key_vectors(first: Expr, vectors: int, lanes: int) -> list[tuple[Expr, int]]:
+    """Return block and lane of each vector of keys from the slot ``first`` on."""
     block = T.Bind(first // KEYS)
-    return [(block + at // KEYS, at % KEYS) for at in range(0, vectors * v.LANES, v.LANES)]
+    return [(block + at // KEYS, at % KEYS) for at in range(0, vectors * lanes, lanes)]
+
+
+def lanes_of(isa: Isa) -> int:
+    """Return the lanes of the widest float32 vectors that the kernels of attention use."""
+    return 16 if isa == "avx512_vnni" else v.LANES

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tolerances
+from kernel_operands import supported_isas
 from ossc.compiler.lowering.kernels.attention_rows import AttentionShape
 from ossc.compiler.lowering.kernels.attention_sections import has_sections, most_sections
 from ossc.compiler.lowering.kernels.kv_cache import cache_buffers
@@ -12,6 +13,9 @@ from ossc.compiler.lowering.kernels.rope_store import rope_store
 from ossc.compiler.lowering.kernels.section_attention import join_sections, section_attention
 from ossc.compiler.lowering.kernels.sink_attention import sink_attention
 from ossc.runtimes.kv_type import KV_TYPES
+
+OTHER_ISAS = [isa for isa in supported_isas() if isa not in ("avx2", "avx_vnni")]
+"""With bodies of their own."""
 
 
 class Layer:
@@ -181,11 +185,28 @@ def test_a_later_token_that_is_not_finite_leaves_earlier_ones_as_they_are(run, k
     assert np.isnan(out[37:]).all()
 
 
-@pytest.mark.parametrize("kv", ["f16", "int8"])
-def test_without_the_cpu_conversions_the_results_are_the_same(run, kv):
-    shapes = {"window": 0, "tokens": 50, "largest_chunk": 50, "kv": kv}
-    outs = [Layer(run, (4, 2, 20), isa=isa, **shapes).in_chunks(50) for isa in ("avx2", "portable")]
-    np.testing.assert_array_equal(*outs)
+@pytest.mark.parametrize("kv", KV_TYPES)
+@pytest.mark.parametrize(
+    "isa", [isa for isa in supported_isas() if isa not in ("avx2", "avx_vnni")]
+)
+@pytest.mark.parametrize("shape", [(4, 2, 20), (18, 2, 48)])
+def test_every_instruction_set_gives_the_same_bits(run, kv, isa, shape):
+    options = {"window": 0, "tokens": 50, "largest_chunk": 50, "kv": kv}
+    usual, other = (Layer(run, shape, isa=each, **options).in_chunks(50) for each in ("avx2", isa))
+    np.testing.assert_array_equal(other, usual)
+
+
+@pytest.mark.parametrize(
+    "isa", [isa for isa in supported_isas() if isa not in ("avx2", "avx_vnni")]
+)
+def test_sections_have_the_same_bits_on_every_instruction_set(run, isa):
+    options = {"window": 0, "tokens": 600, "largest_chunk": 300}
+    layers = [Layer(run, (9, 1, 40), isa=each, **options) for each in ("avx2", isa)]
+    for layer in layers:
+        layer.attend(0, 300)
+        layer.attend(300, 599)
+    usual, other = (layer.attend(599, 600, n=1) for layer in layers)
+    np.testing.assert_array_equal(other, usual)
 
 
 def test_a_failed_chunk_leaves_what_is_visible_before_it(run):
