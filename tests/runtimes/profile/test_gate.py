@@ -14,9 +14,10 @@ from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.profile.gate import compare_bundles
 from ossc.runtimes.profile.gate_judgement import LOOKS
 from ossc.runtimes.profile.gate_result import Comparison
+from ossc.runtimes.profile.gate_rounds import Pair, Phase, run_calls
 from ossc.runtimes.profile.places import EmulatedPlace
 from ossc.runtimes.profile.runner import CallTimes
-from ossc.runtimes.profile.workload import Workload
+from ossc.runtimes.profile.workload import Workload, workload_tokens
 from ossc.targets.errors import NotComparableError, UsageError
 from synthetic.tiny_bundle import write_bundle
 
@@ -147,6 +148,12 @@ def test_identical_builds_hardly_ever_alarm(bundles):
     assert Counter(result.verdict for result in results)["no change"] >= 38
 
 
+def test_all_intervals_hold_at_once(bundles):
+    """Without a threshold to spare, every kernel at every look could raise an alarm by chance."""
+    results = [compare(bundles, fake(seed), threshold=1e-9) for seed in range(200, 260)]
+    assert sum(result.regressed for result in results) <= 4
+
+
 def test_a_faster_kernel_is_an_improvement(bundles):
     result = compare(bundles, fake(1, slowed={"old": {"test_mean": 1.2}}))
     assert verdicts(result)["test_mean"] == "improvement"
@@ -186,6 +193,23 @@ def test_both_sides_run_the_same_tokens_in_turn_in_new_processes(bundles):
     counts = Counter(name for name, _ in decodes)
     assert counts["new"] == counts["old"]
     assert {ids for _, what, ids in place.calls if what == "fill"} == {(4,)}
+
+
+def test_the_first_token_of_a_slice_does_not_count(bundles):
+    """It finds the caches full of the other side's data."""
+    bundle, place = Bundle.open(bundles[0]), fake(9)
+    pair = Pair(
+        current=bundle,
+        baseline=bundle,
+        workload=WORKLOAD,
+        tokens=workload_tokens(WORKLOAD, bundle.plan.vocab_size),
+        place=place,
+    )
+    runner: Any = FakeRunner(place, bundle)
+    assert len(run_calls(runner, Phase("decode", 4), 3, pair)) == 3
+    _, what, ids = place.calls[-1]
+    assert (what, len(ids)) == ("decode", 4)
+    assert len(run_calls(runner, Phase("prefill", 4), 3, pair)) == 3
 
 
 def test_the_threshold_is_the_callers(bundles):
