@@ -19,6 +19,7 @@ from kernel_shares import Kind, Round, Shares, add_shares, undisturbed, write_ta
 from ossc.compiler.pipeline import compile_model
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.bundle import Bundle
+from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.profile.aggregate import Bundled, typical_calls
 from ossc.runtimes.profile.measurement import decode_calls, prefill_call
 from ossc.runtimes.profile.places import LOCAL
@@ -62,21 +63,21 @@ WARM_UP_TOKENS = 64
 DECODED_TOKENS = 12
 ROUNDS = 5
 
-PLANS = {
-    "mxfp4": ("int8x2", "mxfp4", "int8-g32", "int8-g32", "int4-g32"),
-    "float": ("f32", "mxfp4", "bf16", "bf16", "bf16"),
-    "int8": ("int8x2", "int8-g32", "int4-g32", "int4-g32", "int8-g32"),
-    "int4": ("int8x2", "int4-g32", "int8-g32", "int8-g32", "int8-g32"),
-    "bf16": ("f32", "bf16", "int8-g32", "int8-g32", "int4-g32"),
-    "one-term": ("int8", "mxfp4", "int8-g32", "int8-g32", "int4-g32"),
+PLANS: dict[str, tuple[KvType, str, str, str, str, str]] = {
+    "mxfp4": ("f32", "int8x2", "mxfp4", "int8-g32", "int8-g32", "int4-g32"),
+    "float": ("f16", "f32", "mxfp4", "bf16", "bf16", "bf16"),
+    "int8": ("int8", "int8x2", "int8-g32", "int4-g32", "int4-g32", "int8-g32"),
+    "int4": ("f16", "int8x2", "int4-g32", "int8-g32", "int8-g32", "int8-g32"),
+    "bf16": ("int8", "f32", "bf16", "int8-g32", "int8-g32", "int4-g32"),
+    "one-term": ("f32", "int8", "mxfp4", "int8-g32", "int8-g32", "int4-g32"),
 }
-"""Activations, then the schemes of experts, dense, embedding and head: together all kinds of the
-presets, and more."""
+"""Types of the KV cache and of activations, then the schemes of experts, dense, embedding and head:
+together all kinds of the presets, and more."""
 
 
 def plan_file(folder: Path, name: str) -> Path:
     """Write a plan."""
-    activations, *schemes = PLANS[name]
+    _, activations, *schemes = PLANS[name]
     classes = zip(("experts", "dense", "embedding", "head"), schemes, strict=True)
     lines = [f'activations = "{activations}"', "[schemes]"]
     lines += [f'{tensor_class} = "{scheme}"' for tensor_class, scheme in classes]
@@ -85,9 +86,9 @@ def plan_file(folder: Path, name: str) -> Path:
     return path
 
 
-def run(path: Path, threads: int) -> list[Round]:
+def run(path: Path, kv: KvType, threads: int) -> list[Round]:
     """Measure one bundle and the limits of the machine in turn."""
-    bundle = Bundle.open(path)
+    bundle = Bundle.open(path, kv=kv)
     bundled = Bundled(plan=bundle.plan, costs=bundle.manifest.kernels)
     random = np.random.default_rng(0)
 
@@ -147,7 +148,7 @@ def compile_all(folder: Path, target: str) -> None:
 
 def measure(folder: Path, plan: str, threads: int, found: dict[Kind, Shares]) -> str:
     """Measure one plan; returns the instruction set that its kernels use."""
-    large, small = (run(folder / f"{plan}-{name}", threads) for name in MODELS)
+    large, small = (run(folder / f"{plan}-{name}", PLANS[plan][0], threads) for name in MODELS)
     good = undisturbed(list(zip(large, small, strict=True)))
     print(f"{plan}: {len(good)} rounds of {len(large)}", large[0].roofline, flush=True)
     for pair in good:
