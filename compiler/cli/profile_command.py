@@ -287,8 +287,8 @@ def _limits(bundle: "Bundle", target: str | None, profile: Path | None) -> "Roof
     recorded = resolve_target(name).roofline
     if recorded is None:
         raise UsageError(
-            f"No machine of target {name} was measured; profile a bundle on one with --format json, "
-            "and give that file with --roofline."
+            f"No machine of target {name} was measured; profile a bundle on one with "
+            "--format json, and give that file with --roofline."
         )
     return recorded
 

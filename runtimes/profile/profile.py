@@ -249,7 +249,7 @@ class Profile:
     roofline: Roofline | None
     """Limits of the machine, measured in the same process; None when emulated."""
     predicted: Predicted | None
-    """None when emulated."""
+    """None when emulated, and where the speed of its kernels was never measured."""
     kernels: tuple[KernelTimes, ...]
     """Those of decode at the first depth, then those of prefill of the first length; in each the
     longest first."""

@@ -1,4 +1,4 @@
-"""One bundle, three types of KV caches: close to each other, and each the same however it is run."""
+"""One bundle, three types of KV caches: close to each other, each the same however it is run."""
 
 import subprocess
 
