@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from ossc.runtimes.profile.findings import timings
 from ossc.runtimes.profile.gate_result import (
@@ -12,6 +13,7 @@ from ossc.runtimes.profile.gate_result import (
     Change,
     Comparison,
     Unmatched,
+    finite,
     in_order,
     judge,
 )
@@ -19,6 +21,10 @@ from ossc.runtimes.profile.gate_scaling import Scale, check_scales, kernel_scale
 from ossc.runtimes.profile.gate_statistics import ratio_interval
 from ossc.runtimes.profile.profile import KernelTimes, PhaseName, Profile
 from ossc.targets.errors import NotComparableError
+
+PROCESS_ERROR = 0.03
+"""How far the times of two processes of one build may differ for as long as they live: it depends
+on where they have their memory, and a profile is of one process."""
 
 PHASES: tuple[PhaseName, ...] = ("decode", "prefill")
 
@@ -59,10 +65,9 @@ class _Pair:
     phase: str
     kernel: str | None
     baseline_kernel: str | None
-    current_ms: float
-    baseline_ms: float
     current_samples: Sequence[float]
     baseline_samples: Sequence[float]
+    block: int
     share: float
     scale: Scale
 
@@ -72,21 +77,21 @@ class _Pair:
 
     def change(self, error: float, threshold: float) -> Change:
         """Estimate the ratio; it is as uncertain as the samples and the scale together."""
-        interval = ratio_interval(self.current_samples, self.baseline_samples, error)
+        interval = ratio_interval(self.current_samples, self.baseline_samples, self.block, error)
         ratio = math.exp(interval.estimate) / self.scale.factor
-        low = math.exp(interval.low) / self.scale.high
-        high = math.exp(interval.high) / self.scale.low
+        low = math.exp(interval.low) / self.scale.high / (1 + PROCESS_ERROR)
+        high = math.exp(interval.high) / self.scale.low * (1 + PROCESS_ERROR)
         return Change(
             phase=self.phase,
             kernel=self.kernel,
             baseline_kernel=self.baseline_kernel,
-            baseline_ms=self.baseline_ms,
-            current_ms=self.current_ms,
+            baseline_ms=median(self.baseline_samples),
+            current_ms=median(self.current_samples),
             share=self.share,
             scale=self.scale.factor,
             ratio=ratio,
-            low=low,
-            high=high,
+            low=finite(low),
+            high=finite(high),
             judged=self.judged,
             verdict=judge(low, ratio, high, threshold),
         )
@@ -129,6 +134,7 @@ def _text(value: object) -> str:
 def _pairs(phase: PhaseName, current: Profile, baseline: Profile) -> Iterator[_Pair]:
     """List the phase at each depth or length, then the kernels that both sides have."""
     scale = phase_scale(phase, current, baseline)
+    block = current.workload.new_tokens if phase == "decode" else 1
     theirs = {(row.tokens, row.threads): row for row in timings(baseline, phase)}
     titles = []
     for row in timings(current, phase):
@@ -140,10 +146,9 @@ def _pairs(phase: PhaseName, current: Profile, baseline: Profile) -> Iterator[_P
             phase=row.title,
             kernel=None,
             baseline_kernel=None,
-            current_ms=row.latency.p50_ms,
-            baseline_ms=other.latency.p50_ms,
             current_samples=row.latency.samples_ms,
             baseline_samples=other.latency.samples_ms,
+            block=block,
             share=1.0,
             scale=scale,
         )
@@ -152,13 +157,18 @@ def _pairs(phase: PhaseName, current: Profile, baseline: Profile) -> Iterator[_P
             phase=titles[0],
             kernel=mine.kernel,
             baseline_kernel=other_kernel.kernel,
-            current_ms=mine.ms,
-            baseline_ms=other_kernel.ms,
             current_samples=mine.samples_ms,
             baseline_samples=other_kernel.samples_ms,
-            share=max(mine.share, other_kernel.share),
+            block=block,
+            share=max(_share(mine, current), _share(other_kernel, baseline)),
             scale=kernel_scale(other_kernel, current, baseline),
         )
+
+
+def _share(kernel: KernelTimes, profile: Profile) -> float:
+    """Return the share of the phase by medians, which single disturbed calls do not change."""
+    rows = [row for row in profile.kernels if row.phase == kernel.phase]
+    return median(kernel.samples_ms) / sum(median(row.samples_ms) for row in rows)
 
 
 def _matched(

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 RESAMPLES = 4000
 """Draws of the bootstrap: a tail of 0.1 % of them is four."""
 
+MIN_BLOCKS = 3
+"""Fewer say nothing about how much they differ."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -63,29 +66,42 @@ def _largest_rank(count: int, tail: float) -> int:
     return int(np.searchsorted(probability, tail, side="right")) - 1
 
 
-def ratio_interval(current: Sequence[float], baseline: Sequence[float], error: float) -> Interval:
+def ratio_interval(
+    current: Sequence[float], baseline: Sequence[float], block: int, error: float
+) -> Interval:
     """Estimate the log of the ratio of two medians by the bootstrap of blocks.
 
-    Samples that follow each other are alike, because what disturbs them lasts; so they are drawn
-    in blocks of neighbours (circular block bootstrap, Politis and Romano 1992).
+    Samples that follow each other are alike, because what disturbs them lasts; so whole blocks are
+    drawn, and their number is what the interval rests on.
 
     Args:
         current: Times, in the order of measuring.
         baseline: The same of the other side, measured at another time.
+        block: Samples that were measured one after the other; other work was between blocks.
         error: Probability with which the interval may miss, on both sides together.
+
+    Returns:
+        Infinite ends where a side has fewer than `MIN_BLOCKS`.
     """
     rng = np.random.default_rng(0)
-    logs = [np.log(np.asarray(values, np.float64)) for values in (current, baseline)]
-    draws = _medians(logs[0], rng) - _medians(logs[1], rng)
+    sides = [_blocks(values, block) for values in (current, baseline)]
+    ours, theirs = (float(np.median(side)) for side in sides)
+    if min(len(side) for side in sides) < MIN_BLOCKS:
+        return Interval(-math.inf, ours - theirs, math.inf)
+    draws = _medians(sides[0], rng) - _medians(sides[1], rng)
     low, high = np.quantile(draws, [error / 2, 1 - error / 2])
-    return Interval(float(low), float(np.median(logs[0]) - np.median(logs[1])), float(high))
+    return Interval(float(low), ours - theirs, float(high))
 
 
-def _medians(values: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw the median again and again, each time from blocks of about the root of all values."""
-    count = len(values)
-    length = math.isqrt(count)
-    begins = rng.integers(0, count, (RESAMPLES, math.ceil(count / length)))
-    indices = (begins[:, :, None] + np.arange(length)) % count
-    drawn: NDArray[np.float64] = values[indices.reshape(RESAMPLES, -1)[:, :count]]
-    return np.median(drawn, axis=1)
+def _blocks(values: Sequence[float], block: int) -> NDArray[np.float64]:
+    """Return the logs of times, ``[n_blocks, block]``; a part of a block at the end is left out."""
+    logs = np.log(np.asarray(values, np.float64))
+    block = min(block, len(logs))
+    return logs[: len(logs) // block * block].reshape(-1, block)
+
+
+def _medians(blocks: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw the median again and again, each time from as many blocks as there are."""
+    drawn = blocks[rng.integers(0, len(blocks), (RESAMPLES, len(blocks)))]
+    medians: NDArray[np.float64] = np.median(drawn.reshape(RESAMPLES, -1), axis=1)
+    return medians
