@@ -11,12 +11,13 @@ POSITIONS = [3, 4, 5]
 SHAPES = pytest.mark.parametrize("shape", [(8, 2, 64), (5, 1, 20), (2, 2, 16), (3, 1, 80)])
 
 
-def store(run, shape, positions, *, capacity=32, n=None, kv="f32", isa="avx2", scale=1.0):
+def store(run, shape, positions, *, capacity=32, n=None, kv="f32", isa="avx2", scale=1.0, bits=24):
     """Return the input heads ``[n, all, head_dim]``, cos, sin, cache and queries."""
     heads, kv_heads, head_dim = shape
     rng = np.random.default_rng(0)
     tokens = len(positions)
     qkv = rng.standard_normal((tokens, heads + 2 * kv_heads, head_dim)) * scale
+    qkv = np.round(qkv / scale * 2**bits) * scale / 2**bits if scale else qkv
     angles = rng.uniform(0, 6, (tokens, head_dim // 2))
     qkv, cos, sin = (x.astype(np.float32) for x in (qkv, np.cos(angles), np.sin(angles)))
     built = AttentionShape(
@@ -64,6 +65,18 @@ def test_float16_is_float32_rounded_to_the_nearest(run, isa, scale):
     for exact, half in zip(floats, halves, strict=True):
         written = np.isfinite(exact)
         np.testing.assert_array_equal(half[written], exact[written].astype(np.float16))
+
+
+@pytest.mark.parametrize("isa", ["avx2", "portable"])
+def test_float16_halfway_between_two_is_rounded_to_the_even_one(run, isa):
+    options = {"bits": 12, "scale": 1.0}  # from 1 to 2 a quarter of such numbers are halfway
+    *_, (_, values), _ = store(run, (5, 1, 20), POSITIONS, **options)
+    *_, (_, halves), _ = store(run, (5, 1, 20), POSITIONS, **options, kv="f16", isa=isa)
+    exact, half = (array[:, POSITIONS] for array in (values, halves))
+    expected = exact.astype(np.float16)
+    step = np.spacing(np.abs(expected)).astype(np.float32)
+    assert (np.abs(expected.astype(np.float32) - exact) * 2 == step).any()
+    np.testing.assert_array_equal(half, expected)
 
 
 @pytest.mark.parametrize("isa", ["avx2", "portable"])
