@@ -1,12 +1,12 @@
 """What to compile: one model for one target, validated before any work is done."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ossc.compiler.config import ModelConfig
 from ossc.compiler.quantization.plan import QuantizationPlan, load_plan
 from ossc.targets import Target, resolve_target
-from ossc.targets.errors import UsageError
+from ossc.targets.errors import UnknownNameError, UsageError
 
 DEFAULT_CONTEXT = 4096
 """Positions of the KV cache, where the model has as many and the user does not say."""
@@ -31,6 +31,10 @@ class Recipe:
     prefill_chunk: int | None = None
     """Most tokens of a prompt that are computed at once; None: the target's."""
 
+    instruction_sets: tuple[str, ...] | None = None
+    """Those of the target's further instruction sets that hot kernels are also built for; None:
+    all. Each one more makes the code larger and compiling longer."""
+
     out: Path | None = None
     """The bundle's folder; None: beside the caller, named after model and target."""
 
@@ -38,13 +42,21 @@ class Recipe:
     """Whether a bundle at ``out`` is replaced."""
 
     def resolve_target(self) -> Target:
-        """Return the named target.
+        """Return the named target, with the instruction sets that were chosen.
 
         Raises:
-            UnknownNameError: There is no such target.
+            UnknownNameError: There is no such target, or it has no such instruction set.
             TargetError: It is ``cpu``, and none fits this machine.
         """
-        return resolve_target(self.target)
+        target = resolve_target(self.target)
+        if self.instruction_sets is None:
+            return target
+        known = {each.name: each for each in target.instruction_sets}
+        for name in self.instruction_sets:
+            if name not in known:
+                raise UnknownNameError(f"instruction set of {target.name}", name, known)
+        chosen = tuple(each for name, each in known.items() if name in self.instruction_sets)
+        return replace(target, instruction_sets=chosen)
 
     def resolve_plan(self) -> QuantizationPlan:
         """Return the quantization plan.

@@ -37,7 +37,9 @@ class Build:
     target: str = "cpu"
     context: int = CONTEXT
     seed: int = 0
-    prefill_chunk: int = 128
+    prefill_chunk: int | None = 128
+    instruction_sets: tuple[str, ...] | None = ()
+    """Each one more makes compiling a third longer; the tests of kernels compare them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +126,7 @@ def compile_once(build: Build, folder: Path) -> Compiled:
                 quant=result.quant,
                 context=build.context,
                 prefill_chunk=build.prefill_chunk,
+                instruction_sets=build.instruction_sets,
                 out=result.bundle,
             )
             compile_model(recipe)

@@ -24,10 +24,9 @@ COMMAND = "import os; os.umask(0o077); from ossc.compiler.cli import main; main(
 @pytest.fixture(scope="module")
 def bundles(compiled):
     """A bundle of each target, compiled one at a time in this process; ``cpu`` is not named."""
-    return {
-        TARGETS[0]: compiled(Build(quant="default")),
-        TARGETS[1]: compiled(Build(quant="default", target=TARGETS[1])),
-    }
+    whole = {"quant": "default", "prefill_chunk": None, "instruction_sets": None}
+    spelled = {TARGETS[0]: "cpu", TARGETS[1]: TARGETS[1]}
+    return {name: compiled(Build(target=target, **whole)) for name, target in spelled.items()}
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ OPTIONS = RunOptions(max_new_tokens=32)
 def test_an_instruction_set_computes_what_the_base_does(compiled, each, monkeypatch):
     if not this_machine().cpu_features.issuperset(each.cpu_features):
         pytest.skip(f"this CPU has no {each.name}")
-    bundle = compiled(Build(quant="default", target=V3.name))
+    bundle = compiled(Build(quant="default", target=V3.name, instruction_sets=None))
     generated = []
     for name in ("base", each.name):
         monkeypatch.setenv("OSSC_INSTRUCTION_SET", name)
@@ -34,7 +34,7 @@ def test_a_target_is_verified_no_further_than_it_runs_here(compiled, target):
     machine = this_machine()
     if machine.arch != "x86_64":
         pytest.skip("the claims are of the x86-64 machines that run the tests before each merge")
-    bundle = compiled(Build(quant="default", target=target.name))
+    bundle = compiled(Build(quant="default", target=target.name, instruction_sets=None))
     if target.verified == "compiled":
         return
     if target.arch != machine.arch and shutil.which(f"qemu-{target.arch}") is None:
