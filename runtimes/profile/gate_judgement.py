@@ -48,12 +48,13 @@ class Judgement:
         """Whether an interval may come to lie on one side of the threshold.
 
         It shrinks with the root of the rounds. It is left alone when, after the last look, it would
-        still hold both no change at all and twice the threshold. The first look says nothing of
-        that: its ends are single rounds.
+        still hold both no change at all and twice the threshold, unless the estimate itself is
+        beyond the threshold. The first look says nothing of that: its ends are single rounds.
         """
         if not change.judged or change.verdict != "too noisy":
             return False
-        if not change.low or change.high is None or rounds == LOOKS[0]:
+        suspicious = change.ratio > 1 + self._threshold
+        if suspicious or not change.low or change.high is None or rounds == LOOKS[0]:
             return True
         shrinks = math.sqrt(rounds / LOOKS[-1])
         low = math.log(change.ratio) + shrinks * math.log(change.low / change.ratio)
