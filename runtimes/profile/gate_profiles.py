@@ -18,7 +18,7 @@ from ossc.runtimes.profile.gate_result import (
     judge,
 )
 from ossc.runtimes.profile.gate_scaling import Scale, check_scales, kernel_scale, phase_scale
-from ossc.runtimes.profile.gate_statistics import ratio_interval
+from ossc.runtimes.profile.gate_statistics import MIN_BLOCKS, ratio_interval
 from ossc.runtimes.profile.profile import KernelTimes, PhaseName, Profile
 from ossc.targets.errors import NotComparableError
 
@@ -103,6 +103,13 @@ def _check_comparable(current: Profile, baseline: Profile) -> None:
             "The two profiles are not comparable: times of an emulator are no device's; profile "
             "both bundles on devices."
         )
+    for profile in (current, baseline):
+        repeats = profile.workload.repeats
+        if repeats < MIN_BLOCKS:
+            raise NotComparableError(
+                f"The profile of {profile.bundle.path} has {repeats} repeats, which say nothing of "
+                f"how much they differ; profile it with --repeats {MIN_BLOCKS} or more."
+            )
     ours, theirs = current.bundle, baseline.bundle
     facts = {
         "target": (ours.target, theirs.target),

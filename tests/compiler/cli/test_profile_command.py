@@ -8,13 +8,15 @@ from ossc.runtimes.profile.profile_json import read_profile
 from synthetic.tiny_plan import CONTEXT
 
 SMALL = ["--prompt-tokens", 6, "--new-tokens", 4, "--repeats", 2]
+THREE = ["--prompt-tokens", 6, "--new-tokens", 4, "--repeats", 3]
+"""As few repeats as a comparison of profiles takes."""
 
 
 @pytest.fixture
 def profile_json(ossc, tiny_bundle, tmp_path):
     """A profile of the tiny bundle, as a file."""
     path = tmp_path / "profile.json"
-    result = ossc("profile", tiny_bundle, *SMALL, "--format", "json", "--out", path)
+    result = ossc("profile", tiny_bundle, *THREE, "--format", "json", "--out", path)
     assert (result.exit_code, result.stdout) == (0, "")
     return path
 
@@ -33,19 +35,20 @@ def test_json_is_a_profile_of_what_was_asked_for(profile_json, tiny_bundle):
     assert (profile.place.name, profile.place.emulated) == ("local", False)
     assert profile.workload.prompt_tokens == profile.workload.depths == (6,)
     latencies = [row.latency for row in profile.decode if row.threads == profile.workload.threads]
-    assert [len(latency.samples_ms) for latency in latencies] == [2 * 4]
+    assert [len(latency.samples_ms) for latency in latencies] == [3 * 4]
     assert {row.phase for row in profile.kernels} == {"prefill", "decode"}
     assert profile.roofline is not None
     assert profile.predicted is None  # the speed of kernels made by hand is not known
 
 
-def test_steps_add_up_to_the_wall_time(profile_json):
+def test_the_timeline_is_that_of_one_token(profile_json):
     profile = read_profile(profile_json)
-    assert 0.95 <= profile.instrumentation.coverage <= 1
-    last = profile.timeline[-1]
-    kernels_ms = sum(row.ms for row in profile.kernels if row.phase == "decode")
-    assert len(profile.timeline) == 5
-    assert (last.begin_us + last.us) / 1e3 == pytest.approx(kernels_ms, rel=0.9)
+    spans = profile.timeline
+    assert [span.kernel for span in spans][-1] == "test_head"
+    assert len(spans) == 5
+    ends = [span.begin_us + span.us for span in spans[:-1]]
+    assert [span.begin_us for span in spans[1:]] == pytest.approx(ends)
+    assert 0 < profile.instrumentation.coverage <= 1
 
 
 def test_lengths_and_depths_can_be_given_more_than_once(ossc, tiny_bundle):
@@ -88,12 +91,6 @@ def test_the_same_bundle_is_no_regression(ossc, tiny_bundle):
     assert "decode at 6" in result.stdout
 
 
-def test_a_profile_is_compared_with_an_earlier_one(ossc, tiny_bundle, profile_json):
-    options = ["--baseline", profile_json, "--threshold", 99, "--format", "json"]
-    result = ossc("profile", tiny_bundle, *SMALL, *options)
-    assert result.exit_code in (0, 3), result.output  # a tiny bundle's limits are of noise
-
-
 def test_a_slower_bundle_ends_with_1(ossc, tiny_bundle, profile_json):
     """The baseline says that everything once took a thousandth of the time."""
     fields = json.loads(profile_json.read_text())
@@ -104,10 +101,17 @@ def test_a_slower_bundle_ends_with_1(ossc, tiny_bundle, profile_json):
             if name in times:
                 times[name] /= 1000
     profile_json.write_text(json.dumps(fields))
-    result = ossc("profile", tiny_bundle, *SMALL, "--baseline", profile_json)
+    result = ossc("profile", tiny_bundle, *THREE, "--baseline", profile_json)
     assert result.exit_code in (1, 3), result.output
-    if result.exit_code == 1:
-        assert "regress" in result.stdout.lower()
+    if result.exit_code == 3:  # other work came between the probes of the two runs
+        pytest.skip("the limits of this machine differ too much from one minute to the next")
+    assert "regression" in result.stdout
+
+
+def test_two_repeats_are_not_comparable(ossc, tiny_bundle, profile_json):
+    result = ossc("profile", tiny_bundle, *SMALL, "--baseline", profile_json)
+    assert result.exit_code == 3
+    assert "--repeats 3" in result.stderr
 
 
 def test_limits_that_were_measured_serve_a_prediction(refusal, tiny_bundle, profile_json):
