@@ -68,6 +68,19 @@ class Compiled:
         plan.write_text(self.build.quant)
         return str(plan)
 
+    def recipe(self, out: Path | None = None) -> Recipe:
+        """Return the order that gives this bundle."""
+        build = self.build
+        return Recipe(
+            model=self.model,
+            target=build.target,
+            quant=self.quant,
+            context=build.context,
+            prefill_chunk=build.prefill_chunk,
+            instruction_sets=build.instruction_sets,
+            out=out,
+        )
+
     @property
     def checkpoint(self) -> Checkpoint:
         """The checkpoint, opened."""
@@ -120,16 +133,7 @@ def compile_once(build: Build, folder: Path) -> Compiled:
                 experts=build.experts,
                 generation_config=False,
             )
-            recipe = Recipe(
-                model=result.model,
-                target=build.target,
-                quant=result.quant,
-                context=build.context,
-                prefill_chunk=build.prefill_chunk,
-                instruction_sets=build.instruction_sets,
-                out=result.bundle,
-            )
-            compile_model(recipe)
+            compile_model(result.recipe(out=result.bundle))
     return result
 
 

@@ -74,6 +74,8 @@ def compile_and_exit(reporter: Reporter, *, link: bool) -> NoReturn:
         target=MANIFEST.target.name,
         quant=MANIFEST.quantization.preset,
         context=MANIFEST.context,
+        prefill_chunk=MANIFEST.prefill_chunk,
+        instruction_sets=MANIFEST.target.instruction_sets,
         out=PLACE,
         force=True,
     )

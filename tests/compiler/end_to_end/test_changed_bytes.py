@@ -17,7 +17,6 @@ from ossc.compiler.lowering.lower import lower_model
 from ossc.compiler.lowering.pipeline import write_objects
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.quantization.plan import load_plan
-from ossc.compiler.recipe import Recipe
 from ossc.compiler.toolchain import kernel_table
 from ossc.runtimes import session
 from ossc.runtimes.bundle import Bundle
@@ -58,13 +57,7 @@ def instrumented(model, tmp_path_factory):
     if not shutil.which("gcc") or subprocess.run(command, check=False).returncode != 0:
         pytest.skip("gcc with sanitizers is not installed")
     build = model.build
-    recipe = Recipe(
-        model=model.model,
-        target=build.target,
-        quant=build.quant,
-        context=build.context,
-        prefill_chunk=build.prefill_chunk,
-    )
+    recipe = model.recipe()
     options = lowering_options(recipe, model.checkpoint.config)
     lowered = lower_model(quantized_model(model.checkpoint, load_plan(build.quant)), options)
     objects = write_objects(lowered.kernels, lowered.generated, options.target, folder)

@@ -18,10 +18,7 @@ from synthetic import SyntheticShape, make_checkpoint
 def test_the_sizes_are_those_of_the_bundle(compiled, quant):
     build = Build(quant=quant)
     real = compiled(build)
-    recipe = Recipe(
-        model=real.model, quant=quant, context=build.context, prefill_chunk=build.prefill_chunk
-    )
-    ours = estimate(recipe)
+    ours = estimate(real.recipe())
     manifest = Manifest.read(real.bundle)
     assert ours.target == manifest.target.name == resolve_target("cpu").name
     assert ours.memory == manifest.memory
@@ -35,13 +32,7 @@ def test_the_sizes_are_those_of_the_bundle(compiled, quant):
 def test_a_run_takes_no_more_memory_than_estimated(compiled):
     build = Build(quant="default")
     real = compiled(build)
-    recipe = Recipe(
-        model=real.model,
-        quant=build.quant,
-        context=build.context,
-        prefill_chunk=build.prefill_chunk,
-    )
-    ours = estimate(recipe)
+    ours = estimate(real.recipe())
     ids = " ".join(map(str, real.token_ids(build.context - 4)))
     done = subprocess.run(
         [real.bundle / "ossc-run", real.bundle, "--token-ids", ids, "-n", "4", "--format", "json"],

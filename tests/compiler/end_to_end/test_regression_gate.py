@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from compiled import Build, Compile
-from ossc.compiler.recipe import Recipe
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.profile.gate import compare_bundles
 from ossc.runtimes.profile.gate_result import Comparison
@@ -44,15 +43,7 @@ def kernel(sound: Path) -> str:
 
 @pytest.fixture(scope="module")
 def slow(compiled: Compile, kernel: str, tmp_path_factory) -> Path:
-    build = compiled(Build())
-    recipe = Recipe(
-        model=build.model,
-        target=build.build.target,
-        quant=build.quant,
-        context=build.build.context,
-        prefill_chunk=build.build.prefill_chunk,
-        out=tmp_path_factory.mktemp("slow") / "bundle",
-    )
+    recipe = compiled(Build()).recipe(out=tmp_path_factory.mktemp("slow") / "bundle")
     return slowed_bundle(recipe, kernel, percent=100)
 
 
