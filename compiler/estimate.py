@@ -14,9 +14,9 @@ from ossc.compiler.lowering.lower import LoweredModel, lower_model
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.manifest import MemoryEntry
-from ossc.runtimes.profile.efficiency import find_efficiencies
-from ossc.runtimes.profile.predict import Prediction, TimeModel
-from ossc.runtimes.profile.quantities import significant
+from ossc.runtimes.profile.prediction.efficiency import find_efficiencies
+from ossc.runtimes.profile.prediction.predict import Prediction, TimeModel
+from ossc.runtimes.profile.report.quantities import significant
 from ossc.runtimes.sizes import format_bytes
 from ossc.targets import Target
 from ossc.targets.errors import TargetError, UnknownNameError

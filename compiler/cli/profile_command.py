@@ -15,9 +15,9 @@ from ossc.targets.errors import UsageError
 
 if TYPE_CHECKING:
     from ossc.runtimes.bundle import Bundle
-    from ossc.runtimes.profile.gate import Comparison
+    from ossc.runtimes.profile.gate.result import Comparison
     from ossc.runtimes.profile.places import Place
-    from ossc.runtimes.profile.prediction_report import PredictionReport
+    from ossc.runtimes.profile.prediction.report import PredictionReport
     from ossc.runtimes.profile.profile import Profile
     from ossc.runtimes.profile.roofline import Roofline
     from ossc.runtimes.profile.workload import Workload
@@ -196,7 +196,7 @@ def command(
         profiles = [profile_bundle(path, workload, place, progress.phase) for path in bundles]
     _write(out, _render(profiles, form, compare))
     if trace is not None:
-        from ossc.runtimes.profile.trace import to_trace
+        from ossc.runtimes.profile.report.trace import to_trace
 
         trace.write_text(to_trace(profiles[0]), encoding="utf-8")
 
@@ -257,7 +257,7 @@ def _predictions(
     roofline: Path | None,
     form: str,
 ) -> str:
-    from ossc.runtimes.profile.prediction_report import predictions_json
+    from ossc.runtimes.profile.prediction.report import predictions_json
 
     reports = [_prediction(bundle, workload, target, roofline) for bundle in bundles]
     return predictions_json(reports) if form == "json" else "\n\n".join(map(str, reports))
@@ -267,7 +267,7 @@ def _prediction(
     path: Path, workload: "Workload", target: str | None, roofline: Path | None
 ) -> "PredictionReport":
     from ossc.runtimes.bundle import Bundle
-    from ossc.runtimes.profile.prediction_report import predict_workload
+    from ossc.runtimes.profile.prediction.report import predict_workload
 
     bundle = Bundle.open(path)
     return predict_workload(bundle, workload, _limits(bundle, target, roofline))
@@ -301,7 +301,9 @@ def _comparison(
     place: "Place",
     progress: Reporter,
 ) -> "Comparison":
-    from ossc.runtimes.profile.gate import DEFAULT_THRESHOLD, compare_bundles, compare_profiles
+    from ossc.runtimes.profile.gate.bundles import compare_bundles
+    from ossc.runtimes.profile.gate.profiles import compare_profiles
+    from ossc.runtimes.profile.gate.result import DEFAULT_THRESHOLD
     from ossc.runtimes.profile.measure import profile_bundle
     from ossc.runtimes.profile.profile_json import read_profile
 
@@ -316,7 +318,7 @@ def _comparison(
 
 def _render(profiles: Sequence["Profile"], form: str, compare: bool) -> str:
     if form == "html":
-        from ossc.runtimes.profile.html import to_html
+        from ossc.runtimes.profile.report.html import to_html
 
         return to_html(profiles[0])
     if form == "json":
@@ -324,8 +326,8 @@ def _render(profiles: Sequence["Profile"], form: str, compare: bool) -> str:
 
         texts = [to_json(profile) for profile in profiles]
         return texts[0] if len(texts) == 1 else f"[{','.join(texts)}]"
-    from ossc.runtimes.profile.comparison import to_comparison
-    from ossc.runtimes.profile.table import to_table
+    from ossc.runtimes.profile.report.comparison import to_comparison
+    from ossc.runtimes.profile.report.table import to_table
 
     return to_comparison(profiles) if compare else "\n".join(map(to_table, profiles))
 

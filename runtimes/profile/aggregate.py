@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ossc.runtimes.kernel_cost import Call, KernelCost
 from ossc.runtimes.plan import Plan, Step
+from ossc.runtimes.profile.device.runner import CallTimes
 from ossc.runtimes.profile.profile import (
     ExpertUse,
     KernelTimes,
@@ -18,7 +19,6 @@ from ossc.runtimes.profile.profile import (
     StepSpan,
 )
 from ossc.runtimes.profile.roofline import Bound, BoundName, Roofline, bound
-from ossc.runtimes.profile.runner import CallTimes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from ossc.runtimes.profile.aggregate import (
 from ossc.runtimes.profile.latency import Latency
 from ossc.runtimes.profile.measurement import Measurement
 from ossc.runtimes.profile.places import Place
-from ossc.runtimes.profile.prediction_report import predict_workload
+from ossc.runtimes.profile.prediction.report import predict_workload
 from ossc.runtimes.profile.profile import (
     BundleNote,
     DecodeTimes,

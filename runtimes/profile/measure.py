@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from ossc.runtimes.bundle import Bundle
+from ossc.runtimes.profile.device.probes import probe_roofline
 from ossc.runtimes.profile.make_profile import make_profile
 from ossc.runtimes.profile.measurement import Measurement, OnProgress
 from ossc.runtimes.profile.places import LOCAL, Place
-from ossc.runtimes.profile.probes import probe_roofline
 from ossc.runtimes.profile.profile import Profile
 from ossc.runtimes.profile.roofline import Roofline
 from ossc.runtimes.profile.workload import Workload

@@ -10,8 +10,14 @@ from functools import partial
 
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.profile.aggregate import TimedCall
+from ossc.runtimes.profile.device.runner import (
+    DecodeTiming,
+    Machine,
+    PrefillTiming,
+    ProcessMemory,
+    Runner,
+)
 from ossc.runtimes.profile.profile import Start
-from ossc.runtimes.profile.runner import DecodeTiming, Machine, PrefillTiming, ProcessMemory, Runner
 from ossc.runtimes.profile.workload import Workload, workload_tokens
 
 OnProgress = Callable[[str], None]

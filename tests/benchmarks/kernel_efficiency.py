@@ -21,9 +21,9 @@ from ossc.compiler.recipe import Recipe
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.profile.aggregate import Bundled, typical_calls
+from ossc.runtimes.profile.device.probes import probe_roofline
 from ossc.runtimes.profile.measurement import decode_calls, prefill_call
 from ossc.runtimes.profile.places import LOCAL
-from ossc.runtimes.profile.probes import probe_roofline
 from ossc.runtimes.profile.roofline import Roofline
 from synthetic import SyntheticShape, make_checkpoint
 

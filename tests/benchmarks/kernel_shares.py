@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ossc.runtimes.profile.aggregate import Execution
-from ossc.runtimes.profile.efficiency import TABLE, Efficiency, share_of_single_tokens
-from ossc.runtimes.profile.predict import idle_factor
+from ossc.runtimes.profile.prediction.efficiency import TABLE, Efficiency, share_of_single_tokens
+from ossc.runtimes.profile.prediction.predict import idle_factor
 from ossc.runtimes.profile.roofline import Roofline, limits, working_set_bytes
 
 Kind = tuple[str, str | None, str]
@@ -133,8 +133,8 @@ def write_table(isa: str, found: dict[Kind, Shares]) -> None:
 
 HEADER = """\
 # Shares of a machine's limits that kernels reach, by instruction set. Not edited by hand:
-# tests/benchmarks/kernel_efficiency.py measures and writes it. runtimes/profile/efficiency.py
-# says what the fields mean."""
+# tests/benchmarks/kernel_efficiency.py measures and writes it.
+# runtimes/profile/prediction/efficiency.py says what the fields mean."""
 
 
 def _fields(entry: Efficiency) -> dict[str, str | float]:

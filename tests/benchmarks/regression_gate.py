@@ -17,8 +17,8 @@ from pathlib import Path
 from ossc.compiler.pipeline import compile_model
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.bundle import Bundle
-from ossc.runtimes.profile.gate import compare_bundles
-from ossc.runtimes.profile.gate_result import Change, Comparison
+from ossc.runtimes.profile.gate.bundles import compare_bundles
+from ossc.runtimes.profile.gate.result import Change, Comparison
 from ossc.runtimes.profile.workload import Workload
 from slowed_bundle import slowed_bundle
 

@@ -12,8 +12,8 @@ import pytest
 
 from compiled import Build, Compile
 from ossc.runtimes.bundle import Bundle
-from ossc.runtimes.profile.gate import compare_bundles
-from ossc.runtimes.profile.gate_result import Comparison
+from ossc.runtimes.profile.gate.bundles import compare_bundles
+from ossc.runtimes.profile.gate.result import Comparison
 from ossc.runtimes.profile.workload import Workload
 from ossc.runtimes.session import Session
 from slowed_bundle import slowed_bundle
@@ -25,8 +25,8 @@ THRESHOLD = 0.25
 @pytest.fixture(autouse=True)
 def few_rounds(monkeypatch):
     """A loaded machine makes what is sound too noisy, which more rounds would not change."""
-    for module in ("gate", "gate_judgement"):
-        monkeypatch.setattr(f"ossc.runtimes.profile.{module}.LOOKS", (12, 16))
+    for module in ("bundles", "judgement"):
+        monkeypatch.setattr(f"ossc.runtimes.profile.gate.{module}.LOOKS", (12, 16))
 
 
 @pytest.fixture(scope="module")

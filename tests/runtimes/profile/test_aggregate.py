@@ -18,7 +18,7 @@ from ossc.runtimes.profile.aggregate import (
     timeline,
     typical_calls,
 )
-from ossc.runtimes.profile.answers import CallTimes
+from ossc.runtimes.profile.device.answers import CallTimes
 from ossc.targets.roofline import Roofline
 from synthetic.tiny_plan import CHUNK, COSTS, ROW_BYTES, WEIGHTS_BYTES, make_plan
 

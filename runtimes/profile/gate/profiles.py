@@ -1,0 +1,210 @@
+"""Comparison of two profiles that were measured at different times, or on machines of one kind."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from ossc.runtimes.profile.gate.result import (
+    CONFIDENCE,
+    DEFAULT_THRESHOLD,
+    JUDGED_SHARE,
+    Change,
+    Comparison,
+    Unmatched,
+    finite,
+    in_order,
+    judge,
+)
+from ossc.runtimes.profile.gate.scaling import Scale, check_scales, kernel_scale, phase_scale
+from ossc.runtimes.profile.gate.statistics import MIN_BLOCKS, ratio_interval
+from ossc.runtimes.profile.profile import KernelTimes, PhaseName, Profile
+from ossc.runtimes.profile.report.findings import timings
+from ossc.targets.errors import NotComparableError
+
+PROCESS_ERROR = 0.03
+"""How far the times of two processes of one build may differ for as long as they live: it depends
+on where they have their memory, and a profile is of one process."""
+
+PHASES: tuple[PhaseName, ...] = ("decode", "prefill")
+
+
+def compare_profiles(
+    current: Profile, baseline: Profile, threshold: float = DEFAULT_THRESHOLD
+) -> Comparison:
+    """Compare two profiles, the baseline's times being scaled by the limits of both machines.
+
+    Args:
+        current: What is judged.
+        baseline: What it is compared with.
+        threshold: Slowdown that is a regression, as a fraction.
+
+    Raises:
+        NotComparableError: They are of different models, targets or workloads, one was emulated, or
+            the machines differ too much.
+    """
+    _check_comparable(current, baseline)
+    check_scales(current, baseline)
+    pairs = [pair for phase in PHASES for pair in _pairs(phase, current, baseline)]
+    error = (1 - CONFIDENCE) / sum(pair.judged for pair in pairs)
+    return Comparison(
+        method="scaled",
+        current=current.bundle.path,
+        baseline=baseline.bundle.path,
+        threshold=threshold,
+        rounds=0,
+        changes=in_order(pair.change(error, threshold) for pair in pairs),
+        unmatched=tuple(rest for phase in PHASES for rest in _unmatched(phase, current, baseline)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pair:
+    """One time of both sides."""
+
+    phase: str
+    kernel: str | None
+    baseline_kernel: str | None
+    current_samples: Sequence[float]
+    baseline_samples: Sequence[float]
+    block: int
+    share: float
+    scale: Scale
+
+    @property
+    def judged(self) -> bool:
+        return self.share >= JUDGED_SHARE
+
+    def change(self, error: float, threshold: float) -> Change:
+        """Estimate the ratio; it is as uncertain as the samples and the scale together."""
+        interval = ratio_interval(self.current_samples, self.baseline_samples, self.block, error)
+        ratio = math.exp(interval.estimate) / self.scale.factor
+        low = math.exp(interval.low) / self.scale.high / (1 + PROCESS_ERROR)
+        high = math.exp(interval.high) / self.scale.low * (1 + PROCESS_ERROR)
+        return Change(
+            phase=self.phase,
+            kernel=self.kernel,
+            baseline_kernel=self.baseline_kernel,
+            baseline_ms=median(self.baseline_samples),
+            current_ms=median(self.current_samples),
+            share=self.share,
+            scale=self.scale.factor,
+            ratio=ratio,
+            low=finite(low),
+            high=finite(high),
+            judged=self.judged,
+            verdict=judge(low, ratio, high, threshold),
+        )
+
+
+def _check_comparable(current: Profile, baseline: Profile) -> None:
+    if current.place.emulated or baseline.place.emulated:
+        raise NotComparableError(
+            "The two profiles are not comparable: times of an emulator are no device's; profile "
+            "both bundles on devices."
+        )
+    for profile in (current, baseline):
+        repeats = profile.workload.repeats
+        if repeats < MIN_BLOCKS:
+            raise NotComparableError(
+                f"The profile of {profile.bundle.path} has {repeats} repeats, which say nothing of "
+                f"how much they differ; profile it with --repeats {MIN_BLOCKS} or more."
+            )
+    ours, theirs = current.bundle, baseline.bundle
+    facts = {
+        "target": (ours.target, theirs.target),
+        "model": (_model(current), _model(baseline)),
+        **{
+            name.replace("_", " "): (value, getattr(baseline.workload, name))
+            for name, value in vars(current.workload).items()
+            if name not in ("repeats", "thread_scaling")
+        },
+    }
+    for name, (mine, other) in facts.items():
+        if mine != other:
+            raise NotComparableError(
+                f"The two profiles are not comparable: {name} is {_text(mine)} here and "
+                f"{_text(other)} in the baseline; profile one of them again with the other's."
+            )
+
+
+def _model(profile: Profile) -> str:
+    bundle = profile.bundle
+    experts = f"{bundle.num_experts_per_tok} of {bundle.num_experts} experts"
+    return f"{bundle.model_type} with {bundle.num_layers} layers and {experts}"
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _pairs(phase: PhaseName, current: Profile, baseline: Profile) -> Iterator[_Pair]:
+    """List the phase at each depth or length, then the kernels that both sides have."""
+    scale = phase_scale(phase, current, baseline)
+    block = current.workload.new_tokens if phase == "decode" else 1
+    theirs = {(row.tokens, row.threads): row for row in timings(baseline, phase)}
+    titles = []
+    for row in timings(current, phase):
+        other = theirs.get((row.tokens, row.threads))
+        if other is None or row.threads != current.workload.threads:
+            continue
+        titles.append(row.title)
+        yield _Pair(
+            phase=row.title,
+            kernel=None,
+            baseline_kernel=None,
+            current_samples=row.latency.samples_ms,
+            baseline_samples=other.latency.samples_ms,
+            block=block,
+            share=1.0,
+            scale=scale,
+        )
+    for mine, other_kernel in _matched(phase, current, baseline):
+        yield _Pair(
+            phase=titles[0],
+            kernel=mine.kernel,
+            baseline_kernel=other_kernel.kernel,
+            current_samples=mine.samples_ms,
+            baseline_samples=other_kernel.samples_ms,
+            block=block,
+            share=max(_share(mine, current), _share(other_kernel, baseline)),
+            scale=kernel_scale(other_kernel, current, baseline),
+        )
+
+
+def _share(kernel: KernelTimes, profile: Profile) -> float:
+    """Return the share of the phase by medians, which single disturbed calls do not change."""
+    rows = [row for row in profile.kernels if row.phase == kernel.phase]
+    return median(kernel.samples_ms) / sum(median(row.samples_ms) for row in rows)
+
+
+def _matched(
+    phase: PhaseName, current: Profile, baseline: Profile
+) -> list[tuple[KernelTimes, KernelTimes]]:
+    """Pair kernels of one symbol, then those that alone on each side do an operation."""
+    ours, theirs = _by_symbol(phase, current), _by_symbol(phase, baseline)
+    pairs = [(ours.pop(name), theirs.pop(name)) for name in [*ours] if name in theirs]
+    for row in [*ours.values()]:
+        mine, others = _same_operation(row, ours.values()), _same_operation(row, theirs.values())
+        if len(mine) == len(others) == 1:
+            pairs.append((row, others[0]))
+    return pairs
+
+
+def _by_symbol(phase: PhaseName, profile: Profile) -> dict[str, KernelTimes]:
+    return {row.kernel: row for row in profile.kernels if row.phase == phase}
+
+
+def _same_operation(kernel: KernelTimes, rows: Iterable[KernelTimes]) -> list[KernelTimes]:
+    return [row for row in rows if row.operation == kernel.operation and row.calls == kernel.calls]
+
+
+def _unmatched(phase: PhaseName, current: Profile, baseline: Profile) -> Iterator[Unmatched]:
+    pairs = _matched(phase, current, baseline)
+    matched = {mine.kernel for mine, _ in pairs}, {other.kernel for _, other in pairs}
+    for row in _by_symbol(phase, current).values():
+        if row.kernel not in matched[0]:
+            yield Unmatched(phase=phase, kernel=row.kernel, side="current", ms=row.ms)
+    for row in _by_symbol(phase, baseline).values():
+        if row.kernel not in matched[1]:
+            yield Unmatched(phase=phase, kernel=row.kernel, side="baseline", ms=row.ms)

@@ -1,0 +1,1 @@
+"""What comes of a profile: table, page, trace, and bundles side by side."""

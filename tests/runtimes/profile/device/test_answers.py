@@ -1,0 +1,150 @@
+"""Answers of ``ossc-run --measure`` as values, and those that are refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ossc.runtimes.profile.device.answers import (
+    AnswerError,
+    CallTimes,
+    DecodeTiming,
+    Hello,
+    Machine,
+    PrefillTiming,
+    Probe,
+    ProcessMemory,
+)
+
+TIMES = {
+    "begin_ns": 1000,
+    "segment": [1, 2],
+    "step": [0, 0],
+    "num_tokens": [3, 1],
+    "ns": [50, 20],
+    "thread_ns": [0, 50, 10, 40, 55, 65, 0, 0],
+}
+HELLO = {
+    "protocol": 1,
+    "load_s": 0.5,
+    "threads": 2,
+    "weights_bytes": 1,
+    "state_bytes": 2,
+    "arena_bytes": 3,
+    "target": "cpu:test",
+    "instruction_set": "base",
+}
+MEMORY = {
+    "peak_rss_bytes": 4,
+    "anonymous_bytes": 1,
+    "peak_anonymous_bytes": 2,
+    "mapped_bytes": 3,
+}
+MACHINE = {
+    "cpu_model": "",
+    "cpu_features": "fma avx2",
+    "cpus": 2,
+    "governor": "",
+    "mhz": 0,
+    "huge_pages": "madvise",
+    "memory_bytes": 2,
+    "available_bytes": 1,
+    "load_average": 0.5,
+    "kernel": "6",
+}
+
+
+def test_times_of_threads_are_those_of_the_clock_and_zeros_stay():
+    times = CallTimes.parse(TIMES)
+    assert times.begin_ns == 1000
+    assert times.ns.tolist() == [50, 20]
+    expected = [[[1000, 1050], [1010, 1040]], [[1055, 1065], [0, 0]]]
+    assert times.thread_ns.tolist() == expected
+
+
+def test_routing_has_a_row_for_each_layer_and_token():
+    fields = {"seconds": 1, "argmax": 5, "routing": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]}
+    timing = PrefillTiming.parse(fields, 2, 3)
+    assert timing.routing.tolist() == [[[1, 2], [3, 4], [5, 6]], [[7, 8], [9, 10], [11, 12]]]
+    assert (timing.seconds, timing.argmax, timing.times) == (1.0, 5, None)
+
+
+def test_routing_without_routers_is_empty():
+    timing = PrefillTiming.parse({"seconds": 1, "argmax": 5, "routing": []}, 0, 3)
+    assert timing.routing.shape == (0, 3, 0)
+
+
+def test_decode_has_an_entry_for_each_token():
+    fields = {"seconds": [0.5, 1], "argmax": [7, 8], "times": [TIMES, TIMES], "routing": [[1], [2]]}
+    timing = DecodeTiming.parse(fields, 1, 2)
+    assert (timing.seconds, timing.argmax) == ((0.5, 1.0), (7, 8))
+    assert [times.begin_ns for times in timing.times] == [1000, 1000]
+    assert np.array(timing.routing).tolist() == [[[[1]]], [[[2]]]]
+
+
+def test_the_others_are_their_fields():
+    assert Hello.parse(HELLO | {"news": 1}) == Hello(**HELLO)
+    assert ProcessMemory.parse(MEMORY) == ProcessMemory(**MEMORY)
+    assert Probe.parse({"value": 1, "spread": 0.5}) == Probe(value=1.0, spread=0.5)
+    assert Machine.parse(MACHINE) == Machine(**MACHINE | {"cpu_features": ("fma", "avx2")})
+
+
+@pytest.mark.parametrize(
+    ("parse", "fields"),
+    [
+        (Hello.parse, HELLO),
+        (ProcessMemory.parse, MEMORY),
+        (Machine.parse, MACHINE),
+        (Probe.parse, {"value": 1, "spread": 1}),
+        (CallTimes.parse, TIMES),
+        (lambda f: PrefillTiming.parse(f, 1, 1), {"seconds": 1, "argmax": 1}),
+        (lambda f: DecodeTiming.parse(f, 1, 1), {"seconds": [1], "argmax": [1]}),
+    ],
+    ids=["hello", "memory", "machine", "probe", "times", "prefill", "decode"],
+)
+@pytest.mark.parametrize("wrong", [None, True, [None], ["1"], {}, [[]]], ids=json.dumps)
+def test_a_field_of_another_type_or_none_is_refused(parse, fields, wrong):
+    for name in fields:
+        with pytest.raises(AnswerError):
+            parse({other: fields[other] for other in fields if other != name})
+        with pytest.raises(AnswerError):
+            parse(fields | {name: wrong})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"segment": [1]}, id="segment"),
+        pytest.param({"num_tokens": [1, 2, 3]}, id="num-tokens"),
+        pytest.param({"thread_ns": [0, 1, 2]}, id="threads"),
+        pytest.param({"thread_ns": []}, id="no-threads"),
+        pytest.param({"ns": [1, 2**64]}, id="huge"),
+        pytest.param({"ns": [1, 2.5]}, id="fraction"),
+        pytest.param(
+            {"segment": [], "step": [], "num_tokens": [], "ns": [], "thread_ns": []}, id="no-steps"
+        ),
+    ],
+)
+def test_times_that_contradict_each_other_are_refused(changes):
+    with pytest.raises(AnswerError):
+        CallTimes.parse(TIMES | changes)
+
+
+@pytest.mark.parametrize("times", [1, [], "x"])
+def test_times_that_are_no_object_are_refused(times):
+    with pytest.raises(AnswerError):
+        PrefillTiming.parse({"seconds": 1, "argmax": 1, "times": times}, 1, 1)
+
+
+@pytest.mark.parametrize("routing", [[], [1, 2, 3], [2**40, 1, 1, 1, 1, 1], [-1] * 6])
+def test_routing_of_another_shape_is_refused(routing):
+    with pytest.raises(AnswerError):
+        PrefillTiming.parse({"seconds": 1, "argmax": 1, "routing": routing}, 2, 3)
+
+
+@pytest.mark.parametrize("name", ["seconds", "argmax", "times", "routing"])
+def test_decode_with_another_number_of_tokens_is_refused(name):
+    fields = {"seconds": [1, 1], "argmax": [1, 1], "times": [TIMES] * 2, "routing": [[1], [1]]}
+    DecodeTiming.parse(fields, 1, 2)
+    with pytest.raises(AnswerError):
+        DecodeTiming.parse(fields | {name: fields[name][:1]}, 1, 2)
