@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from ossc.runtimes.kv_type import KvType
-from ossc.runtimes.session import WeightsMode
+from ossc.runtimes.weights_mode import WeightsMode
 from ossc.targets.errors import SessionError
 
 

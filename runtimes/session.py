@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,9 @@ from ossc.runtimes.machine_check import check_machine
 from ossc.runtimes.manifest import Manifest
 from ossc.runtimes.plan import Plan
 from ossc.runtimes.sampler import Sampler, as_floats
+from ossc.runtimes.weights_mode import WEIGHTS_MODES, WeightsMode
 from ossc.targets.errors import BundleError, SessionError
 from ossc.targets.machine import this_machine
-
-WeightsMode = Literal["mapped", "resident"]
-WEIGHTS_MODES: tuple[WeightsMode, ...] = ("mapped", "resident")
-"""Pages of the file, ready at once; or copied into huge pages, slower to open and faster to run."""
 
 
 class Session:

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from ossc.compiler.cli.base import OsscCommand, format_option
-from ossc.compiler.cli.kv_option import kv_option
 from ossc.compiler.cli.progress import terminal_progress
+from ossc.compiler.cli.session_options import kv_option, threads_option
 from ossc.runtimes.kv_type import KvType
 
 
@@ -21,12 +21,7 @@ from ossc.runtimes.kv_type import KvType
     metavar="MODEL",
     help="Also compare with the checkpoint's own logits, by onnxruntime on its exported ONNX.",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Threads that compute.  [default: one for each CPU]",
-)
+@threads_option
 @kv_option
 @format_option
 def command(

@@ -9,7 +9,10 @@ import click
 
 from ossc.compiler.cli.base import OsscCommand
 from ossc.compiler.cli.progress import terminal_progress
+from ossc.compiler.cli.session_options import kv_option, threads_option, weights_option
 from ossc.compiler.progress import Reporter
+from ossc.runtimes.kv_type import KvType
+from ossc.runtimes.weights_mode import WeightsMode
 from ossc.targets import resolve_target
 from ossc.targets.errors import UsageError
 
@@ -64,19 +67,9 @@ if TYPE_CHECKING:
     metavar="N",
     help="How often everything is measured, with and without timestamps.",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Threads that compute.  [default: one for each CPU]",
-)
-@click.option(
-    "--weights",
-    type=click.Choice(["mapped", "resident"]),
-    default="mapped",
-    show_default=True,
-    help="As of ossc run.",
-)
+@threads_option
+@weights_option
+@kv_option
 @click.option(
     "--on",
     "where",
@@ -144,7 +137,8 @@ def command(
     text: Path | None,
     repeats: int,
     threads: int | None,
-    weights: str,
+    weights: WeightsMode,
+    kv: KvType | None,
     where: str,
     baseline: Path | None,
     threshold: float | None,
@@ -181,7 +175,8 @@ def command(
         new_tokens=new_tokens,
         repeats=repeats,
         threads=threads,
-        weights="resident" if weights == "resident" else "mapped",
+        weights=weights,
+        kv=kv,
         token_ids=_token_ids(bundles[0], text),
     )
     if predicting:
@@ -269,7 +264,7 @@ def _prediction(
     from ossc.runtimes.bundle import Bundle
     from ossc.runtimes.profile.prediction.report import predict_workload
 
-    bundle = Bundle.open(path)
+    bundle = Bundle.open(path, kv=workload.kv)
     return predict_workload(bundle, workload, _limits(bundle, target, roofline))
 
 

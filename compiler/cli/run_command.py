@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ossc.compiler.cli.base import OsscCommand, format_option
-from ossc.compiler.cli.kv_option import kv_option
+from ossc.compiler.cli.session_options import kv_option, threads_option, weights_option
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.kv_type import KvType
+from ossc.runtimes.weights_mode import WeightsMode
 from ossc.targets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,20 +56,8 @@ if TYPE_CHECKING:
     metavar="N",
     help="Equal seeds sample equal tokens.",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Threads that compute.  [default: one for each CPU]",
-)
-@click.option(
-    "--weights",
-    type=click.Choice(["mapped", "resident"]),
-    default="mapped",
-    show_default=True,
-    help="mapped: pages of the file, ready at once and shared. resident: copied into huge pages, "
-    "slower to open and faster to run, and all of it counts as this process's memory.",
-)
+@threads_option
+@weights_option
 @kv_option
 @format_option
 def command(
@@ -81,7 +70,7 @@ def command(
     top_p: float,
     seed: int,
     threads: int | None,
-    weights: str,
+    weights: WeightsMode,
     kv: KvType | None,
     form: str,
 ) -> None:
@@ -116,7 +105,7 @@ def command(
         top_p=top_p,
         seed=seed,
         threads=threads,
-        weights="resident" if weights == "resident" else "mapped",
+        weights=weights,
         kv=kv,
     )
     if form == "json":

@@ -51,7 +51,7 @@ def make_profile(
         bundle=_bundle_note(bundle),
         place=PlaceNote(name=place.name, emulated=place.emulated),
         machine=_machine_note(measured),
-        workload=_workload_note(measured),
+        workload=_workload_note(bundle, measured),
         start=measured.start,
         prefill=_prefill_times(measured),
         decode=_decode_times(measured),
@@ -138,7 +138,7 @@ def _predicted(
     )
 
 
-def _workload_note(measured: Measurement) -> Workload:
+def _workload_note(bundle: Bundle, measured: Measurement) -> Workload:
     workload = measured.workload
     return Workload(
         prompt_tokens=workload.prompt_tokens,
@@ -148,7 +148,7 @@ def _workload_note(measured: Measurement) -> Workload:
         threads=measured.threads,
         thread_scaling=tuple(measured.decode_scaling),
         weights=workload.weights,
-        kv="f32",
+        kv=bundle.kv,
         tokens="text" if workload.token_ids else "random",
     )
 

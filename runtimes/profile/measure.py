@@ -31,7 +31,7 @@ def profile_bundle(
         UsageError: The workload does not fit into the bundle's context.
         SessionError: The place cannot run the bundle, or the run failed.
     """
-    bundle = Bundle.open(path)
+    bundle = Bundle.open(path, kv=workload.kv)
     workload = workload.fit(bundle.manifest.context)
     on_progress("start")
     with place.start(bundle, threads=workload.threads, weights=workload.weights) as runner:

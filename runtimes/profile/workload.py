@@ -1,11 +1,12 @@
 """What a profile runs: prompt lengths, depths, repeats, and the tokens themselves."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ossc.runtimes.session import WeightsMode
+from ossc.runtimes.kv_type import KvType
+from ossc.runtimes.weights_mode import WeightsMode
 from ossc.targets.errors import UsageError
 
 DEFAULT_PROMPT_TOKENS = 128
@@ -27,6 +28,8 @@ class Workload:
     threads: int | None = None
     """None is one for each CPU."""
     weights: WeightsMode = "mapped"
+    kv: KvType | None = None
+    """Type of the KV caches; None is the bundle's default."""
     token_ids: tuple[int, ...] = ()
     """A text's tokens, repeated as often as needed; empty is random tokens, always the same."""
 
@@ -50,15 +53,7 @@ class Workload:
                     f"{count} tokens and {self.new_tokens} new ones do not fit into a context of "
                     f"{context}; give less, or compile with a larger --context."
                 )
-        return Workload(
-            prompt_tokens=prompt_tokens,
-            depths=depths,
-            new_tokens=self.new_tokens,
-            repeats=self.repeats,
-            threads=self.threads,
-            weights=self.weights,
-            token_ids=self.token_ids,
-        )
+        return replace(self, prompt_tokens=prompt_tokens, depths=depths)
 
 
 def workload_tokens(workload: Workload, vocab_size: int) -> "Tokens":

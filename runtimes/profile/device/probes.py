@@ -2,7 +2,7 @@
 
 from ossc.runtimes.profile.device.runner import Hello, Runner
 from ossc.runtimes.profile.roofline import Roofline
-from ossc.runtimes.session import WeightsMode
+from ossc.runtimes.weights_mode import WeightsMode
 from ossc.targets import find_target
 
 WORKING_SETS_BYTES = (1 << 19, 1 << 21, 1 << 23, 1 << 25, 1 << 28)

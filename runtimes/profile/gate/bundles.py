@@ -36,7 +36,12 @@ def compare_bundles(
         SessionError: The place cannot run a bundle, or a run failed.
         UsageError: The workload does not fit into a bundle's context.
     """
-    pair = _pair(Bundle.open(current), Bundle.open(baseline), workload, place)
+    pair = _pair(
+        Bundle.open(current, kv=workload.kv),
+        Bundle.open(baseline, kv=workload.kv),
+        workload,
+        place,
+    )
     records = [PhaseRecord(phase) for phase in phases(pair.workload)]
     active, judgement, done = records, Judgement(threshold, records), 0
     for look in LOOKS:

@@ -9,7 +9,7 @@ from ossc.runtimes.machine_check import check_machine
 from ossc.runtimes.profile.device.runner import Runner
 from ossc.runtimes.profile.places.place import Place, check_executable, measure_arguments
 from ossc.runtimes.profile.places.ssh_place import SshPlace
-from ossc.runtimes.session import WeightsMode
+from ossc.runtimes.weights_mode import WeightsMode
 from ossc.targets.errors import SessionError, UsageError
 from ossc.targets.machine import this_machine
 

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from ossc.runtimes.bundle import EXECUTABLE_NAME, Bundle
 from ossc.runtimes.profile.device.runner import Runner
-from ossc.runtimes.session import WeightsMode
+from ossc.runtimes.weights_mode import WeightsMode
 from ossc.targets.errors import BundleError
 
 

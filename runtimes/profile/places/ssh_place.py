@@ -20,8 +20,8 @@ from ossc.runtimes.manifest import DIGEST_NAME, MANIFEST_NAME, FileEntry
 from ossc.runtimes.profile.device.runner import Runner
 from ossc.runtimes.profile.places.place import check_executable, measure_arguments
 from ossc.runtimes.profile.places.ssh_shell import READY, SshShell
-from ossc.runtimes.session import WeightsMode
 from ossc.runtimes.sizes import format_bytes
+from ossc.runtimes.weights_mode import WeightsMode
 from ossc.targets.errors import SessionError, UsageError
 
 DEFAULT_FOLDER = ".cache/ossc"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ossc.runtimes.bundle import Bundle
+from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.profile.prediction.predict import PhaseTime, Prediction, predict
 from ossc.runtimes.profile.report.quantities import format_share, format_time, shorten, significant
 from ossc.runtimes.profile.roofline import Roofline
@@ -21,6 +22,8 @@ class PredictionReport:
     """What a bundle should do on a machine that it was not run on."""
 
     bundle: str
+    kv: KvType
+    """Type of the KV caches."""
     roofline: Roofline
     decodes: tuple[Prediction, ...]
     """One for each depth."""
@@ -33,7 +36,7 @@ class PredictionReport:
     def _lines(self) -> Iterator[str]:
         roofline = self.roofline
         reads = roofline.read_gb_per_s[max(roofline.read_gb_per_s)]
-        yield f"{self.bundle}, predicted, not measured"
+        yield f"{self.bundle}, KV cache {self.kv}, predicted, not measured"
         yield (
             f"limits        {roofline.source}, {roofline.threads} threads: "
             f"{significant(reads)} GB/s, f32 {significant(roofline.f32_gflops)} GFLOP/s, "
@@ -53,6 +56,7 @@ class PredictionReport:
         """The JSON object of this bundle."""
         return {
             "bundle": self.bundle,
+            "kv": self.kv,
             "source": self.roofline.source,
             "threads": self.roofline.threads,
             "decode": [
@@ -90,6 +94,7 @@ def predict_workload(bundle: Bundle, workload: Workload, roofline: Roofline) -> 
 
     return PredictionReport(
         bundle=str(bundle.path),
+        kv=bundle.kv,
         roofline=roofline,
         decodes=tuple(_predict(workload.prompt_tokens[0], depth) for depth in workload.depths),
         prefills=tuple(_predict(count, workload.depths[0]) for count in workload.prompt_tokens),

@@ -144,6 +144,13 @@ def test_two_bundles_have_no_baseline(refusal, tiny_bundle):
     assert "one bundle" in sentence
 
 
+@pytest.mark.parametrize("options", [(), ("--predict",), ("--baseline", "bundle")])
+def test_a_type_of_kv_caches_that_the_bundle_lacks_is_refused(refusal, tiny_bundle, options):
+    options = [tiny_bundle if word == "bundle" else word for word in options]
+    sentence = refusal("profile", tiny_bundle, *SMALL, "--kv", "int8", *options)
+    assert "no plan for KV caches of type int8" in sentence
+
+
 def test_a_text_needs_a_tokenizer(refusal, tiny_bundle, tmp_path):
     (tmp_path / "text").write_text("w1 w2")
     assert "tokenizer" in refusal("profile", tiny_bundle, "--text", tmp_path / "text")

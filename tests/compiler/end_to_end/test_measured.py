@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from compiled import CONTEXT, Build
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.profile.measure import profile_bundle
 from ossc.runtimes.profile.places import LOCAL, find_place
+from ossc.runtimes.profile.prediction.report import predict_workload
 from ossc.runtimes.profile.workload import Workload
 from synthetic.ssh_server import ssh_server
 
@@ -72,6 +74,22 @@ def test_decode_works_at_any_depth_that_was_filled(bundle):
         for position in (0, 1, 127, CONTEXT - 4):
             runner.fill(position)
             assert len(runner.decode([1, 2, 3, 4]).seconds) == 4
+
+
+@pytest.mark.parametrize("kv", ["f16", None])
+def test_the_type_of_the_kv_caches_is_the_one_that_ran(bundle, kv):
+    opened = Bundle.open(bundle, kv=kv)
+    profile = profile_bundle(bundle, replace(WORKLOAD, kv=kv))
+    ran = kv or "f32"
+    assert profile.workload.kv == ran
+    assert profile.memory.kv_bytes == opened.manifest.memory.kv[ran].kv_bytes
+    assert {row.kernel for row in profile.kernels} <= {
+        step.kernel for segment in opened.plan.segments for step in segment.steps
+    }
+    assert profile.predicted is not None
+    report = predict_workload(opened, WORKLOAD, profile.roofline)
+    assert profile.predicted.decode_ms == {one.depth: one.decode_ms for one in report.decodes}
+    assert report.kv == ran
 
 
 def test_a_profile_comes_back_over_ssh(bundle, tmp_path, monkeypatch):

@@ -19,9 +19,8 @@ def test_the_default_prompt_shrinks_to_a_small_context():
 
 
 def test_what_was_asked_for_is_kept():
-    workload = Workload(prompt_tokens=(7, 9), depths=(50,), repeats=2, new_tokens=3).fit(64)
-    assert (workload.prompt_tokens, workload.depths) == ((7, 9), (50,))
-    assert (workload.repeats, workload.new_tokens) == (2, 3)
+    asked = Workload(prompt_tokens=(7, 9), depths=(50,), repeats=2, new_tokens=3, kv="f16")
+    assert asked.fit(64) == asked
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,11 @@ def test_machines_that_differ_too_much_are_not_comparable(factor):
             "weights is resident here",
             id="weights",
         ),
+        pytest.param(
+            replace(BASELINE, workload=replace(BASELINE.workload, kv="f16")),
+            "kv is f16 here and f32 in the baseline",
+            id="kv",
+        ),
     ],
 )
 def test_other_conditions_are_not_comparable(current, reason):
