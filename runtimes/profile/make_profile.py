@@ -176,7 +176,7 @@ def _machine_note(measured: Measurement) -> MachineNote:
     return MachineNote(
         cpu_model=machine.cpu_model,
         cpus=machine.cpus,
-        cpu_features=machine.cpu_features,
+        cpu_features=tuple(machine.cpu_features.split()),
         governor=machine.governor,
         mhz=machine.mhz,
         huge_pages=machine.huge_pages,

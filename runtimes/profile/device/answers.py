@@ -5,12 +5,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 Fields = Mapping[str, Any]
+Answer = TypeVar("Answer")
 
 
 class AnswerError(ValueError):
@@ -32,20 +34,6 @@ class Hello:
     instruction_set: str
     """For which the best of its kernels in use were built; ``base``: what every machine of the
     target has."""
-
-    @classmethod
-    def parse(cls, fields: Fields) -> Self:
-        """Check the fields; others may be there."""
-        return cls(
-            protocol=integer(fields, "protocol"),
-            load_s=real(fields, "load_s"),
-            threads=integer(fields, "threads"),
-            weights_bytes=integer(fields, "weights_bytes"),
-            state_bytes=integer(fields, "state_bytes"),
-            arena_bytes=integer(fields, "arena_bytes"),
-            target=text(fields, "target"),
-            instruction_set=text(fields, "instruction_set"),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +58,10 @@ class CallTimes:
         """Check one object of ``times``."""
         if not isinstance(fields, Mapping):
             raise AnswerError("times is no object")
-        ns = integers(fields, "ns")
-        begin_ns = integer(fields, "begin_ns")
-        lists = {name: integers(fields, name) for name in ("segment", "step", "num_tokens")}
-        threads = integers(fields, "thread_ns")
+        ns = _integers(fields.get("ns"))
+        begin_ns = _integer(fields.get("begin_ns"))
+        lists = {name: _integers(fields.get(name)) for name in ("segment", "step", "num_tokens")}
+        threads = _integers(fields.get("thread_ns"))
         if any(len(values) != len(ns) for values in lists.values()):
             raise AnswerError("the lists of times have different lengths")
         if not len(ns) or not len(threads) or len(threads) % (2 * len(ns)):
@@ -100,8 +88,8 @@ class PrefillTiming:
         """Check the fields; ``layers`` are those with a router."""
         times, routing = fields.get("times"), fields.get("routing")
         return cls(
-            seconds=real(fields, "seconds"),
-            argmax=integer(fields, "argmax"),
+            seconds=_real(fields.get("seconds")),
+            argmax=_integer(fields.get("argmax")),
             times=None if times is None else CallTimes.parse(times),
             routing=None if routing is None else _routing(routing, layers, n_tokens),
         )
@@ -143,16 +131,6 @@ class ProcessMemory:
     mapped_bytes: int
     """Pages of files that are in memory."""
 
-    @classmethod
-    def parse(cls, fields: Fields) -> Self:
-        """Check the fields."""
-        return cls(
-            peak_rss_bytes=integer(fields, "peak_rss_bytes"),
-            anonymous_bytes=integer(fields, "anonymous_bytes"),
-            peak_anonymous_bytes=integer(fields, "peak_anonymous_bytes"),
-            mapped_bytes=integer(fields, "mapped_bytes"),
-        )
-
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
@@ -163,19 +141,14 @@ class Probe:
     spread: float
     """How far the median round is from it, as a fraction of it."""
 
-    @classmethod
-    def parse(cls, fields: Fields) -> Self:
-        """Check the fields."""
-        return cls(value=real(fields, "value"), spread=real(fields, "spread"))
-
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     """The machine, as its system describes it; empty or zero where it does not say."""
 
     cpu_model: str
-    cpu_features: tuple[str, ...]
-    """In the names of /proc/cpuinfo."""
+    cpu_features: str
+    """In the names of /proc/cpuinfo, with spaces between them."""
     cpus: int
     """That the process may use."""
     governor: str
@@ -191,44 +164,21 @@ class Machine:
     """Memory that programs can still have."""
     kernel: str
 
-    @classmethod
-    def parse(cls, fields: Fields) -> Self:
-        """Check the fields."""
-        return cls(
-            cpu_model=text(fields, "cpu_model"),
-            cpu_features=tuple(text(fields, "cpu_features").split()),
-            cpus=integer(fields, "cpus"),
-            governor=text(fields, "governor"),
-            mhz=real(fields, "mhz"),
-            huge_pages=text(fields, "huge_pages"),
-            load_average=real(fields, "load_average"),
-            memory_bytes=integer(fields, "memory_bytes"),
-            available_bytes=integer(fields, "available_bytes"),
-            kernel=text(fields, "kernel"),
-        )
 
+def parse_answer(kind: type[Answer], fields: Fields) -> Answer:
+    """Make an answer of its fields, each of exactly the type that it is declared with.
 
-def integer(fields: Fields, name: str) -> int:
-    """A field that is an integer."""
-    return _integer(fields.get(name))
+    Args:
+        kind: `Hello`, `ProcessMemory`, `Probe` or `Machine`.
+        fields: Parsed JSON; it may have more than the answer's fields.
 
-
-def real(fields: Fields, name: str) -> float:
-    """A field that is a number."""
-    return _real(fields.get(name))
-
-
-def text(fields: Fields, name: str) -> str:
-    """A field that is a text."""
-    value = fields.get(name)
-    if not isinstance(value, str):
-        raise AnswerError(f"{name} is no text")
-    return value
-
-
-def integers(fields: Fields, name: str) -> NDArray[np.int64]:
-    """A field that is a list of integers."""
-    return _integers(fields.get(name))
+    Raises:
+        AnswerError: A field is missing or of another type.
+    """
+    try:
+        return msgspec.convert(fields, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise AnswerError(f"the answer is no {kind.__name__}: {error}") from error
 
 
 def _integer(value: Any) -> int:

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -20,6 +21,7 @@ from ossc.runtimes.profile.device.answers import (
     PrefillTiming,
     Probe,
     ProcessMemory,
+    parse_answer,
 )
 from ossc.runtimes.strict_json import parse_fields, shorten
 from ossc.targets.errors import SessionError
@@ -79,7 +81,7 @@ class Runner:
             raise SessionError(f"{command[0]} does not start ({error.strerror}).") from error
         try:
             begin = self._wait_until_ready(ready_line) or begin
-            self.hello = self._parse(Hello.parse, self._read())
+            self.hello = self._parse(partial(parse_answer, Hello), self._read())
             self.start_s = time.perf_counter() - begin
             self._check_protocol()
         except BaseException:
@@ -120,7 +122,7 @@ class Runner:
 
     def memory(self) -> ProcessMemory:
         """Memory of the process."""
-        return self._parse(ProcessMemory.parse, self._ask("memory"))
+        return self._parse(partial(parse_answer, ProcessMemory), self._ask("memory"))
 
     def probe(self, name: str, threads: int, size_bytes: int | None = None) -> Probe:
         """Measure a limit of the machine, see ``docs/measuring.md``.
@@ -131,11 +133,11 @@ class Runner:
             size_bytes: Of the buffer that is read, in total; only for the limits of reading.
         """
         size = () if size_bytes is None else (size_bytes,)
-        return self._parse(Probe.parse, self._ask("probe", name, threads, *size))
+        return self._parse(partial(parse_answer, Probe), self._ask("probe", name, threads, *size))
 
     def machine(self) -> Machine:
         """The machine, as its system describes it now."""
-        return self._parse(Machine.parse, self._ask("machine"))
+        return self._parse(partial(parse_answer, Machine), self._ask("machine"))
 
     def close(self) -> None:
         """End the process; nothing else may be called afterwards."""
@@ -190,7 +192,7 @@ class Runner:
         try:
             fields = parse_fields(line.encode())
         except ValueError as error:
-            raise _wrong_answer(line) from error
+            raise _wrong_answer(line, f"it {error}") from error
         if "error" in fields:
             raise SessionError(str(fields["error"]))
         return fields
@@ -219,13 +221,13 @@ class Runner:
         try:
             return parse(fields)
         except AnswerError as error:
-            raise _wrong_answer(json.dumps(fields)) from error
+            raise _wrong_answer(json.dumps(fields), str(error)) from error
 
 
-def _wrong_answer(line: str) -> SessionError:
+def _wrong_answer(line: str, fault: str) -> SessionError:
     return SessionError(
-        f"{EXECUTABLE_NAME} answered {shorten(line)}, which is not its protocol; use the ossc that "
-        "compiled the bundle, or compile the model again."
+        f"{EXECUTABLE_NAME} answered {shorten(line)}, which is not its protocol ({fault}); use the "
+        "ossc that compiled the bundle, or compile the model again."
     )
 
 

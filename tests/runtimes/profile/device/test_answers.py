@@ -1,6 +1,7 @@
 """Answers of ``ossc-run --measure`` as values, and those that are refused."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from ossc.runtimes.profile.device.answers import (
     PrefillTiming,
     Probe,
     ProcessMemory,
+    parse_answer,
 )
 
 TIMES = {
@@ -83,19 +85,19 @@ def test_decode_has_an_entry_for_each_token():
 
 
 def test_the_others_are_their_fields():
-    assert Hello.parse(HELLO | {"news": 1}) == Hello(**HELLO)
-    assert ProcessMemory.parse(MEMORY) == ProcessMemory(**MEMORY)
-    assert Probe.parse({"value": 1, "spread": 0.5}) == Probe(value=1.0, spread=0.5)
-    assert Machine.parse(MACHINE) == Machine(**MACHINE | {"cpu_features": ("fma", "avx2")})
+    assert parse_answer(Hello, HELLO | {"news": 1}) == Hello(**HELLO)
+    assert parse_answer(ProcessMemory, MEMORY) == ProcessMemory(**MEMORY)
+    assert parse_answer(Probe, {"value": 1, "spread": 0.5}) == Probe(value=1.0, spread=0.5)
+    assert parse_answer(Machine, MACHINE) == Machine(**MACHINE)
 
 
 @pytest.mark.parametrize(
     ("parse", "fields"),
     [
-        (Hello.parse, HELLO),
-        (ProcessMemory.parse, MEMORY),
-        (Machine.parse, MACHINE),
-        (Probe.parse, {"value": 1, "spread": 1}),
+        (partial(parse_answer, Hello), HELLO),
+        (partial(parse_answer, ProcessMemory), MEMORY),
+        (partial(parse_answer, Machine), MACHINE),
+        (partial(parse_answer, Probe), {"value": 1, "spread": 1}),
         (CallTimes.parse, TIMES),
         (lambda f: PrefillTiming.parse(f, 1, 1), {"seconds": 1, "argmax": 1}),
         (lambda f: DecodeTiming.parse(f, 1, 1), {"seconds": [1], "argmax": [1]}),
@@ -109,6 +111,21 @@ def test_a_field_of_another_type_or_none_is_refused(parse, fields, wrong):
             parse({other: fields[other] for other in fields if other != name})
         with pytest.raises(AnswerError):
             parse(fields | {name: wrong})
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"threads": "2"}, "`int`, got `str` - at `$.threads`", id="other-type"),
+        pytest.param({"threads": 2.0}, "`int`, got `float`", id="fraction"),
+        pytest.param({"load_s": True}, "`float`, got `bool`", id="bool"),
+    ],
+)
+def test_a_refusal_names_the_answer_and_the_field(changes, reason):
+    with pytest.raises(AnswerError) as refused:
+        parse_answer(Hello, HELLO | changes)
+    assert str(refused.value).startswith("the answer is no Hello: Expected ")
+    assert reason in str(refused.value)
 
 
 @pytest.mark.parametrize(
