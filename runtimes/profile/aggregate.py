@@ -93,10 +93,15 @@ def _chosen(call: TimedCall, row: int | None, first: int, tokens: int) -> NDArra
 
 def typical_calls(calls: Sequence[TimedCall]) -> list[TimedCall]:
     """Return the calls whose wall time lies between the quartiles: their mean is no outlier's."""
-    seconds = [call.seconds for call in calls]
-    low = np.percentile(seconds, 25, method="lower")  # of few calls, some lie there in any case
-    high = np.percentile(seconds, 75, method="higher")
+    low, high = _quartiles(calls)
     return [call for call in calls if low <= call.seconds <= high]
+
+
+def _quartiles(calls: Sequence[TimedCall]) -> tuple[float, float]:
+    """Two wall times of calls, between which some lie even of few calls."""
+    seconds = [call.seconds for call in calls]
+    low = np.percentile(seconds, 25, method="lower")
+    return float(low), float(np.percentile(seconds, 75, method="higher"))
 
 
 @dataclass
@@ -129,111 +134,134 @@ class _Sum:
         self.bound_ns += limit.ms * 1e6
 
 
-def kernel_times(
-    phase: PhaseName, bundled: Bundled, measured: Sequence[TimedCall], roofline: Roofline | None
-) -> tuple[KernelTimes, ...]:
-    """Sum the steps of the typical calls by kernel, for one call, the longest first."""
-    sums: dict[str, _Sum] = defaultdict(_Sum)
-    samples = _kernel_samples(bundled, measured)
-    calls = typical_calls(measured)
+@dataclass(frozen=True, kw_only=True)
+class PhaseTimes:
+    """The calls of one phase, summed up."""
+
+    kernels: tuple[KernelTimes, ...]
+    """The longest first."""
+    layers: tuple[LayerTimes, ...]
+    """In their order."""
+    expert_ms: Mapping[int, Mapping[int, float]]
+    """By layer and expert: the part of the expert kernels' time in all calls that is its own."""
+
+
+def phase_times(
+    phase: PhaseName, bundled: Bundled, calls: Sequence[TimedCall], roofline: Roofline | None
+) -> PhaseTimes:
+    """Sum up the calls of one phase; the steps of each are walked once.
+
+    Times of kernels and of layers are those of one typical call (`typical_calls`): the same calls
+    for both, so that both add up to one time, which is none that other work disturbed. The samples
+    of a kernel are of all calls, because they are there to show how much these differ, and so are
+    the times of experts, because each call chooses others.
+    """
+    sums = _PhaseSums()
+    low, high = _quartiles(calls)
     for call in calls:
         executions = list(bundled.executions(call))
-        streamed = sum(one.cost.bytes.streamed(one.call) for one in executions)
-        for one in executions:
-            sums[one.step.kernel].add(one)
-            if roofline is not None:
-                sums[one.step.kernel].add_bound(bound(one.cost, one.call, roofline, streamed))
-    total = sum(entry.ns for entry in sums.values())
-    count = len(calls)
-    rows = [
-        KernelTimes(
-            phase=phase,
-            kernel=kernel,
-            operation=bundled.costs[kernel].operation,
-            scheme=bundled.costs[kernel].scheme,
-            calls=round(entry.calls / count),
-            ms=entry.ns / count / 1e6,
-            share=entry.ns / total,
-            bytes=entry.bytes / count,
-            operations=entry.operations / count,
-            gb_per_s=_per_ns(entry.bytes, entry.ns),
-            gop_per_s=_per_ns(entry.operations, entry.ns),
-            bound=entry.longest_bound(),
-            of_bound=_per_ns(entry.bound_ns, entry.ns) if roofline else None,
-            waiting=_per_ns(entry.waiting_ns, entry.thread_ns),
-            samples_ms=tuple(samples[kernel]),
-        )
-        for kernel, entry in sums.items()
-    ]
-    return tuple(sorted(rows, key=lambda row: -row.ms))
-
-
-def _kernel_samples(bundled: Bundled, calls: Sequence[TimedCall]) -> dict[str, list[float]]:
-    """Return the time of each kernel in each call, in ms."""
-    samples: dict[str, list[float]] = defaultdict(list)
-    for call in calls:
-        ns: Counter[str] = Counter()
-        for execution in bundled.executions(call):
-            ns[execution.step.kernel] += execution.ns
-        for kernel, total in ns.items():
-            samples[kernel].append(total / 1e6)
-    return samples
-
-
-def layer_times(
-    phase: PhaseName, bundled: Bundled, calls: Sequence[TimedCall]
-) -> tuple[LayerTimes, ...]:
-    """Sum the steps of some calls by layer, for one call, in the order of the layers."""
-    sums: dict[int, _Sum] = defaultdict(_Sum)
-    for execution in _executions(bundled, calls):
-        sums[execution.step.layer].add(execution)
-    total = sum(entry.ns for entry in sums.values())
-    return tuple(
-        LayerTimes(
-            phase=phase,
-            layer=layer,
-            ms=sums[layer].ns / len(calls) / 1e6,
-            share=sums[layer].ns / total,
-            bytes=sums[layer].bytes / len(calls),
-        )
-        for layer in sorted(sums)
+        sums.add_any(executions)
+        if low <= call.seconds <= high:
+            sums.add_typical(executions, roofline)
+    kernels = [sums.kernel_times(phase, kernel, bundled.costs[kernel]) for kernel in sums.kernels]
+    return PhaseTimes(
+        kernels=tuple(sorted(kernels, key=lambda row: -row.ms)),
+        layers=tuple(sums.layer_times(phase, layer) for layer in sorted(sums.layers)),
+        expert_ms=sums.expert_ms,
     )
 
 
+@dataclass
+class _PhaseSums:
+    typical_count: int = 0
+    ns: int = 0
+    kernels: dict[str, _Sum] = field(default_factory=lambda: defaultdict(_Sum))
+    layers: dict[int, _Sum] = field(default_factory=lambda: defaultdict(_Sum))
+    samples_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    expert_ms: dict[int, dict[int, float]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(float))
+    )
+
+    def add_any(self, executions: Sequence[Execution]) -> None:
+        ns: Counter[str] = Counter()
+        for one in executions:
+            ns[one.step.kernel] += one.ns
+            if one.cost.bytes.per_expert:
+                for expert in one.experts.ravel().tolist():
+                    self.expert_ms[one.step.layer][expert] += one.ns / one.experts.size / 1e6
+        for kernel, total in ns.items():
+            self.samples_ms[kernel].append(total / 1e6)
+
+    def add_typical(self, executions: Sequence[Execution], roofline: Roofline | None) -> None:
+        streamed = sum(one.cost.bytes.streamed(one.call) for one in executions)
+        self.typical_count += 1
+        for one in executions:
+            self.ns += one.ns
+            self.layers[one.step.layer].add(one)
+            self.kernels[one.step.kernel].add(one)
+            if roofline is not None:
+                limit = bound(one.cost, one.call, roofline, streamed)
+                self.kernels[one.step.kernel].add_bound(limit)
+
+    def kernel_times(self, phase: PhaseName, kernel: str, cost: KernelCost) -> KernelTimes:
+        total, count = self.kernels[kernel], self.typical_count
+        longest_bound = total.longest_bound()
+        return KernelTimes(
+            phase=phase,
+            kernel=kernel,
+            operation=cost.operation,
+            scheme=cost.scheme,
+            calls=round(total.calls / count),
+            ms=total.ns / count / 1e6,
+            share=total.ns / self.ns,
+            bytes=total.bytes / count,
+            operations=total.operations / count,
+            gb_per_s=_per_ns(total.bytes, total.ns),
+            gop_per_s=_per_ns(total.operations, total.ns),
+            bound=longest_bound,
+            of_bound=_per_ns(total.bound_ns, total.ns) if longest_bound else None,
+            waiting=_per_ns(total.waiting_ns, total.thread_ns),
+            samples_ms=tuple(self.samples_ms[kernel]),
+        )
+
+    def layer_times(self, phase: PhaseName, layer: int) -> LayerTimes:
+        total, count = self.layers[layer], self.typical_count
+        return LayerTimes(
+            phase=phase,
+            layer=layer,
+            ms=total.ns / count / 1e6,
+            share=total.ns / self.ns,
+            bytes=total.bytes / count,
+        )
+
+
 def expert_use(
-    bundled: Bundled, prefills: Sequence[TimedCall], decodes: Sequence[TimedCall]
+    bundled: Bundled, calls: Sequence[TimedCall], ms: Mapping[int, Mapping[int, float]]
 ) -> tuple[ExpertUse, ...]:
-    """Count how often each expert was chosen, and divide the time of decode among those that ran.
+    """Count how often each expert was chosen.
 
     Args:
         bundled: The bundle's plan and costs.
-        prefills: Calls whose routing counts.
-        decodes: Calls whose routing and times count.
+        calls: Of prefill and decode, whose routing counts.
+        ms: The time of experts in decode, see `PhaseTimes`.
     """
     layers = bundled.plan.router_layers
     known = max((cost.experts for cost in bundled.costs.values()), default=0)
-    chosen_ids = [call.routing for call in (*prefills, *decodes)]
-    experts = max([known, *(int(ids.max()) + 1 for ids in chosen_ids if ids.size)])
+    chosen_ids = [call.routing for call in calls if call.routing.size]
+    experts = max([known, *(int(ids.max()) + 1 for ids in chosen_ids)])
     counts = np.zeros((len(layers), experts), np.int64)
-    for call in (*prefills, *decodes):
-        for row, chosen in enumerate(call.routing):
+    for ids in chosen_ids:
+        for row, chosen in enumerate(ids):
             counts[row] += np.bincount(chosen.ravel(), minlength=experts)
-    ms = np.zeros((len(layers), experts))
-    expert_bytes = np.zeros(len(layers), np.int64)
-    rows = {layer: row for row, layer in enumerate(layers)}
-    for execution in _executions(bundled, decodes):
-        if execution.cost.bytes.per_expert and execution.step.layer in rows:
-            row, chosen = rows[execution.step.layer], execution.experts.ravel()
-            np.add.at(ms[row], chosen, execution.ns / len(chosen) / 1e6)
+    expert_bytes: Counter[int] = Counter()
     for step in bundled.plan.segment("decode").steps:
-        if step.layer in rows:
-            expert_bytes[rows[step.layer]] += bundled.costs[step.kernel].bytes.per_expert
+        expert_bytes[step.layer] += bundled.costs[step.kernel].bytes.per_expert
     return tuple(
         ExpertUse(
             layer=layer,
             counts=tuple(counts[row].tolist()),
-            ms=tuple(ms[row].tolist()),
-            expert_bytes=int(expert_bytes[row]),
+            ms=tuple(ms.get(layer, {}).get(expert, 0.0) for expert in range(experts)),
+            expert_bytes=expert_bytes[layer],
             entropy=entropy(counts[row]),
         )
         for row, layer in enumerate(layers)
@@ -270,11 +298,6 @@ def coverage(calls: Iterable[TimedCall]) -> float:
     calls = list(calls)
     steps_ns = sum(int(call.times.ns.sum()) for call in calls)
     return steps_ns / 1e9 / sum(call.seconds for call in calls)
-
-
-def _executions(bundled: Bundled, calls: Iterable[TimedCall]) -> Iterator[Execution]:
-    for call in calls:
-        yield from bundled.executions(call)
 
 
 def _span(begin: int, end: int, origin: int) -> tuple[float, float]:

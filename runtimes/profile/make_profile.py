@@ -1,6 +1,7 @@
 """From a finished measurement to its profile."""
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,13 +13,11 @@ from ossc.runtimes.profile.aggregate import (
     TimedCall,
     coverage,
     expert_use,
-    kernel_times,
-    layer_times,
+    phase_times,
     timeline,
-    typical_calls,
 )
 from ossc.runtimes.profile.latency import Latency
-from ossc.runtimes.profile.measurement import Measurement
+from ossc.runtimes.profile.measurement import Measurement, Samples
 from ossc.runtimes.profile.places import Place
 from ossc.runtimes.profile.prediction.report import predict_workload
 from ossc.runtimes.profile.profile import (
@@ -45,7 +44,8 @@ def make_profile(
     bundled = Bundled(plan=bundle.plan, costs=bundle.manifest.kernels)
     prefills = measured.prefill[workload.prompt_tokens[0]].calls
     decodes = measured.decode[workload.depths[0]].calls
-    typical = {"prefill": typical_calls(prefills), "decode": typical_calls(decodes)}
+    decode = phase_times("decode", bundled, decodes, roofline)
+    prefill = phase_times("prefill", bundled, prefills, roofline)
     return Profile(
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         bundle=_bundle_note(bundle),
@@ -64,15 +64,9 @@ def make_profile(
         instrumentation=_instrumentation(measured, decodes),
         roofline=roofline,
         predicted=_predicted(bundle, measured, roofline),
-        kernels=(
-            *kernel_times("decode", bundled, decodes, roofline),
-            *kernel_times("prefill", bundled, prefills, roofline),
-        ),
-        layers=(
-            *layer_times("decode", bundled, typical["decode"]),
-            *layer_times("prefill", bundled, typical["prefill"]),
-        ),
-        experts=expert_use(bundled, prefills, decodes),
+        kernels=(*decode.kernels, *prefill.kernels),
+        layers=(*decode.layers, *prefill.layers),
+        experts=expert_use(bundled, [*prefills, *decodes], decode.expert_ms),
         timeline=timeline(bundled, _median_call(decodes)),
     )
 
@@ -91,33 +85,37 @@ def _instrumentation(measured: Measurement, decodes: list[TimedCall]) -> Instrum
 
 
 def _prefill_times(measured: Measurement) -> tuple[PrefillTimes, ...]:
-    first = measured.workload.prompt_tokens[0]
-    rows = [(count, measured.threads, samples) for count, samples in measured.prefill.items()]
-    rows += [(first, threads, samples) for threads, samples in measured.prefill_scaling.items()]
+    rows = _latencies(measured.prefill, measured.prefill_scaling, measured.threads)
     return tuple(
         PrefillTimes(
-            tokens=count,
+            tokens=tokens,
             threads=threads,
-            latency=(latency := Latency.of(samples.plain_ms)),
-            tokens_per_s=1e3 * count / latency.p50_ms,
+            latency=latency,
+            tokens_per_s=1e3 * tokens / latency.p50_ms,
         )
-        for count, threads, samples in rows
+        for tokens, threads, latency in rows
     )
 
 
 def _decode_times(measured: Measurement) -> tuple[DecodeTimes, ...]:
-    first = measured.workload.depths[0]
-    rows = [(depth, measured.threads, samples) for depth, samples in measured.decode.items()]
-    rows += [(first, threads, samples) for threads, samples in measured.decode_scaling.items()]
+    rows = _latencies(measured.decode, measured.decode_scaling, measured.threads)
     return tuple(
         DecodeTimes(
-            depth=depth,
-            threads=threads,
-            latency=(latency := Latency.of(samples.plain_ms)),
-            tokens_per_s=1e3 / latency.p50_ms,
+            depth=depth, threads=threads, latency=latency, tokens_per_s=1e3 / latency.p50_ms
         )
-        for depth, threads, samples in rows
+        for depth, threads, latency in rows
     )
+
+
+def _latencies(
+    measured: Mapping[int, Samples], scaling: Mapping[int, Samples], threads: int
+) -> Iterator[tuple[int, int, Latency]]:
+    """Each length or depth with all threads, then the first one with fewer."""
+    for size, samples in measured.items():
+        yield size, threads, Latency.of(samples.plain_ms)
+    first = next(iter(measured))
+    for fewer, samples in scaling.items():
+        yield first, fewer, Latency.of(samples.plain_ms)
 
 
 def _predicted(

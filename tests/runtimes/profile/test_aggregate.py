@@ -13,12 +13,12 @@ from ossc.runtimes.profile.aggregate import (
     coverage,
     entropy,
     expert_use,
-    kernel_times,
-    layer_times,
+    phase_times,
     timeline,
     typical_calls,
 )
 from ossc.runtimes.profile.device.answers import CallTimes
+from ossc.runtimes.profile.profile import KernelTimes, PhaseName
 from ossc.targets.roofline import Roofline
 from synthetic.tiny_plan import CHUNK, COSTS, ROW_BYTES, WEIGHTS_BYTES, make_plan
 
@@ -82,8 +82,14 @@ def call(
     )
 
 
+def kernels_of(
+    phase: PhaseName, bundled: Bundled, calls: Sequence[TimedCall], roofline: Roofline | None
+) -> Sequence[KernelTimes]:
+    return phase_times(phase, bundled, calls, roofline).kernels
+
+
 def test_kernels_sum_to_the_time_of_all_steps():
-    kernels = kernel_times("decode", BUNDLED, [call((DECODE, 1), (HEAD, 1))], ROOFLINE)
+    kernels = kernels_of("decode", BUNDLED, [call((DECODE, 1), (HEAD, 1))], ROOFLINE)
     assert sum(kernel.ms for kernel in kernels) == pytest.approx(500e-6)
     assert sum(kernel.share for kernel in kernels) == pytest.approx(1)
     assert {kernel.calls for kernel in kernels} == {1}
@@ -91,7 +97,7 @@ def test_kernels_sum_to_the_time_of_all_steps():
 
 def test_times_are_those_of_one_call():
     calls = [call((DECODE, 1), ns=100), call((DECODE, 1), ns=300)]
-    kernels = kernel_times("decode", BUNDLED, calls, ROOFLINE)
+    kernels = kernels_of("decode", BUNDLED, calls, ROOFLINE)
     assert [kernel.ms for kernel in kernels] == pytest.approx([200e-6] * 4)
     assert {kernel.calls for kernel in kernels} == {1}
 
@@ -99,14 +105,14 @@ def test_times_are_those_of_one_call():
 def test_the_longest_kernel_comes_first():
     one = call((DECODE, 1), (HEAD, 1))
     one.times.ns[2] = 900
-    kernels = kernel_times("decode", BUNDLED, [one], ROOFLINE)
+    kernels = kernels_of("decode", BUNDLED, [one], ROOFLINE)
     assert (kernels[0].kernel, kernels[0].operation) == ("test_store", "rope_store")
 
 
 def test_bytes_grow_with_the_position_of_each_chunk():
     """Keys seen: 4 in the first chunk, 6 in the second, which holds 2 tokens."""
     one = call((PREFILL, CHUNK), (PREFILL, 2), (HEAD, 1))
-    by_kernel = {k.kernel: k for k in kernel_times("prefill", BUNDLED, [one], ROOFLINE)}
+    by_kernel = {k.kernel: k for k in kernels_of("prefill", BUNDLED, [one], ROOFLINE)}
     mean = by_kernel["test_mean"]
     assert mean.calls == 2
     assert mean.bytes == (8 + ROW_BYTES) * 6 + ROW_BYTES * (4 + 6)
@@ -117,35 +123,35 @@ def test_bytes_grow_with_the_position_of_each_chunk():
 def test_a_decoded_token_sees_the_keys_before_it():
     (mean,) = (
         kernel
-        for kernel in kernel_times("decode", BUNDLED, [call((DECODE, 1), position=9)], ROOFLINE)
+        for kernel in kernels_of("decode", BUNDLED, [call((DECODE, 1), position=9)], ROOFLINE)
         if kernel.kernel == "test_mean"
     )
     assert mean.bytes == 8 + ROW_BYTES + 10 * ROW_BYTES
 
 
 def test_the_limit_that_holds_a_kernel_is_named():
-    kernels = kernel_times("decode", BUNDLED, [call((HEAD, 1))], ROOFLINE)
+    kernels = kernels_of("decode", BUNDLED, [call((HEAD, 1))], ROOFLINE)
     (head,) = kernels
     assert head.bound == "memory"
     assert head.of_bound == pytest.approx((head.bytes / 10) / 100)
     slow_launch = replace(ROOFLINE, launch_ns=5000.0)
-    (head,) = kernel_times("decode", BUNDLED, [call((HEAD, 1))], slow_launch)
+    (head,) = kernels_of("decode", BUNDLED, [call((HEAD, 1))], slow_launch)
     assert (head.bound, head.of_bound) == ("launch", 50)
 
 
 def test_without_a_roofline_no_limit_is_named():
-    (head,) = kernel_times("decode", BUNDLED, [call((HEAD, 1))], None)
+    (head,) = kernels_of("decode", BUNDLED, [call((HEAD, 1))], None)
     assert (head.bound, head.of_bound) == (None, None)
 
 
 def test_waiting_is_the_time_without_a_task():
     """Of 2 × 100 ns, 50 and 25 are worked."""
-    (head,) = kernel_times("decode", BUNDLED, [call((HEAD, 1))], ROOFLINE)
+    (head,) = kernels_of("decode", BUNDLED, [call((HEAD, 1))], ROOFLINE)
     assert head.waiting == pytest.approx(1 - 75 / 200)
 
 
 def test_layers_hold_their_steps():
-    (layer,) = layer_times("decode", BUNDLED, [call((DECODE, 1), (HEAD, 1))])
+    (layer,) = phase_times("decode", BUNDLED, [call((DECODE, 1), (HEAD, 1))], None).layers
     assert (layer.layer, layer.share) == (0, 1)
     assert layer.ms == pytest.approx(500e-6)
 
@@ -154,7 +160,7 @@ def test_experts_are_counted_over_prefill_and_decode():
     bundled = Bundled(plan=BUNDLED.plan, costs=EXPERT_COSTS)
     prefill = call((PREFILL, 3), routing=[[0, 1], [0, 2], [0, 4]])
     decode = call((DECODE, 1), routing=[[4, 0]])
-    (use,) = expert_use(bundled, [prefill], [decode])
+    (use,) = expert_use(bundled, [prefill, decode], {})
     assert use.layer == 0
     assert use.counts == (4, 1, 1, 0, 2)
     assert use.expert_bytes == EXPERT_BYTES
@@ -163,14 +169,15 @@ def test_experts_are_counted_over_prefill_and_decode():
 def test_an_expert_kernels_time_is_divided_among_those_that_ran():
     bundled = Bundled(plan=BUNDLED.plan, costs=EXPERT_COSTS)
     decodes = [call((DECODE, 1), routing=[[4, 0]]), call((DECODE, 1), routing=[[4, 3]])]
-    (use,) = expert_use(bundled, [], decodes)
+    times = phase_times("decode", bundled, decodes, ROOFLINE)
+    (use,) = expert_use(bundled, decodes, times.expert_ms)
     assert use.ms == pytest.approx((50e-6, 0, 0, 50e-6, 100e-6))
 
 
 def test_bytes_of_experts_are_those_of_the_distinct_ones():
     bundled = Bundled(plan=BUNDLED.plan, costs=EXPERT_COSTS)
     one = call((PREFILL, 3), (PREFILL, 1), routing=[[0, 1], [0, 2], [0, 1], [3, 4]])
-    by_kernel = {k.kernel: k for k in kernel_times("prefill", bundled, [one], ROOFLINE)}
+    by_kernel = {k.kernel: k for k in kernels_of("prefill", bundled, [one], ROOFLINE)}
     assert by_kernel["test_mean"].bytes == EXPERT_BYTES * (3 + 2)
     assert by_kernel["test_mean"].operations == 7 * 4
 
@@ -204,6 +211,14 @@ def test_a_thread_without_a_task_has_no_span():
 def test_outliers_are_not_typical():
     calls = [replace(call((HEAD, 1)), seconds=seconds) for seconds in (1.0, 2.0, 3.0, 4.0, 90.0)]
     assert [one.seconds for one in typical_calls(calls)] == [2, 3, 4]
+
+
+def test_kernels_and_layers_are_of_the_typical_calls_and_samples_of_all():
+    calls = [call((DECODE, 1), ns=ns) for ns in (100, 110, 120, 130, 9000)]
+    times = phase_times("decode", BUNDLED, calls, ROOFLINE)
+    assert [kernel.ms for kernel in times.kernels] == pytest.approx([120e-6] * 4)
+    assert sum(kernel.ms for kernel in times.kernels) == pytest.approx(times.layers[0].ms)
+    assert times.kernels[0].samples_ms == pytest.approx((1e-4, 1.1e-4, 1.2e-4, 1.3e-4, 9e-3))
 
 
 def test_coverage_is_the_steps_time_over_the_wall_time():
