@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import onnx_ir as ir
 
 from ossc.compiler.dialect import DOMAIN, parse_operation
-from ossc.compiler.lowering.kernels.kernel import Kernel
+from ossc.compiler.lowering.kernels.library import KernelLibrary
 from ossc.compiler.lowering.operations import attention, dense, experts, norm, standard
 from ossc.compiler.lowering.segment import (
     Expr,
@@ -43,26 +43,30 @@ _PLAIN: dict[str, Callable[[SegmentBuilder, ir.Node], None]] = {
 
 
 def import_segments(
-    model: ir.Model, options: LoweringOptions
-) -> tuple[list[RelaxSegment], dict[str, PackedWeight], dict[str, Kernel]]:
+    model: ir.Model, options: LoweringOptions, library: KernelLibrary
+) -> tuple[list[RelaxSegment], dict[str, PackedWeight]]:
     """Translate the model into the four segments of a bundle.
+
+    Args:
+        model: The model, fused and quantized.
+        options: What for.
+        library: Where its kernels come from.
 
     Returns:
         The segments decode, prefill, head for one row and head for a block of rows; the packed
-        weights by name, in the order in which a decoded token reads them; the kernels by name.
+        weights by name, in the order in which a decoded token reads them.
 
     Raises:
         LoweringError: The graph has no selection of rows before the head, or a node that has no
             lowering.
     """
     weights: dict[str, PackedWeight] = {}
-    kernels: dict[str, Kernel] = {}
     selection = _row_selection(model.graph)
     head_nodes = _downstream(model.graph, selection.outputs[0])
     body_nodes = [n for n in model.graph if n not in head_nodes and n is not selection]
 
     def builder(name: SegmentName, max_tokens: int) -> SegmentBuilder:
-        return SegmentBuilder(name, max_tokens, options, weights, kernels)
+        return SegmentBuilder(name, max_tokens, options, weights, library)
 
     segments = [
         _import_body(builder("decode", 1), model.graph, body_nodes, selection),
@@ -70,7 +74,7 @@ def import_segments(
         _import_body(builder("prefill", options.prefill_chunk), model.graph, body_nodes, selection),
         _import_head(builder("head", HEAD_BLOCK_ROWS), model.graph, head_nodes, selection),
     ]
-    return segments, weights, kernels
+    return segments, weights
 
 
 def _row_selection(graph: ir.Graph) -> ir.Node:

@@ -10,6 +10,7 @@ from tvm import relax
 from ossc.compiler.lowering.flatten import FlatSegment, flatten
 from ossc.compiler.lowering.importer import import_segments
 from ossc.compiler.lowering.kernels.kernel import Kernel
+from ossc.compiler.lowering.kernels.library import KernelLibrary
 from ossc.compiler.lowering.pipeline import legalize_and_fuse
 from ossc.compiler.lowering.plan import make_plan
 from ossc.compiler.lowering.segment import LoweringOptions, RelaxSegment
@@ -54,7 +55,8 @@ def lower_model(model: ir.Model, options: LoweringOptions) -> LoweredModel:
     Raises:
         LoweringError: The graph has a node without a lowering.
     """
-    parts = {kv: _lower(model, replace(options, kv=kv)) for kv in KV_TYPES}
+    library = KernelLibrary()
+    parts = {kv: _lower(model, replace(options, kv=kv), library) for kv in KV_TYPES}
     default = parts[options.kv]
     for part in parts.values():
         assert list(part.weights) == list(default.weights), "plans disagree on weights.bin"
@@ -62,7 +64,7 @@ def lower_model(model: ir.Model, options: LoweringOptions) -> LoweredModel:
         plans={kv: part.plan for kv, part in parts.items()},
         default_kv=options.kv,
         weights=default.weights,
-        kernels={name: k for part in parts.values() for name, k in part.kernels.items()},
+        kernels=library.kernels,
         generated={name: f for part in parts.values() for name, f in part.generated.items()},
         costs={name: cost for part in parts.values() for name, cost in part.costs.items()},
         kv_bytes={kv: part.kv_bytes for kv, part in parts.items()},
@@ -75,18 +77,17 @@ class _Lowered:
 
     plan: Plan
     weights: dict[str, PackedWeight]
-    kernels: dict[str, Kernel]
     generated: dict[str, tvm.tirx.PrimFunc]
     costs: dict[str, KernelCost]
     kv_bytes: int
 
 
-def _lower(model: ir.Model, options: LoweringOptions) -> _Lowered:
+def _lower(model: ir.Model, options: LoweringOptions, library: KernelLibrary) -> _Lowered:
     # ONNX → Relax, one function a segment
-    segments, weights, kernels = import_segments(model, options)
+    segments, weights = import_segments(model, options, library)
 
     # Relax → TIR calls, the generated ones fused
-    flat = [_flatten(segment, kernels, options) for segment in segments]
+    flat = [_flatten(segment, library, options) for segment in segments]
 
     # calls → steps on buffers with offsets
     plan = make_plan(flat, weights, context=options.context, vocab_size=_vocab_size(model.graph))
@@ -94,7 +95,6 @@ def _lower(model: ir.Model, options: LoweringOptions) -> _Lowered:
     return _Lowered(
         plan=plan,
         weights=weights,
-        kernels=kernels,
         generated=generated,
         costs={step.symbol: step.cost for segment in flat for step in segment.steps},
         kv_bytes=_state_bytes(segments),
@@ -123,7 +123,7 @@ def _size_bytes(type_: relax.TensorType) -> int:
 
 
 def _flatten(
-    segment: RelaxSegment, kernels: dict[str, Kernel], options: LoweringOptions
+    segment: RelaxSegment, library: KernelLibrary, options: LoweringOptions
 ) -> FlatSegment:
     module = legalize_and_fuse(segment.module, options.target)
-    return flatten(segment, module, kernels)
+    return flatten(segment, module, library.kernels)

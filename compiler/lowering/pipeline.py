@@ -7,6 +7,7 @@ from pathlib import Path
 import tvm
 from tvm import relax
 
+from ossc.compiler.lowering.codegen import generate_code
 from ossc.compiler.lowering.kernels.kernel import Kernel
 from ossc.targets import Target
 from ossc.targets.instruction_set import InstructionSet
@@ -97,17 +98,11 @@ def _variants(kernels: dict[str, Kernel], instruction_set: InstructionSet) -> di
 def _write_object(
     functions: dict[str, tvm.tirx.PrimFunc], target: tvm.target.Target, path: Path
 ) -> None:
-    module = tvm.IRModule(
-        {
-            tvm.ir.GlobalVar(name): function.with_attr("global_symbol", name)
-            for name, function in functions.items()
-        }
-    )
-    path.write_bytes(_object_bytes(tvm.compile(module, target=target)))
+    path.write_bytes(_object_bytes(generate_code(functions, target)))
 
 
-def _object_bytes(executable: tvm.runtime.Executable) -> bytes:
+def _object_bytes(module: tvm.runtime.Module) -> bytes:
     """Take the object file by way of memory: on a full disk, LLVM would end the process."""
     with os.fdopen(os.memfd_create("kernels"), "rb") as memory:
-        executable.mod.write_to_file(f"/proc/self/fd/{memory.fileno()}", "o")
+        module.write_to_file(f"/proc/self/fd/{memory.fileno()}", "o")
         return memory.read()

@@ -8,13 +8,14 @@ first used.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec
 
 import onnx_ir as ir
 import tvm
 from tvm import relax
 
 from ossc.compiler.lowering.kernels.kernel import Kernel
+from ossc.compiler.lowering.kernels.library import KernelLibrary
 from ossc.compiler.lowering.weights import PackedWeight, float_weight
 from ossc.compiler.quantization.plan import Activations
 from ossc.runtimes.kv_type import KvType
@@ -24,6 +25,8 @@ from ossc.targets.errors import LoweringError
 
 Expr = Any
 """A Relax expression; TVM has no annotations to offer."""
+
+P = ParamSpec("P")
 
 Role = Literal["input", "state", "weight"]
 
@@ -79,7 +82,7 @@ class SegmentBuilder:
     max_tokens: int
     options: LoweringOptions
     weights: dict[str, PackedWeight]
-    kernels: dict[str, Kernel]
+    library: KernelLibrary
     values: dict[ir.Value | None, Expr] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
 
@@ -90,6 +93,7 @@ class SegmentBuilder:
         self._end = tvm.tirx.Var("end", "int32")
         self._parameters: dict[str, Parameter] = {}
         self._cache: dict[tuple[object, ...], list[Expr]] = {}
+        self._functions: dict[str, tvm.ir.GlobalVar] = {}
 
     @property
     def static_rows(self) -> int | None:
@@ -143,6 +147,10 @@ class SegmentBuilder:
         packed = float_weight(tensor, f"{tensor.name}")
         return self.weight(packed, tensor.shape.numpy(), "float32")
 
+    def kernel(self, build: Callable[P, Kernel], *args: P.args, **parameters: P.kwargs) -> Kernel:
+        """Return what ``build`` makes of these parameters, built once for the whole model."""
+        return self.library.get(build, *args, **parameters)
+
     def call(
         self, kernel: Kernel, arguments: Sequence[Expr], label: str, in_place: Sequence[int] = ()
     ) -> list[Expr]:
@@ -157,8 +165,7 @@ class SegmentBuilder:
         Returns:
             The updated buffers, then the new ones: the kernel's remaining parameters.
         """
-        self.kernels.setdefault(kernel.name, kernel)
-        function = self.builder.add_func(scalars_first(kernel.func), kernel.name)
+        function = self._function(kernel)
         updated = [arguments[index].ty for index in in_place]
         created = [
             self._tensor_type(type_) for type_ in buffer_types(kernel.func)[len(arguments) :]
@@ -174,6 +181,12 @@ class SegmentBuilder:
         if len(types) == 1:
             return [result]
         return [self.builder.emit(relax.TupleGetItem(result, i)) for i in range(len(types))]
+
+    def _function(self, kernel: Kernel) -> tvm.ir.GlobalVar:
+        if kernel.name not in self._functions:
+            function = scalars_first(kernel.func)
+            self._functions[kernel.name] = self.builder.add_func(function, kernel.name)
+        return self._functions[kernel.name]
 
     def emit(self, expression: Expr, label: str) -> Expr:
         """Bind an expression under a name that leads back to its ONNX node."""

@@ -19,6 +19,7 @@ import tvm
 from kernel_bandwidth import instruction_sets, paged, read_probe, seconds
 from numpy.typing import NDArray
 
+from ossc.compiler.lowering.codegen import generate_code
 from ossc.compiler.lowering.kernels.attention_rows import AttentionShape
 from ossc.compiler.lowering.kernels.attention_sections import has_sections, most_sections
 from ossc.compiler.lowering.kernels.kernel import Isa, Kernel
@@ -59,7 +60,7 @@ def bind(
     kernel: Kernel, target: dict[str, Any], tokens: int, calls: Sequence[Arrays]
 ) -> list[Callable[[], object]]:
     """Compile a kernel, and bind its buffers for each of some calls."""
-    function = tvm.compile(kernel.func, tvm.target.Target(target))[kernel.name]
+    function = generate_code({kernel.name: kernel.func}, tvm.target.Target(target))[kernel.name]
     tasks = kernel.tasks_fixed + kernel.tasks_per_token * tokens
     tensors = [[tvm.runtime.from_dlpack(array) for array in arrays] for arrays in calls]
     return [partial(function, *each, 0, tasks) for each in tensors]

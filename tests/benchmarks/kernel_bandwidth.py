@@ -21,6 +21,7 @@ import numpy as np
 import tvm
 from numpy.typing import NDArray
 
+from ossc.compiler.lowering.codegen import generate_code
 from ossc.compiler.lowering.kernels.kernel import Activation, Isa, Kernel
 from ossc.compiler.lowering.kernels.linear import linear
 from ossc.compiler.quantization import find_scheme
@@ -88,7 +89,7 @@ def kernel_call(
 ) -> Callable[[], object]:
     """Compile a product and bind its buffers: random weights, one token."""
     target = tvm.target.Target(tvm_target)
-    function = tvm.compile(kernel.func, target)[kernel.name]
+    function = generate_code({kernel.name: kernel.func}, target)[kernel.name]
     rng = np.random.default_rng(0)
     arrays = []
     for buffer in (parameter.ty for parameter in kernel.func.params[:-2]):

@@ -18,6 +18,7 @@ import tvm
 from kernel_bandwidth import instruction_sets
 from numpy.typing import NDArray
 
+from ossc.compiler.lowering.codegen import generate_code
 from ossc.compiler.lowering.kernels import tuning
 from ossc.compiler.lowering.kernels.kernel import Activation, Isa, Kernel
 from ossc.compiler.lowering.kernels.linear import linear
@@ -59,7 +60,7 @@ def aligned(array: NDArray) -> NDArray:
 
 def bind(kernel: Kernel, tvm_target: dict[str, object], tokens: int) -> Callable[[], object]:
     """Compile a kernel and bind random buffers for some tokens."""
-    function = tvm.compile(kernel.func, tvm.target.Target(tvm_target))[kernel.name]
+    function = generate_code({kernel.name: kernel.func}, tvm.target.Target(tvm_target))[kernel.name]
     rng = np.random.default_rng(0)
     arrays = []
     for buffer in (parameter.ty for parameter in kernel.func.params[:-2]):

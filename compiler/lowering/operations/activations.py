@@ -28,7 +28,8 @@ def activation_operands(segment: SegmentBuilder, x: Expr, scheme: str, label: st
     if activation == "f32":
         return [x]
     *slots, columns = (int(dim) for dim in list(x.ty.shape)[1:])
-    kernel = quantize_activations(
+    kernel = segment.kernel(
+        quantize_activations,
         columns=columns,
         rows_per_token=slots[0] if slots else None,
         terms=TERMS[activation],

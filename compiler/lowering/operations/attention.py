@@ -44,7 +44,7 @@ def lower_sink_attention(segment: SegmentBuilder, node: ir.Node) -> None:
     inputs = [operand(segment, qkv), *angles, positions]
     caches = _caches(segment, past_key, shape, capacity)
     *caches, queries = segment.call(
-        rope_store(shape=shape, capacity=capacity, kv=kv, n=rows, isa=isa),
+        segment.kernel(rope_store, shape=shape, capacity=capacity, kv=kv, n=rows, isa=isa),
         [*inputs, *caches],
         f"{label}/rope_store",
         in_place=range(len(inputs), len(inputs) + len(caches)),
@@ -52,12 +52,14 @@ def lower_sink_attention(segment: SegmentBuilder, node: ir.Node) -> None:
     sink = segment.float_parameter(sinks)
     arguments = [queries, *caches, sink, positions]
     if rows == 1 and has_sections(shape, capacity):
-        attend = section_attention(shape=shape, capacity=capacity, kv=kv, isa=isa)
+        attend = segment.kernel(section_attention, shape=shape, capacity=capacity, kv=kv, isa=isa)
         parts = segment.call(attend, arguments, label)
-        join = join_sections(shape=shape, capacity=capacity)
+        join = segment.kernel(join_sections, shape=shape, capacity=capacity)
         results = segment.call(join, [sink, positions, *parts], f"{label}/join_sections")
     else:
-        attend = sink_attention(shape=shape, capacity=capacity, kv=kv, n=rows, isa=isa)
+        attend = segment.kernel(
+            sink_attention, shape=shape, capacity=capacity, kv=kv, n=rows, isa=isa
+        )
         results = segment.call(attend, arguments, label)
     (segment.values[node.outputs[0]],) = results
 

@@ -16,7 +16,9 @@ def lower_embedding(segment: SegmentBuilder, node: ir.Node, scheme: str) -> None
     ids, *parts = node.inputs
     packed = embedding_weight(find_scheme(scheme), [initializer(part) for part in parts])
     vocab_size, hidden_size = packed.shape
-    kernel = embedding(scheme=scheme, vocab=vocab_size, hidden=hidden_size, n=segment.static_rows)
+    kernel = segment.kernel(
+        embedding, scheme=scheme, vocab=vocab_size, hidden=hidden_size, n=segment.static_rows
+    )
     arguments = [operand(segment, ids), segment.packed_parameter(packed)]
     (segment.values[node.outputs[0]],) = segment.call(kernel, arguments, node.name or "")
 
@@ -69,7 +71,8 @@ def product(
     """
     packed = matrix_weight(find_scheme(scheme), parts)
     rows, columns = packed.shape
-    kernel = linear(
+    kernel = segment.kernel(
+        linear,
         scheme=scheme,
         activation=activation_type(segment, scheme),
         rows=rows,

@@ -35,8 +35,11 @@ def lower_router(segment: SegmentBuilder, node: ir.Node) -> None:
         bias=segment.float_parameter(bias),
         label=f"{label}/logits",
     )
-    kernel = router_top_k(
-        experts=int(logits.ty.shape[1]), k=node.attributes["k"].as_int(), n=segment.static_rows
+    kernel = segment.kernel(
+        router_top_k,
+        experts=int(logits.ty.shape[1]),
+        k=node.attributes["k"].as_int(),
+        n=segment.static_rows,
     )
     indices, weights = segment.call(kernel, [logits], label)
     segment.values[node.outputs[0]] = indices
@@ -47,7 +50,8 @@ def lower_expert_swiglu(segment: SegmentBuilder, node: ir.Node, scheme: str) -> 
     """Translate ``ExpertSwiGlu(x, indices, parts…, bias)``."""
     product = _ExpertProduct(segment, node, scheme, swiglu_weight)
     experts, rows, columns = product.packed.shape
-    kernel = expert_swiglu(
+    kernel = segment.kernel(
+        expert_swiglu,
         scheme=scheme,
         activation=activation_type(segment, scheme),
         experts=experts,
@@ -66,7 +70,8 @@ def lower_expert_linear(segment: SegmentBuilder, node: ir.Node, scheme: str) -> 
     """Translate ``ExpertLinear(a, indices, parts…, bias)``."""
     product = _ExpertProduct(segment, node, scheme, expert_weight)
     experts, rows, columns = product.packed.shape
-    kernel = expert_linear(
+    kernel = segment.kernel(
+        expert_linear,
         scheme=scheme,
         activation=activation_type(segment, scheme),
         experts=experts,
@@ -83,7 +88,7 @@ def lower_combine_experts(segment: SegmentBuilder, node: ir.Node) -> None:
     """Translate ``CombineExperts(y, weights)``."""
     y, weights = (operand(segment, value) for value in node.inputs)
     _, k, hidden = y.ty.shape
-    kernel = combine_experts(hidden=int(hidden), k=int(k), n=segment.static_rows)
+    kernel = segment.kernel(combine_experts, hidden=int(hidden), k=int(k), n=segment.static_rows)
     (segment.values[node.outputs[0]],) = segment.call(kernel, [y, weights], node.name or "")
 
 
@@ -119,7 +124,9 @@ class _ExpertProduct:
         segment, routing = self._segment, self._routing
         if segment.static_rows == 1:
             return [routing]
-        kernel = group_by_expert(experts=self.packed.shape[0], k=self.k, n=segment.static_rows)
+        kernel = segment.kernel(
+            group_by_expert, experts=self.packed.shape[0], k=self.k, n=segment.static_rows
+        )
         return segment.once(
             ("groups", routing), lambda: segment.call(kernel, [routing], f"{label}/group")
         )

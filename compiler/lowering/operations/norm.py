@@ -27,7 +27,8 @@ def _call(
     segment: SegmentBuilder, node: ir.Node, terms: list[Expr], weight: ir.Value | None
 ) -> list[Expr]:
     scale = segment.float_parameter(weight)
-    kernel = rms_norm(
+    kernel = segment.kernel(
+        rms_norm,
         hidden=int(scale.ty.shape[0]),
         epsilon=node.attributes["epsilon"].as_float(),
         add=len(terms) == 2,

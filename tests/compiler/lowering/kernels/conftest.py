@@ -10,6 +10,7 @@ import tvm
 from numpy.typing import NDArray
 
 from kernel_operands import TVM_TARGETS
+from ossc.compiler.lowering.codegen import generate_code
 from ossc.compiler.lowering.kernels.kernel import Kernel
 
 GUARD_BYTES = 64
@@ -82,7 +83,7 @@ def _compiled(key: tuple[str, str | None], cpu: str | None) -> Callable[..., Non
     target = {**TVM_TARGETS[isa or "avx2"]}
     if cpu is not None:
         target["mcpu"] = cpu
-    return tvm.compile(_functions[key], tvm.target.Target(target))[name]
+    return generate_code({name: _functions[key]}, tvm.target.Target(target))[name]
 
 
 def _all_ones(dtype: str, shape: tuple[int, ...]) -> NDArray:

@@ -7,6 +7,7 @@ import pytest
 import tvm
 
 from kernel_operands import PAIRS
+from ossc.compiler.lowering.codegen import generate_code
 from ossc.compiler.lowering.kernels.attention_rows import AttentionShape
 from ossc.compiler.lowering.kernels.combine_experts import combine_experts
 from ossc.compiler.lowering.kernels.embedding import embedding
@@ -60,9 +61,9 @@ def every_kernel(isa: str, n: int | None) -> list[Kernel]:
 def object_bytes(target: Target, folder) -> bytes:
     """Compile every kernel, for calls of any number of tokens, to one object."""
     kernels = every_kernel(target.kernel_isa, None)
-    module = tvm.IRModule({kernel.name: kernel.func for kernel in kernels})
-    executable = tvm.compile(module, tvm.target.Target(dict(target.tvm_target)))
-    executable.mod.write_to_file(str(folder / "kernels.o"))
+    functions = {kernel.name: kernel.func for kernel in kernels}
+    module = generate_code(functions, tvm.target.Target(dict(target.tvm_target)))
+    module.write_to_file(str(folder / "kernels.o"))
     return (folder / "kernels.o").read_bytes()
 
 
