@@ -2,8 +2,9 @@
 
     PYTHONPATH=.links python tests/benchmarks/kernel_tuning.py [INSTRUCTION_SET …]
 
-Prints useful operations a second of one thread, for 16 and 64 tokens (what an expert of gpt-oss-20b
-gets of a chunk of 128 and of 512), as medians of rounds in which all candidates take turns. Put the
+Prints useful operations a second of one thread, for 1 and 4 tokens (what an expert of gpt-oss-20b
+gets of a short prompt), 16 and 64 (of a chunk of 128 and of 512), as medians of rounds in which all
+candidates take turns. Put the
 best of each column into the table; a difference under 3 % is none. The processor's time is taken,
 so what other programs take of it stays out.
 """
@@ -26,7 +27,7 @@ from ossc.compiler.lowering.kernels.tuning import Arithmetic, Tiling
 from ossc.targets import resolve_target
 
 ROWS, COLUMNS = 512, 2880
-TOKENS = (16, 64)
+TOKENS = (1, 4, 16, 64)
 ROUNDS = 15
 
 CASES: tuple[tuple[Arithmetic, str, Activation], ...] = (
@@ -47,6 +48,8 @@ def neighbours(tiling: Tiling) -> Iterator[Tiling]:
     for strip_blocks in (3, 6, 10, 15):
         if strip_blocks != tiling.strip_blocks:
             yield dataclasses.replace(tiling, strip_blocks=strip_blocks)
+    for direct_tokens in (0, 2, 8):
+        yield dataclasses.replace(tiling, direct_tokens=direct_tokens)
 
 
 def aligned(array: NDArray) -> NDArray:
@@ -106,15 +109,17 @@ def measure(isa: Isa, arithmetic: Arithmetic, scheme: str, activation: Activatio
             2e-9 * ROWS * COLUMNS * tokens / np.median(times[candidate, tokens])
             for tokens in TOKENS
         ]
-        sizes = f"{candidate.vectors} | {candidate.tokens} | {candidate.strip_blocks}"
-        print(f"| {isa} {scheme} × {activation} | {sizes} | {rates[0]:.0f} | {rates[1]:.0f} |")
+        sizes = (candidate.vectors, candidate.tokens, candidate.strip_blocks)
+        cells = [*sizes, candidate.direct_tokens, *(f"{rate:.0f}" for rate in rates)]
+        print(f"| {isa} {scheme} × {activation} | {' | '.join(map(str, cells))} |")
 
 
 def main() -> None:
     """Print a table, the entry of `kernels/tuning.py` first in each case."""
     here = instruction_sets(resolve_target("cpu"))
-    print("| kernels | vectors | tokens | blocks | GOP/s, 16 tokens | 64 tokens |")
-    print("|---|---|---|---|---|---|")
+    counts = " | ".join(f"{tokens} tokens, GOP/s" for tokens in TOKENS)
+    print(f"| kernels | vectors | tokens | blocks | direct | {counts} |")
+    print("|---" * (5 + len(TOKENS)) + "|")
     for isa in sys.argv[1:] or here:
         for arithmetic, scheme, activation in CASES:
             measure(isa, arithmetic, scheme, activation)

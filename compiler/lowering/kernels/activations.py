@@ -11,6 +11,7 @@ from typing import Protocol
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.direct import DirectProduct, Row
 from ossc.compiler.lowering.kernels.kernel import (
     TERMS,
     Activation,
@@ -19,7 +20,7 @@ from ossc.compiler.lowering.kernels.kernel import (
     Isa,
     KernelBuilder,
 )
-from ossc.compiler.lowering.kernels.panel import FloatStrip, IntegerStrip, PanelProduct, Row, RowOf
+from ossc.compiler.lowering.kernels.panel import FloatStrip, IntegerStrip, PanelProduct, RowOf
 from ossc.compiler.lowering.kernels.quantize_activations import TERM_RANGE
 from ossc.compiler.lowering.kernels.weights.format import (
     BLOCK,
@@ -197,7 +198,9 @@ def declare_activations(
     if not function.single:
         codes = function.per_token("codes", "int16", *leading, blocks * BLOCK)
         scales = function.per_token("scales", "float32", *leading, blocks)
-        return PanelProduct(IntegerStrip(weights, codes, scales, isa), blocks * BLOCK)
+        strip = IntegerStrip(weights, codes, scales, isa)
+        direct = DirectProduct(weights, codes, scales, strip.tiling.direct)
+        return PanelProduct(strip, blocks * BLOCK, direct)
     terms = TERMS[activation]
     integers = IntegerActivations(
         weights=weights,

@@ -1,27 +1,24 @@
-"""AVX-512 VNNI on the bytes of a single token: a register has two quads of columns of 8 rows."""
+"""AVX-512 VNNI on 8 rows: a register has two quads of their columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import tvm
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Expr
-from ossc.compiler.lowering.kernels.weights.format import IntegerColumns
+from ossc.compiler.lowering.kernels.weights.format import IntegerColumns, WideCodes
 
 LANES = 16
 
-QuadPair = tuple[Expr, int, int]
-"""Biased codes int8x64 of 8 rows: the quad of columns in the lower half, that in the upper."""
-
 
 def biased_sums(
-    weights: Sequence[QuadPair], bias: int, tokens: Sequence[IntegerColumns]
+    weights: Iterable[WideCodes], bias: int, tokens: Sequence[IntegerColumns]
 ) -> list[Expr]:
     """Multiply a block's codes plus ``bias``, which are unsigned, and take the bias away again.
 
     Args:
-        weights: All eight quads of the block.
+        weights: All eight quads of the block, biased.
         bias: What was added to each code.
         tokens: The activations.
 
@@ -36,7 +33,7 @@ def biased_sums(
         ]
     minus_bias = v.constant(-bias, "float32x8")
     return [
-        T.Bind(v.multiply_add(v.splat(token.sum), minus_bias, v.convert(_fold(total), "float32")))
+        T.Bind(v.multiply_add(v.splat(token.sum), minus_bias, v.convert(fold(total), "float32")))
         for token, total in zip(tokens, sums, strict=True)
     ]
 
@@ -56,7 +53,7 @@ def _add_products(total: Expr, weights: Expr, activations: Expr) -> Expr:
     return T.Bind(tvm.tirx.call_llvm_pure_intrin("int32x16", name, total, weights, activations))
 
 
-def _fold(total: Expr) -> Expr:
+def fold(total: Expr) -> Expr:
     """Add the upper half to the lower."""
     half = LANES // 2
     return T.Bind(v.shuffle(total, range(half)) + v.shuffle(total, range(half, LANES)))

@@ -12,6 +12,7 @@ import tvm
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.direct import DirectProduct, Row, load_pair, widen_pairs
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Isa
 from ossc.compiler.lowering.kernels.pairs import add_pair_products
 from ossc.compiler.lowering.kernels.tiles import token_tiles
@@ -31,9 +32,6 @@ PANEL_ROWS = GROUPS * ROWS
 
 PAIRS = BLOCK // 2
 """Pairs of columns in a block."""
-
-Row = tuple[Expr, ...]
-"""The indices of one row of activations: (token,) or (token, slot)."""
 
 RowOf = Callable[[Expr], Row]
 """The row of activations that a token of the product has."""
@@ -116,9 +114,7 @@ class IntegerStrip:
             scale = self._weights.scale(rows, block)
             v.store(self._panel_scales, place, number * ROWS, value=scale)
             for quad in range(BLOCK // QUAD):
-                words = v.bits(self._weights.codes(rows, block, quad), "int16x16")
-                eight = v.constant(8, "int16x16")
-                for pair, value in enumerate(((words << eight) >> eight, words >> eight)):
+                for pair, value in enumerate(widen_pairs(self._weights.codes(rows, block, quad))):
                     at = (place, 2 * quad + pair, number * ROWS * 2)
                     v.store(self._panel, *at, value=value, lanes=16)
 
@@ -144,14 +140,10 @@ class IntegerStrip:
             for i in range(tile.vectors)
         ]
         for token, row in enumerate(tile.rows):
-            x = self._pair(row, block, pair, lanes)
+            x = load_pair(self._codes, row, block, pair, lanes)
             for vector, weight in enumerate(weights):
                 total = sums[token, vector]
                 sums[token, vector] = add_pair_products(self._isa, total, weight, x)
-
-    def _pair(self, row: Row, block: Expr, pair: int, lanes: int) -> Expr:
-        codes = v.load(self._codes, *row, block * BLOCK + pair * 2, lanes=2)
-        return T.Bind(v.bits(v.splat(v.bits(codes, "int32"), lanes), f"int16x{2 * lanes}"))
 
 
 class FloatStrip:
@@ -207,8 +199,8 @@ class PanelProduct:
 
     groups = GROUPS
 
-    def __init__(self, strip: Strip, columns: int) -> None:
-        self._strip, self._columns = strip, columns
+    def __init__(self, strip: Strip, columns: int, direct: DirectProduct | None = None) -> None:
+        self._strip, self._columns, self._direct = strip, columns, direct
         self._tiling = strip.tiling
 
     def multiply(
@@ -225,19 +217,37 @@ class PanelProduct:
         with T.serial((count + (most - 1)) // most) as number:
             begin = T.Bind(number * most)
             tokens = T.Bind(tvm.tirx.Min(count - begin, v.constant(most, "int32")))
-            with T.serial(tokens) as token, T.serial(GROUPS) as group:
-                v.store(totals, token, group * ROWS, value=v.constant(0, "float32x8"))
-            for first, blocks, columns in self._strips():
-                with T.serial(blocks) as place:
-                    self._strip.decode(panel, first + place, place, columns)
-                for at, size in token_tiles(tokens, self._tiling.tokens):
-                    rows = [row_of(begin + at + i) for i in range(size)]
-                    self._add_tile(totals, rows, at, (first, blocks, columns))
+            self._multiply(panel, totals, tokens, lambda token: row_of(begin + token))
             with T.serial(tokens) as token:
                 yield (
                     T.Bind(begin + token),
                     [v.load(totals, token, group * ROWS) for group in range(GROUPS)],
                 )
+
+    def _multiply(
+        self, panel: Sequence[PackedRows], totals: Buffer, tokens: Expr, row_of: RowOf
+    ) -> None:
+        """Emit the totals ``[tokens, rows of the panel]``."""
+        if self._direct is None:
+            self._multiply_strips(panel, totals, tokens, row_of)
+            return
+        with T.If(tokens <= v.constant(self._tiling.direct_tokens, "int32")):
+            with T.Then():
+                self._direct.multiply(panel, totals, tokens, row_of)
+            with T.Else():
+                self._multiply_strips(panel, totals, tokens, row_of)
+
+    def _multiply_strips(
+        self, panel: Sequence[PackedRows], totals: Buffer, tokens: Expr, row_of: RowOf
+    ) -> None:
+        with T.serial(tokens) as token, T.serial(GROUPS) as group:
+            v.store(totals, token, group * ROWS, value=v.constant(0, "float32x8"))
+        for first, blocks, columns in self._strips():
+            with T.serial(blocks) as place:
+                self._strip.decode(panel, first + place, place, columns)
+            for at, size in token_tiles(tokens, self._tiling.tokens):
+                rows = [row_of(at + i) for i in range(size)]
+                self._add_tile(totals, rows, at, (first, blocks, columns))
 
     def _strips(self) -> Iterator[tuple[Expr, Expr, int]]:
         """Emit a loop over strips, and a short last block; yields (block, blocks, columns)."""

@@ -38,6 +38,12 @@ class Tiling:
     strip_blocks: int
     """Blocks of 32 columns that are decoded at a time."""
 
+    direct: tuple[int, ...] = (4, 2, 1)
+    """Integers only: tokens that meet weights in registers at a time, the largest first."""
+
+    direct_tokens: int = 4
+    """Integers only: up to so many tokens make no panel in memory."""
+
     pass_tokens: int = 128
     """Tokens that meet a decoded strip."""
 

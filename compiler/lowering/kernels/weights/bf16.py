@@ -56,6 +56,7 @@ FORMAT = WeightFormat(
     scale=None,
     values=_values,
     codes=None,
+    wide_codes=None,
     integer_sums={},
     embedding_row_bytes=lambda columns: columns * VALUE_BYTES,
     pack_embedding=_pack_embedding,

@@ -1,6 +1,6 @@
 """What a scheme must say about its packed weights: sizes, packing, and the code that decodes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -79,6 +79,10 @@ IntegerSums = Callable[[PackedRows, Expr, Sequence[IntegerColumns]], list[Expr]]
 """``(rows, block, tokens)`` → for each token the sum of a block's products, exact: float32x8."""
 
 
+WideCodes = tuple[Expr, int, int]
+"""Codes int8x64 of 8 rows: the quad of columns in the lower half, that in the upper."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class WeightFormat:
     """A scheme's packed form: 8 rows of K columns are ``row_group_bytes(K)`` consecutive bytes."""
@@ -106,6 +110,9 @@ class WeightFormat:
     codes: Callable[[PackedRows, Expr, int], Expr] | None
     """``(rows, block, quad)`` → the quad's signed codes, -127 to 127, without their scale: int8x32,
     byte 4r + c is row r's column c. None where only float32 activations are multiplied."""
+
+    wide_codes: Callable[[PackedRows, Expr], Iterator[WideCodes]] | None
+    """``(rows, block)`` → the same codes of the whole block, for registers of 512 bits."""
 
     integer_sums: Mapping[Isa, IntegerSums]
     """How int8 activations are multiplied; empty where only float32 ones are."""

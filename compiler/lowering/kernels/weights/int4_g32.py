@@ -6,7 +6,7 @@ rows' scales. The codes are 4 vectors of 32 bytes; byte 4r + c of vector j has r
 last block is filled with codes 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from ossc.compiler.lowering.kernels.weights.format import (
     IntegerColumns,
     PackedRows,
     WeightFormat,
+    WideCodes,
 )
 
 BLOCK_BYTES = BLOCK // 2 * ROWS
@@ -84,6 +85,11 @@ def _signed(nibbles: Expr) -> Expr:
 
 def _codes(rows: PackedRows, block: Expr, quad: int) -> Expr:
     return _signed(_nibbles(rows, block, quad))
+
+
+def _wide_codes(rows: PackedRows, block: Expr) -> Iterator[WideCodes]:
+    for nibbles, low, high in quad_pairs(rows, block):
+        yield T.Bind(v.bits(nibbles, "int8x64") - v.constant(BIAS, "int8x64")), low, high
 
 
 def _values(rows: PackedRows, block: Expr, quad: int, count: int) -> list[Expr]:
@@ -151,6 +157,7 @@ FORMAT = WeightFormat(
     scale=_scale,
     values=_values,
     codes=_codes,
+    wide_codes=_wide_codes,
     integer_sums={
         "avx512_vnni": _avx512_sums,
         "avx_vnni": _vnni_sums,

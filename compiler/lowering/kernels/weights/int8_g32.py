@@ -5,7 +5,7 @@ rows' scales. The codes are 8 vectors of 32 bytes; byte 4r + c of vector j is ro
 A short last block is filled with zeros.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from ossc.compiler.lowering.kernels.weights.format import (
     IntegerColumns,
     PackedRows,
     WeightFormat,
+    WideCodes,
 )
 
 BLOCK_BYTES = BLOCK * ROWS
@@ -62,6 +63,11 @@ def _codes(rows: PackedRows, block: Expr, quad: int) -> Expr:
     return T.Bind(rows.bytes(block * BLOCK_BYTES + quad * 32, 32, "int8"))
 
 
+def _wide_codes(rows: PackedRows, block: Expr) -> Iterator[WideCodes]:
+    for quad in range(0, BLOCK // QUAD, 2):
+        yield rows.bytes(block * BLOCK_BYTES + quad * 32, 64, "int8"), quad, quad + 1
+
+
 def _values(rows: PackedRows, block: Expr, quad: int, count: int) -> list[Expr]:
     del count  # a block is always stored whole
     return v.bytes_to_float(_codes(rows, block, quad))
@@ -87,11 +93,8 @@ def _vnni_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) 
 
 def _avx512_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
     sign = v.constant(-128, "int8x64")
-    pairs = []
-    for quad in range(0, BLOCK // QUAD, 2):
-        codes = rows.bytes(block * BLOCK_BYTES + quad * 32, 64, "int8")
-        pairs.append((T.Bind(codes ^ sign), quad, quad + 1))
-    return avx512.biased_sums(pairs, SIGN_BIAS, tokens)
+    biased = ((T.Bind(codes ^ sign), *quads) for codes, *quads in _wide_codes(rows, block))
+    return avx512.biased_sums(biased, SIGN_BIAS, tokens)
 
 
 def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
@@ -120,6 +123,7 @@ FORMAT = WeightFormat(
     scale=_scale,
     values=_values,
     codes=_codes,
+    wide_codes=_wide_codes,
     integer_sums={
         "avx512_vnni": _avx512_sums,
         "avx_vnni": _vnni_sums,

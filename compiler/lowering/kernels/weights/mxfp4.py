@@ -9,7 +9,7 @@ exponent less one. The two smallest scales, 2^-127 and 2^-126, are packed as zer
 not normal numbers. The scale NaN (255) is refused: no model computes anything with it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from ossc.compiler.lowering.kernels.weights.format import (
     IntegerColumns,
     PackedRows,
     WeightFormat,
+    WideCodes,
 )
 from ossc.targets.errors import LoweringError
 
@@ -103,6 +104,12 @@ def _codes(rows: PackedRows, block: Expr, quad: int) -> Expr:
     return avx2.look_up(table, nibbles)
 
 
+def _wide_codes(rows: PackedRows, block: Expr) -> Iterator[WideCodes]:
+    table = bytes(value % 256 for value in DOUBLED)
+    for nibbles, low, high in quad_pairs(rows, block):
+        yield avx512.look_up(table, nibbles), low, high
+
+
 def _values(rows: PackedRows, block: Expr, quad: int, count: int) -> list[Expr]:
     del count  # a block is always stored whole
     return v.bytes_to_float(_codes(rows, block, quad))
@@ -177,6 +184,7 @@ FORMAT = WeightFormat(
     scale=_scale,
     values=_values,
     codes=_codes,
+    wide_codes=_wide_codes,
     integer_sums={
         "avx512_vnni": _avx512_sums,
         "avx_vnni": _vnni_sums,

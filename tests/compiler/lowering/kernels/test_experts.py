@@ -114,8 +114,11 @@ def assert_close(result, expected):
 
 @pytest.mark.parametrize(("scheme", "activation"), PAIRS)
 @pytest.mark.parametrize("isa", supported_isas())
-def test_both_products_match_float64_and_forms_agree_bit_for_bit(run, scheme, activation, isa):
-    experts = Experts(run, scheme, activation, isa)
+@pytest.mark.parametrize("num_experts", [5, 33])
+def test_both_products_match_float64_and_forms_agree_bit_for_bit(
+    run, scheme, activation, isa, num_experts
+):
+    experts = Experts(run, scheme, activation, isa, experts=num_experts)
     everyone = slice(0, 9)
     for product, expected in (
         (experts.swiglu, experts.expected_swiglu()),
