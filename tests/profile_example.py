@@ -185,6 +185,7 @@ _MACHINE = MachineNote(
     available_bytes=17_400_000_000,
     load_before=0.12,
     load_after=1.71,
+    waited=0.003,
 )
 
 _WORKLOAD = Workload(

@@ -16,6 +16,7 @@ from ossc.runtimes.profile.aggregate import (
     phase_times,
     timeline,
 )
+from ossc.runtimes.profile.device.answers import Machine
 from ossc.runtimes.profile.latency import Latency
 from ossc.runtimes.profile.measurement import Measurement, Samples
 from ossc.runtimes.profile.places import Place
@@ -182,5 +183,12 @@ def _machine_note(measured: Measurement) -> MachineNote:
         memory_bytes=machine.memory_bytes,
         available_bytes=machine.available_bytes,
         load_before=machine.load_average,
-        load_after=measured.load_after,
+        load_after=measured.machine_after.load_average,
+        waited=_waited(machine, measured.machine_after),
     )
+
+
+def _waited(before: Machine, after: Machine) -> float | None:
+    """The share of waiting for a CPU in what threads ran and waited between two moments."""
+    ran_s, waited_s = after.ran_s - before.ran_s, after.waited_s - before.waited_s
+    return waited_s / (ran_s + waited_s) if ran_s > 0 else None

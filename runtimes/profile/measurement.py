@@ -41,7 +41,7 @@ class Measurement:
     machine: Machine
     start: Start
     memory: ProcessMemory
-    load_after: float
+    machine_after: Machine
 
     def __init__(
         self, bundle: Bundle, workload: Workload, runner: Runner, on_progress: OnProgress
@@ -68,10 +68,10 @@ class Measurement:
             self._on_progress(f"decode at {depth} tokens")
             self._repeat(partial(self._decode, depth, samples))
         self.memory = self.runner.memory()
+        self.machine_after = self.runner.machine()
         for threads in fewer_threads(self.threads):
             self._on_progress(f"{threads} threads")
             self._scale(threads)
-        self.load_after = self.runner.machine().load_average
 
     def _first_token(self) -> Start:
         count = self.workload.prompt_tokens[0]

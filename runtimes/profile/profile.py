@@ -64,6 +64,9 @@ class MachineNote:
     load_before: float
     """Average number of running processes in the last minute, before measuring."""
     load_after: float
+    waited: float | None = None
+    """Share of the time in which a thread could have run and had no CPU, because others had them
+    all: direct evidence of other work. None where the system does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)

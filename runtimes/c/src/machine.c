@@ -7,6 +7,7 @@
 
 #include "answer.h"
 #include "cpu.h"
+#include "cpu_time.h"
 
 #define LINE_BYTES 8192 /* the features of a CPU take 2,000 */
 #define CPU0 "/sys/devices/system/cpu/cpu0/cpufreq/"
@@ -91,6 +92,8 @@ void machine_describe(FILE* answer) {
   print_bytes(answer, "available_bytes", "MemAvailable");
   read_line("/proc/loadavg", line);
   fprintf(answer, "\"load_average\":%.2f,", strtod(line, NULL));
+  cpu_time time = cpu_time_of_process();
+  fprintf(answer, "\"ran_s\":%.6f,\"waited_s\":%.6f,", time.ran_s, time.waited_s);
   uname(&system);
   fputs("\"kernel\":", answer);
   answer_text(answer, system.release);

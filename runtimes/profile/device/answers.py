@@ -159,6 +159,10 @@ class Machine:
     """Transparent ones: always, madvise or never."""
     load_average: float
     """Processes that ran or wanted to, in the last minute."""
+    ran_s: float = 0.0
+    """CPU time of the runner's threads; zero also from runners that do not know it."""
+    waited_s: float = 0.0
+    """Time in which they could have run, and had no CPU."""
     memory_bytes: int
     available_bytes: int
     """Memory that programs can still have."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from ossc.runtimes.profile.gate.conditions import check_conditions
 from ossc.runtimes.profile.gate.result import (
     CONFIDENCE,
     DEFAULT_THRESHOLD,
@@ -17,10 +18,9 @@ from ossc.runtimes.profile.gate.result import (
     judge,
 )
 from ossc.runtimes.profile.gate.scaling import Scale, check_scales, kernel_scale, phase_scale
-from ossc.runtimes.profile.gate.statistics import MIN_BLOCKS, ratio_interval
+from ossc.runtimes.profile.gate.statistics import ratio_interval
 from ossc.runtimes.profile.profile import KernelTimes, PhaseName, Profile
 from ossc.runtimes.profile.report.findings import timings
-from ossc.targets.errors import NotComparableError
 
 PROCESS_ERROR = 0.03
 """How far the times of two processes of one build may differ for as long as they live: it depends
@@ -41,9 +41,9 @@ def compare_profiles(
 
     Raises:
         NotComparableError: They are of different models, targets or workloads, one was emulated, or
-            the machines differ too much.
+            the machines differ too much, or other work had the CPUs.
     """
-    _check_comparable(current, baseline)
+    check_conditions(current, baseline)
     check_scales(current, baseline)
     pairs = [pair for phase in PHASES for pair in _pairs(phase, current, baseline)]
     error = (1 - CONFIDENCE) / sum(pair.judged for pair in pairs)
@@ -95,47 +95,6 @@ class _Pair:
             judged=self.judged,
             verdict=judge(low, ratio, high, threshold),
         )
-
-
-def _check_comparable(current: Profile, baseline: Profile) -> None:
-    if current.place.emulated or baseline.place.emulated:
-        raise NotComparableError(
-            "The two profiles are not comparable: times of an emulator are no device's; profile "
-            "both bundles on devices."
-        )
-    for profile in (current, baseline):
-        repeats = profile.workload.repeats
-        if repeats < MIN_BLOCKS:
-            raise NotComparableError(
-                f"The profile of {profile.bundle.path} has {repeats} repeats, which say nothing of "
-                f"how much they differ; profile it with --repeats {MIN_BLOCKS} or more."
-            )
-    ours, theirs = current.bundle, baseline.bundle
-    facts = {
-        "target": (ours.target, theirs.target),
-        "model": (_model(current), _model(baseline)),
-        **{
-            name.replace("_", " "): (value, getattr(baseline.workload, name))
-            for name, value in vars(current.workload).items()
-            if name not in ("repeats", "thread_scaling")
-        },
-    }
-    for name, (mine, other) in facts.items():
-        if mine != other:
-            raise NotComparableError(
-                f"The two profiles are not comparable: {name} is {_text(mine)} here and "
-                f"{_text(other)} in the baseline; profile one of them again with the other's."
-            )
-
-
-def _model(profile: Profile) -> str:
-    bundle = profile.bundle
-    experts = f"{bundle.num_experts_per_tok} of {bundle.num_experts} experts"
-    return f"{bundle.model_type} with {bundle.num_layers} layers and {experts}"
-
-
-def _text(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _pairs(phase: PhaseName, current: Profile, baseline: Profile) -> Iterator[_Pair]:

@@ -176,8 +176,13 @@ def _summary(profile: Profile) -> Iterator[str]:
     yield from _row(
         "timestamps",
         f"cost {format_change(instrumentation.overhead)}; steps add up to "
-        f"{format_share(instrumentation.coverage)} of the wall time; load of the machine after "
-        f"measuring {profile.machine.load_after:.2f}",
+        f"{format_share(instrumentation.coverage)} of the wall time",
+    )
+    waited = profile.machine.waited
+    yield from _row(
+        "other work",
+        f"load of the machine {profile.machine.load_after:.2f} after measuring"
+        + ("" if waited is None else f"; {format_share(waited)} of the time waiting for a CPU"),
     )
 
 

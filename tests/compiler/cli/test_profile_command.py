@@ -38,6 +38,7 @@ def test_json_is_a_profile_of_what_was_asked_for(profile_json, tiny_bundle):
     assert [len(latency.samples_ms) for latency in latencies] == [3 * 4]
     assert {row.phase for row in profile.kernels} == {"prefill", "decode"}
     assert profile.roofline is not None
+    assert profile.machine.waited is None or 0 <= profile.machine.waited < 1
     assert profile.predicted is None  # the speed of kernels made by hand is not known
 
 
@@ -91,8 +92,11 @@ def test_the_same_bundle_is_no_regression(ossc, tiny_bundle):
     assert "decode at 6" in result.stdout
 
 
-def test_a_slower_bundle_ends_with_1(ossc, tiny_bundle, profile_json):
+def test_a_slower_bundle_ends_with_1(ossc, tiny_bundle, profile_json, monkeypatch):
     """The baseline says that everything once took a thousandth of the time."""
+    conditions = "ossc.runtimes.profile.gate.conditions"
+    monkeypatch.setattr(f"{conditions}.MAX_WAITED", 1.0)
+    monkeypatch.setattr(f"{conditions}.MAX_GAIN_FACTOR", float("inf"))
     fields = json.loads(profile_json.read_text())
     for row in (*fields["kernels"], *fields["decode"], *fields["prefill"]):
         times = row.get("latency", row)
@@ -106,6 +110,15 @@ def test_a_slower_bundle_ends_with_1(ossc, tiny_bundle, profile_json):
     if result.exit_code == 3:  # other work came between the probes of the two runs
         pytest.skip("the limits of this machine differ too much from one minute to the next")
     assert "regression" in result.stdout
+
+
+def test_a_profile_made_beside_other_work_is_not_comparable(ossc, tiny_bundle, profile_json):
+    fields = json.loads(profile_json.read_text())
+    fields["machine"]["waited"] = 0.5
+    profile_json.write_text(json.dumps(fields))
+    result = ossc("profile", tiny_bundle, *THREE, "--baseline", profile_json)
+    assert result.exit_code == 3
+    assert "for a CPU that other work had" in result.stderr
 
 
 def test_two_repeats_are_not_comparable(ossc, tiny_bundle, profile_json):

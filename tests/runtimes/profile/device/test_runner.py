@@ -88,6 +88,14 @@ def test_memory_probes_and_machine_come_back(runner):
     assert runner.machine().cpus > 0
 
 
+def test_the_time_of_the_runner_s_threads_is_counted(runner):
+    before = runner.machine()
+    seconds = sum(runner.prefill([1] * CONTEXT).seconds for _ in range(20) if not runner.reset())
+    after = runner.machine()
+    assert before.waited_s <= after.waited_s
+    assert after.ran_s - before.ran_s + after.waited_s - before.waited_s > seconds / 2
+
+
 def test_a_refusal_leaves_the_runner_usable(runner):
     with pytest.raises(SessionError, match="Token id 99 is not in the vocabulary"):
         runner.prefill([99])
