@@ -6,6 +6,7 @@ import tvm
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.bias import without_bias
 from ossc.compiler.lowering.kernels.kernel import Expr
 from ossc.compiler.lowering.kernels.weights.format import IntegerColumns, WideCodes
 
@@ -31,11 +32,7 @@ def biased_sums(
             _add_products(total, codes, token.quads(low, high))
             for total, token in zip(sums, tokens, strict=True)
         ]
-    minus_bias = v.constant(-bias, "float32x8")
-    return [
-        T.Bind(v.multiply_add(v.splat(token.sum), minus_bias, v.convert(fold(total), "float32")))
-        for token, total in zip(tokens, sums, strict=True)
-    ]
+    return without_bias((fold(total) for total in sums), bias, tokens)
 
 
 def look_up(table: bytes, indices: Expr) -> Expr:

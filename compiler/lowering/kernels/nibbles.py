@@ -4,13 +4,14 @@ Eight rows of 32 columns are 4 vectors of 32 bytes; byte 4r + c of vector j has 
 8j + c in its low and column 8j + 4 + c in its high nibble.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from tvm.tirx.script import builder as T
 
+from ossc.compiler.lowering.kernels import portable
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Expr
-from ossc.compiler.lowering.kernels.weights.format import PackedRows
+from ossc.compiler.lowering.kernels.weights.format import BLOCK, QUAD, IntegerColumns, PackedRows
 
 BLOCK_BYTES = 128
 
@@ -22,3 +23,22 @@ def quad_pairs(rows: PackedRows, block: Expr) -> Iterator[tuple[Expr, int, int]]
         both = T.Bind(rows.bytes(block * BLOCK_BYTES + quad // 2 * 32, 64))
         yield both & fifteen, quad, quad + 2
         yield both >> four, quad + 1, quad + 3
+
+
+def portable_sums(weights: Callable[[int], Expr], tokens: Sequence[IntegerColumns]) -> list[Expr]:
+    """Multiply a block's codes, which are signed, without instructions of a particular machine.
+
+    Args:
+        weights: A quad's codes, int8x32; all eight pairs' sums must fit in 16 bits, so that they
+            are at most 16 in magnitude.
+        tokens: The activations.
+
+    Returns:
+        For each of the activations the sum of the block's products, exact: float32x8.
+    """
+    pairs: list[Expr] = [v.constant(0, "int16x16")] * len(tokens)
+    for quad in range(BLOCK // QUAD):
+        codes = weights(quad)
+        for i, token in enumerate(tokens):
+            pairs[i] = T.Bind(pairs[i] + portable.signed_pairs(codes, token.quad(quad)))
+    return [T.Bind(v.convert(portable.add_pairs(pair), "float32")) for pair in pairs]

@@ -6,6 +6,7 @@ import tvm
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.bias import without_bias
 from ossc.compiler.lowering.kernels.kernel import Expr
 from ossc.compiler.lowering.kernels.weights.format import BLOCK, QUAD, IntegerColumns
 
@@ -30,11 +31,7 @@ def biased_sums(
             _add_products(total, codes, token.quad(quad))
             for total, token in zip(sums, tokens, strict=True)
         ]
-    minus_bias = v.constant(-bias, "float32x8")
-    return [
-        T.Bind(v.multiply_add(v.splat(token.sum), minus_bias, v.convert(total, "float32")))
-        for token, total in zip(tokens, sums, strict=True)
-    ]
+    return without_bias(sums, bias, tokens)
 
 
 def _add_products(total: Expr, weights: Expr, activations: Expr) -> Expr:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.lowering.kernels import avx2, avx512, portable, vnni
+from ossc.compiler.lowering.kernels import avx2, avx512, vnni
 from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.bias import without_bias
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
-from ossc.compiler.lowering.kernels.nibbles import quad_pairs
+from ossc.compiler.lowering.kernels.nibbles import portable_sums, quad_pairs
 from ossc.compiler.lowering.kernels.weights.bf16 import VALUE_BYTES, widen
 from ossc.compiler.lowering.kernels.weights.format import (
     BLOCK,
@@ -107,12 +108,7 @@ def _avx2_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) 
         weights = T.Bind(v.bits(_nibbles(rows, block, quad), "int8x32"))
         for i, token in enumerate(tokens):
             pairs[i] = T.Bind(pairs[i] + avx2.unsigned_pairs(weights, token.quad(quad)))
-    minus_bias = v.constant(-BIAS, "float32x8")
-    sums = [v.convert(avx2.add_pairs(pair), "float32") for pair in pairs]
-    return [
-        T.Bind(v.multiply_add(v.splat(token.sum), minus_bias, total))
-        for token, total in zip(tokens, sums, strict=True)
-    ]
+    return without_bias([avx2.add_pairs(pair) for pair in pairs], BIAS, tokens)
 
 
 def _vnni_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
@@ -132,12 +128,7 @@ def _avx512_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]
 
 def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
     """Multiply signed codes; all eight pairs' sums fit in 16 bits: 8 · 2 · 8 · 127 = 16256."""
-    pairs: list[Expr] = [v.constant(0, "int16x16")] * len(tokens)
-    for quad in range(BLOCK // QUAD):
-        weights = _signed(_nibbles(rows, block, quad))
-        for i, token in enumerate(tokens):
-            pairs[i] = T.Bind(pairs[i] + portable.signed_pairs(weights, token.quad(quad)))
-    return [T.Bind(v.convert(portable.add_pairs(pair), "float32")) for pair in pairs]
+    return portable_sums(lambda quad: _signed(_nibbles(rows, block, quad)), tokens)
 
 
 def _embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> Expr:

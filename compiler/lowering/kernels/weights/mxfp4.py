@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.lowering.kernels import avx2, avx512, portable, vnni
+from ossc.compiler.lowering.kernels import avx2, avx512, vnni
 from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.bias import without_bias
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
-from ossc.compiler.lowering.kernels.nibbles import quad_pairs
+from ossc.compiler.lowering.kernels.nibbles import portable_sums, quad_pairs
 from ossc.compiler.lowering.kernels.weights.format import (
     BLOCK,
     QUAD,
@@ -130,11 +131,7 @@ def _avx2_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) 
                 product = avx2.unsigned_pairs(weights, token.quad(quad))
                 pairs[i] = product if quad == half[0] else T.Bind(pairs[i] + product)
         sums = [T.Bind(s + avx2.add_pairs(p)) for s, p in zip(sums, pairs, strict=True)]
-    minus_bias = v.constant(-BIAS, "float32x8")
-    return [
-        T.Bind(v.multiply_add(v.splat(token.sum), minus_bias, v.convert(s, "float32")))
-        for token, s in zip(tokens, sums, strict=True)
-    ]
+    return without_bias(sums, BIAS, tokens)
 
 
 def _vnni_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
@@ -156,12 +153,7 @@ def _avx512_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]
 
 def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
     """Multiply signed values; all eight pairs' sums fit in 16 bits: 8 · 2 · 12 · 127 = 24384."""
-    pairs: list[Expr] = [v.constant(0, "int16x16")] * len(tokens)
-    for quad in range(BLOCK // QUAD):
-        weights = _doubled(_nibbles(rows, block, quad))
-        for i, token in enumerate(tokens):
-            pairs[i] = T.Bind(pairs[i] + portable.signed_pairs(weights, token.quad(quad)))
-    return [T.Bind(v.convert(portable.add_pairs(pair), "float32")) for pair in pairs]
+    return portable_sums(lambda quad: _doubled(_nibbles(rows, block, quad)), tokens)
 
 
 def _embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> Expr:
