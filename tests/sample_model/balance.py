@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-TARGET_USE = (2.6, 2.4, 2.2, 1.4, 1.2, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.45, 0.4, 0.35, 0.3, 0.2)
+TARGET_USE = (2.7, 2.5, 2.3, 1.3, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.45, 0.4, 0.3, 0.25, 0.2)
 """Wanted use of each expert over the mean use; every layer has its own order of these."""
 
 COEFFICIENT = 0.01
-DECAY_COEFFICIENT = 0.05
-QUANTIZED_COEFFICIENT = 0.15
+DECAY_COEFFICIENT = 0.1
+QUANTIZED_COEFFICIENT = 0.3
 """In the later parts of training experts differ by then, and their use may come to the target."""
 
 

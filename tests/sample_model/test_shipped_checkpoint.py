@@ -75,9 +75,8 @@ def test_the_model_beats_the_baselines_by_the_margins_it_was_made_for():
 def test_experts_specialize_and_none_takes_everything():
     layers = FIGURES["held_out"]["layers"]
     assert all(layer["under_half"] >= 2 for layer in layers)
+    assert all(layer["over_twice"] >= 2 for layer in layers)
     assert all(layer["entropy_of_uniform"] >= 0.7 for layer in layers)
-    # The aim was two in every layer; the last one's second expert is at 1.97 times the mean.
-    assert [layer["over_twice"] >= 2 for layer in layers] == [True, True, True, False]
 
 
 def test_both_layouts_hold_the_same_model(model, tokenizer, tmp_path):
