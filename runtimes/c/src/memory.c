@@ -31,6 +31,8 @@ static ossc_status map_file(int descriptor, const char* path, size_t size_bytes,
   if (size_bytes == 0) return OSSC_OK;
   void* pages = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED, descriptor, 0);
   if (pages == MAP_FAILED) return fail_file("map", path);
+  /* A wish: what comes from the disk now comes in huge pages where the file system has them. */
+  madvise(pages, size_bytes, MADV_HUGEPAGE);
   *memory_out = (memory){pages, size_bytes, pages, size_bytes};
   return OSSC_OK;
 }

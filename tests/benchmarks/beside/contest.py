@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.beside.noise import Sample
-from benchmarks.beside.process import Side
+from benchmarks.beside.process import Side, drop_from_page_cache
 from benchmarks.beside.rows import Hooks, Measurement, ReadProbe, Row, SessionSize
 
 Samples = dict[str, dict[str, list[Sample]]]
@@ -42,6 +42,9 @@ class Contest:
         """
         ours: Samples = {row.key: {} for row in self.rows}
         theirs: Samples = {row.key: {} for row in self.rows}
+        # A file that was just written lies in small pages; one that is read again may get huge ones.
+        for side in (*self.ours.values(), *self.theirs.values()):
+            drop_from_page_cache(side.weights)
         for number in range(self.rounds):
             before_round()
             for samples, mode, side in self._turns(ours, theirs):
