@@ -42,7 +42,7 @@ class Contest:
         """
         ours: Samples = {row.key: {} for row in self.rows}
         theirs: Samples = {row.key: {} for row in self.rows}
-        # A file that was just written lies in small pages; one that is read again may get huge ones.
+        # A file that was just written lies in small pages; one read again may get huge ones.
         for side in (*self.ours.values(), *self.theirs.values()):
             drop_from_page_cache(side.weights)
         for number in range(self.rounds):
