@@ -8,14 +8,10 @@ import numpy as np
 
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.manifest import MANIFEST_NAME
-from ossc.runtimes.profile.aggregate import (
-    Bundled,
-    TimedCall,
-    coverage,
-    expert_use,
-    phase_times,
-    timeline,
-)
+from ossc.runtimes.profile.aggregation.executions import Bundled, TimedCall, coverage
+from ossc.runtimes.profile.aggregation.experts import expert_use
+from ossc.runtimes.profile.aggregation.phases import phase_times
+from ossc.runtimes.profile.aggregation.timeline import timeline
 from ossc.runtimes.profile.device.answers import Machine
 from ossc.runtimes.profile.latency import Latency
 from ossc.runtimes.profile.measurement import Measurement, Samples

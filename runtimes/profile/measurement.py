@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ossc.runtimes.bundle import Bundle
-from ossc.runtimes.profile.aggregate import TimedCall
+from ossc.runtimes.profile.aggregation.executions import TimedCall
 from ossc.runtimes.profile.device.runner import (
     DecodeTiming,
     Machine,

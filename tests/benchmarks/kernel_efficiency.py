@@ -20,7 +20,8 @@ from ossc.compiler.pipeline import compile_model
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.kv_type import KvType
-from ossc.runtimes.profile.aggregate import Bundled, typical_calls
+from ossc.runtimes.profile.aggregation.executions import Bundled
+from ossc.runtimes.profile.aggregation.phases import typical_calls
 from ossc.runtimes.profile.device.probes import probe_roofline
 from ossc.runtimes.profile.measurement import decode_calls, prefill_call
 from ossc.runtimes.profile.places import LOCAL

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ossc.runtimes.profile.aggregate import Execution
+from ossc.runtimes.profile.aggregation.executions import Execution
 from ossc.runtimes.profile.prediction.efficiency import TABLE, Efficiency, share_of_single_tokens
 from ossc.runtimes.profile.prediction.predict import idle_factor
 from ossc.runtimes.profile.roofline import Roofline, limits, working_set_bytes

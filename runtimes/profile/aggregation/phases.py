@@ -1,94 +1,15 @@
-"""From the times of steps to those of kernels, layers and experts."""
+"""The calls of one phase, summed up by kernel and by layer."""
 
-import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ossc.runtimes.kernel_cost import Call, KernelCost
-from ossc.runtimes.plan import Plan, Step
-from ossc.runtimes.profile.device.runner import CallTimes
-from ossc.runtimes.profile.profile import (
-    ExpertUse,
-    KernelTimes,
-    LayerTimes,
-    PhaseName,
-    StepSpan,
-)
+from ossc.runtimes.kernel_cost import KernelCost
+from ossc.runtimes.profile.aggregation.executions import Bundled, Execution, TimedCall
+from ossc.runtimes.profile.profile import KernelTimes, LayerTimes, PhaseName
 from ossc.runtimes.profile.roofline import Bound, BoundName, Roofline, bound
-
-
-@dataclass(frozen=True, kw_only=True)
-class TimedCall:
-    """A prefill or a decoded token, with the time of every step."""
-
-    position: int
-    """Of its first token."""
-    seconds: float
-    """Wall time of the call."""
-    times: CallTimes
-    routing: NDArray[np.int32]
-    """``[layers with a router, tokens, experts_per_tok]``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Execution:
-    """One step as it ran."""
-
-    step: Step
-    cost: KernelCost
-    call: Call
-    begin_ns: int
-    ns: int
-    threads: NDArray[np.int64]
-    """``[threads, 2]``: begin and end in ns; zeros where a thread had no task."""
-    experts: NDArray[np.int32]
-    """``[tokens, experts_per_tok]`` that the layer's router chose; empty without one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bundled:
-    """What a bundle says of its steps."""
-
-    plan: Plan
-    costs: Mapping[str, KernelCost]
-    """By kernel."""
-
-    def executions(self, call: TimedCall) -> Iterator[Execution]:
-        """Walk the steps of a call in order, each with the bytes and operations of its chunk."""
-        times, position, first = call.times, call.position, 0
-        begin = times.begin_ns
-        rows = {layer: row for row, layer in enumerate(self.plan.router_layers)}
-        tokens = 0
-        for index in range(len(times.ns)):
-            segment = self.plan.segments[times.segment[index]]
-            if times.step[index] == 0 and segment.name != "head":
-                position, first = position + tokens, first + tokens
-                tokens = int(times.num_tokens[index])
-            step = segment.steps[times.step[index]]
-            count = int(times.num_tokens[index])
-            chosen = _chosen(call, rows.get(step.layer), first, tokens)
-            cost = self.costs[step.kernel]
-            distinct = len(np.unique(chosen)) if chosen.size else None
-            yield Execution(
-                step=step,
-                cost=cost,
-                call=cost.call(count, position, distinct),
-                begin_ns=begin,
-                ns=int(times.ns[index]),
-                threads=times.thread_ns[index],
-                experts=chosen,
-            )
-            begin += int(times.ns[index])
-
-
-def _chosen(call: TimedCall, row: int | None, first: int, tokens: int) -> NDArray[np.int32]:
-    if row is None:
-        return np.empty((0, 0), np.int32)
-    return call.routing[row, first : first + tokens]
 
 
 def typical_calls(calls: Sequence[TimedCall]) -> list[TimedCall]:
@@ -233,75 +154,6 @@ class _PhaseSums:
             share=total.ns / self.ns,
             bytes=total.bytes / count,
         )
-
-
-def expert_use(
-    bundled: Bundled, calls: Sequence[TimedCall], ms: Mapping[int, Mapping[int, float]]
-) -> tuple[ExpertUse, ...]:
-    """Count how often each expert was chosen.
-
-    Args:
-        bundled: The bundle's plan and costs.
-        calls: Of prefill and decode, whose routing counts.
-        ms: The time of experts in decode, see `PhaseTimes`.
-    """
-    layers = bundled.plan.router_layers
-    known = max((cost.experts for cost in bundled.costs.values()), default=0)
-    chosen_ids = [call.routing for call in calls if call.routing.size]
-    experts = max([known, *(int(ids.max()) + 1 for ids in chosen_ids)])
-    counts = np.zeros((len(layers), experts), np.int64)
-    for ids in chosen_ids:
-        for row, chosen in enumerate(ids):
-            counts[row] += np.bincount(chosen.ravel(), minlength=experts)
-    expert_bytes: Counter[int] = Counter()
-    for step in bundled.plan.segment("decode").steps:
-        expert_bytes[step.layer] += bundled.costs[step.kernel].bytes.per_expert
-    return tuple(
-        ExpertUse(
-            layer=layer,
-            counts=tuple(counts[row].tolist()),
-            ms=tuple(ms.get(layer, {}).get(expert, 0.0) for expert in range(experts)),
-            expert_bytes=expert_bytes[layer],
-            entropy=entropy(counts[row]),
-        )
-        for row, layer in enumerate(layers)
-    )
-
-
-def entropy(counts: NDArray[np.int64]) -> float:
-    """Return the entropy of some counts over that of equal ones; 1 where nothing was counted."""
-    total = counts.sum()
-    if total == 0 or len(counts) < 2:
-        return 1.0
-    shares = counts[counts > 0] / total
-    return float(-(shares * np.log(shares)).sum() / math.log(len(counts)))
-
-
-def timeline(bundled: Bundled, call: TimedCall) -> tuple[StepSpan, ...]:
-    """Lay out the steps of one call, with the work of each thread."""
-    origin = call.times.begin_ns
-    return tuple(
-        StepSpan(
-            label=execution.step.label,
-            kernel=execution.step.kernel,
-            layer=execution.step.layer,
-            begin_us=(execution.begin_ns - origin) / 1e3,
-            us=execution.ns / 1e3,
-            threads=tuple(_span(begin, end, origin) for begin, end in execution.threads.tolist()),
-        )
-        for execution in bundled.executions(call)
-    )
-
-
-def coverage(calls: Iterable[TimedCall]) -> float:
-    """Return the time of all steps over the wall time of their calls."""
-    calls = list(calls)
-    steps_ns = sum(int(call.times.ns.sum()) for call in calls)
-    return steps_ns / 1e9 / sum(call.seconds for call in calls)
-
-
-def _span(begin: int, end: int, origin: int) -> tuple[float, float]:
-    return ((begin - origin) / 1e3, (end - begin) / 1e3) if end else (0.0, 0.0)
 
 
 def _per_ns(amount: float, ns: float) -> float:

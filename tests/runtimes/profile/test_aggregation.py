@@ -7,16 +7,10 @@ import numpy as np
 import pytest
 
 from ossc.runtimes.kernel_cost import KernelCost, Work
-from ossc.runtimes.profile.aggregate import (
-    Bundled,
-    TimedCall,
-    coverage,
-    entropy,
-    expert_use,
-    phase_times,
-    timeline,
-    typical_calls,
-)
+from ossc.runtimes.profile.aggregation.executions import Bundled, TimedCall, coverage
+from ossc.runtimes.profile.aggregation.experts import entropy, expert_use
+from ossc.runtimes.profile.aggregation.phases import phase_times, typical_calls
+from ossc.runtimes.profile.aggregation.timeline import timeline
 from ossc.runtimes.profile.device.answers import CallTimes
 from ossc.runtimes.profile.profile import KernelTimes, PhaseName
 from ossc.targets.roofline import Roofline

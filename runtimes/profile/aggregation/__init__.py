@@ -1,0 +1,1 @@
+"""From the times of steps to those of kernels, layers and experts."""
