@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "cpu.h"
@@ -31,11 +32,15 @@ typedef struct worker {
   int32_t index; /* of all threads; 0 is the caller */
 } worker;
 
+/* What threads write while others read something else has cache lines of its own; CPUs fetch lines
+ * in pairs. */
+#define OWN_LINES _Alignas(128)
+
 struct thread_pool {
-  _Atomic uint64_t state;
-  _Atomic int32_t next_task;
+  OWN_LINES _Atomic uint64_t state;
+  OWN_LINES _Atomic int32_t next_task;
   /* The job; written only while it is closed and no worker is in it. */
-  thread_pool_range range;
+  OWN_LINES thread_pool_range range;
   const void* context;
   int32_t num_tasks;
   thread_ticks ticks;
@@ -225,9 +230,12 @@ static ossc_status start_workers(thread_pool* pool) {
 }
 
 ossc_status thread_pool_create(int32_t threads, thread_pool** pool_out) {
-  size_t workers_bytes = (size_t)(threads - 1) * sizeof(worker);
-  thread_pool* pool = calloc(1, sizeof(thread_pool) + workers_bytes);
-  if (pool == NULL) return fail_out_of_memory("threads");
+  size_t bytes = sizeof(thread_pool) + (size_t)(threads - 1) * sizeof(worker);
+  thread_pool* pool = NULL;
+  if (posix_memalign((void**)&pool, _Alignof(thread_pool), bytes) != 0) {
+    return fail_out_of_memory("threads");
+  }
+  memset(pool, 0, bytes);
   pool->threads = threads;
   pool->spins = threads <= cpu_count();
   pthread_mutex_init(&pool->mutex, NULL);
