@@ -15,7 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-READ_BYTES = 1 << 24
+READ_BYTES = 1 << 17
+"""As ``cat`` and ``cp`` do. Linux keeps what it reads ahead in large pages, and what a reader asks
+for beyond that in small ones."""
 
 LOG_CHARACTERS = 2000
 """How much of a failed program's log an error shows."""
