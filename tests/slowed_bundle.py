@@ -1,4 +1,4 @@
-"""Bundles with a slow kernel: the same model, but one kernel does a part of its tasks twice."""
+"""Bundles with a slow kernel: the same model, but one kernel takes longer."""
 
 import re
 from pathlib import Path
@@ -12,29 +12,29 @@ from ossc.compiler.recipe import Recipe
 _WRAPPER = """
 static int slowed_FUNCTION(void* self, const TVMFFIAny* args, int32_t num_args,
                            TVMFFIAny* result) {
-  TVMFFIAny again[32];
-  int64_t begin = args[num_args - 2].v_int64, end = args[num_args - 1].v_int64;
-  int64_t repeated = end * PERCENT / 100 - begin * PERCENT / 100;
+  int64_t begin = ticks_now();
   int error = FUNCTION(self, args, num_args, result);
-  if (error != 0 || repeated == 0) return error;
-  for (int32_t i = 0; i < num_args; ++i) again[i] = args[i];
-  again[num_args - 1].v_int64 = begin + repeated;
-  return FUNCTION(self, again, num_args, result);
+  int64_t end = ticks_now();
+  end += (end - begin) * PERCENT / 100;
+  while (ticks_now() < end) {
+  }
+  return error;
 }
 """
-"""However the runtime cuts the range, the repeated tasks are PERCENT % of all."""
+"""Each thread's part of the tasks takes PERCENT % longer, so the step does."""
+
+_INCLUDE = '#include "ticks.h"\n'
 
 _TABLE = "const ossc_kernel ossc_kernels[]"
 
 
 def slowed_bundle(recipe: Recipe, kernel: str, percent: int = 10) -> Path:
-    """Compile a bundle with one kernel that repeats a part of its tasks.
+    """Compile a bundle with one kernel that waits after its work.
 
     Args:
         recipe: What to compile.
-        kernel: A kernel of the plan that is split over the threads, and whose tasks can be done
-            twice.
-        percent: Part of its tasks that is repeated.
+        kernel: A kernel of the plan that is split over the threads.
+        percent: Of the time that the work takes.
     """
     sound_table = toolchain.kernel_table
 
@@ -54,5 +54,5 @@ def _slow_down(table: str, kernel: str, percent: int) -> str:
         _WRAPPER.replace("FUNCTION", function).replace("PERCENT", str(percent))
         for function in sorted(functions)
     ]
-    table = table.replace(_TABLE, "".join(wrappers) + _TABLE)
+    table = table.replace(_TABLE, _INCLUDE + "".join(wrappers) + _TABLE)
     return entry.sub(r"\1slowed_\2", table)

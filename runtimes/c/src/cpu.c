@@ -51,6 +51,7 @@ static const cpu_feature known_features[] = {
     {"avx512f", 7, 0, EBX, 16, ZMM},
     {"avx512dq", 7, 0, EBX, 17, ZMM},
     {"avx512cd", 7, 0, EBX, 28, ZMM},
+    {"sha_ni", 7, 0, EBX, 29, 0},
     {"avx512bw", 7, 0, EBX, 30, ZMM},
     {"avx512vl", 7, 0, EBX, 31, ZMM},
     {"avx512_vnni", 7, 0, ECX, 11, ZMM},
@@ -86,7 +87,7 @@ typedef struct cpu_feature {
 
 /* Linux, arch/arm64/include/uapi/asm/hwcap.h. */
 static const cpu_feature known_features[] = {
-    {"fp", 0}, {"asimd", 1}, {"fphp", 9}, {"asimdhp", 10}, {"asimddp", 20},
+    {"fp", 0}, {"asimd", 1}, {"sha2", 6}, {"fphp", 9}, {"asimdhp", 10}, {"asimddp", 20},
 };
 
 static bool has_feature(const cpu_feature* feature) {

@@ -5,12 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sha256_blocks.h"
+
 #define SHA256_HEX_LENGTH 64
 
 typedef struct sha256 {
   uint32_t state[8];
   uint64_t length_bytes;
-  uint8_t block[64]; /* the bytes not yet compressed */
+  uint8_t block[64]; /* the bytes not yet taken in */
+  sha256_blocks blocks;
 } sha256;
 
 void sha256_begin(sha256* hash);

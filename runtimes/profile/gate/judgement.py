@@ -16,7 +16,7 @@ from ossc.runtimes.profile.gate.rounds import PhaseRecord, Ratios
 from ossc.runtimes.profile.gate.statistics import signed_rank_interval
 from ossc.runtimes.profile.gate.steps import Kernels
 
-LOOKS = (12, 16, 24, 36)
+LOOKS = (12, 16, 24, 36, 54, 80)
 """Rounds after which the intervals are looked at: it ends as soon as they say enough."""
 
 

@@ -163,7 +163,7 @@ def test_a_faster_kernel_is_an_improvement(bundles):
 def test_a_clear_verdict_ends_it_early_and_noise_does_not(bundles):
     clear = compare(bundles, fake(2, slowed={"new": {"test_head": 1.5}}))
     assert clear.rounds == LOOKS[0]
-    noisy = compare(bundles, fake(1, place_noise=0.05))
+    noisy = compare(bundles, fake(1, place_noise=0.1))
     assert noisy.rounds > LOOKS[0]
     assert noisy.verdict == "too noisy"
     assert not noisy.regressed
