@@ -22,6 +22,23 @@ static void sha256_gives_the_examples_of_fips_180(void) {
   }
 }
 
+static void sha256_does_not_depend_on_the_instructions(void) {
+  static char data[1000];
+  for (size_t i = 0; i < sizeof(data); ++i) data[i] = (char)(i * i >> 3);
+  for (size_t size = 0; size < sizeof(data); ++size) {
+    char fastest[SHA256_HEX_LENGTH + 1], portable[SHA256_HEX_LENGTH + 1];
+    sha256 hash;
+    sha256_begin(&hash);
+    sha256_update(&hash, data, size);
+    sha256_finish(&hash, fastest);
+    sha256_begin(&hash);
+    hash.blocks = sha256_blocks_portable;
+    sha256_update(&hash, data, size);
+    sha256_finish(&hash, portable);
+    CHECK(strcmp(fastest, portable) == 0);
+  }
+}
+
 static void sha256_does_not_depend_on_the_pieces(void) {
   static char data[1000];
   char whole[SHA256_HEX_LENGTH + 1], pieces[SHA256_HEX_LENGTH + 1];
@@ -155,6 +172,7 @@ static void fields_have_to_be_those_expected(void) {
 
 int main(void) {
   sha256_gives_the_examples_of_fips_180();
+  sha256_does_not_depend_on_the_instructions();
   sha256_does_not_depend_on_the_pieces();
   values_are_read();
   what_is_not_json_is_refused();
