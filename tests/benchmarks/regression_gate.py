@@ -2,7 +2,7 @@
 
     PYTHONPATH=.links:tests python tests/benchmarks/regression_gate.py
 
-Each slow bundle is the sample model's, with one kernel that waits for a tenth of the time that its
+Each slow bundle is the model's, with one kernel that waits for a tenth of the time that its
 work took; the kernel is one of those that hold at least a tenth of decode, in turn. Half of the
 comparisons are of such a bundle with a sound one, half of two sound ones. For every comparison both
 are copied anew, because where a file's pages lie changes times, too.
@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 from ossc.compiler.pipeline import compile_model
 from ossc.compiler.recipe import Recipe
@@ -22,7 +23,7 @@ from ossc.runtimes.profile.gate.result import Change, Comparison
 from ossc.runtimes.profile.workload import Workload
 from slowed_bundle import slowed_bundle
 
-MODEL = Path(__file__).parents[1] / "sample_model" / "checkpoint"
+SAMPLE_MODEL = Path(__file__).parents[1] / "sample_model" / "checkpoint"
 PERCENT = 10
 SHARE = 0.10
 
@@ -70,29 +71,37 @@ def report(title: str, comparison: Comparison, seconds: float) -> None:
 def main() -> None:
     """Print each comparison, and the counts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--model", type=Path, default=SAMPLE_MODEL, help="checkpoint; default: sample"
+    )
     parser.add_argument("--runs", type=int, default=40, help="of each kind")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        sound = compile_model(Recipe(model=MODEL, out=folder / "sound"))
+        sound = compile_model(Recipe(model=options.model, out=folder / "sound"))
         first, _ = compare_copies(sound, sound, folder)
         kernels = slow_candidates(sound, first)
         slow = [
-            slowed_bundle(Recipe(model=MODEL, out=folder / f"slow{number}"), kernel, PERCENT)
+            slowed_bundle(
+                Recipe(model=options.model, out=folder / f"slow{number}"), kernel, PERCENT
+            )
             for number, kernel in enumerate(kernels)
         ]
         caught = named = alarms = 0
+        ratios = []
         for run in range(options.runs):
             kernel, bundle = kernels[run % len(kernels)], slow[run % len(kernels)]
             comparison, seconds = compare_copies(bundle, sound, folder)
             change = of_kernel(comparison, kernel)
+            ratios.append(change.ratio)
             caught += comparison.regressed
             named += change.verdict == "regression"
             report(f"slow {run} {kernel} {100 * (change.ratio - 1):+.1f} %", comparison, seconds)
             comparison, seconds = compare_copies(sound, sound, folder)
             alarms += comparison.regressed
             report(f"same {run}", comparison, seconds)
-    print(f"slow: {caught} of {options.runs} caught, {named} with the right kernel")
+    print(f"slow: {caught} of {options.runs} caught, {named} with the right kernel, ", end="")
+    print(f"{100 * (median(ratios) - 1):+.1f} % in the median")
     print(f"same: {alarms} of {options.runs} false alarms")
 
 
