@@ -11,7 +11,7 @@ from typing import Protocol
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
-from ossc.compiler.lowering.kernels.direct import DirectProduct, Row
+from ossc.compiler.lowering.kernels.direct import DirectProduct
 from ossc.compiler.lowering.kernels.kernel import (
     TERMS,
     Activation,
@@ -20,8 +20,9 @@ from ossc.compiler.lowering.kernels.kernel import (
     Isa,
     KernelBuilder,
 )
-from ossc.compiler.lowering.kernels.panel import FloatStrip, IntegerStrip, PanelProduct, RowOf
+from ossc.compiler.lowering.kernels.panel import FloatStrip, IntegerStrip, PanelProduct
 from ossc.compiler.lowering.kernels.quantize_activations import TERM_RANGE
+from ossc.compiler.lowering.kernels.tiles import Row, RowOf
 from ossc.compiler.lowering.kernels.weights.format import (
     BLOCK,
     QUAD,

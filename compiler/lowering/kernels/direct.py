@@ -4,7 +4,7 @@ A chunk's int16 codes, as in `panel`. Writing a panel to scratch memory and read
 off when many tokens meet it; of a prompt of 8 tokens most chosen experts get one or two.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tvm.tirx.script import builder as T
@@ -13,7 +13,7 @@ from ossc.compiler.lowering.kernels import avx512
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
 from ossc.compiler.lowering.kernels.pairs import add_pair_products
-from ossc.compiler.lowering.kernels.tiles import token_tiles
+from ossc.compiler.lowering.kernels.tiles import Row, RowOf, token_tiles
 from ossc.compiler.lowering.kernels.weights.format import (
     BLOCK,
     QUAD,
@@ -21,9 +21,6 @@ from ossc.compiler.lowering.kernels.weights.format import (
     PackedRows,
     WeightFormat,
 )
-
-Row = tuple[Expr, ...]
-"""The indices of one row of activations: (token,) or (token, slot)."""
 
 PAIRS_OF_QUAD = 2
 """Of four columns 0 and 2 are a pair of int16 codes, then 1 and 3."""
@@ -103,11 +100,7 @@ class DirectProduct:
         """Tokens that share one decoding, the largest first."""
 
     def multiply(
-        self,
-        panel: Sequence[PackedRows],
-        totals: Buffer,
-        tokens: Expr,
-        row_of: Callable[[Expr], Row],
+        self, panel: Sequence[PackedRows], totals: Buffer, tokens: Expr, row_of: RowOf
     ) -> None:
         """Emit ``totals[token, 8 · group + row]`` of all row groups of a panel."""
         offsets = T.alloc_buffer((len(panel),), "int64")

@@ -5,17 +5,17 @@ cache, then every tile of tokens is multiplied with it and added to its totals. 
 scaled and added in the order of the columns, as for a single token, so both give the same bits.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import tvm
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
-from ossc.compiler.lowering.kernels.direct import DirectProduct, Row, load_pair, widen_pairs
+from ossc.compiler.lowering.kernels.direct import DirectProduct, load_pair, widen_pairs
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Isa
 from ossc.compiler.lowering.kernels.pairs import add_pair_products
-from ossc.compiler.lowering.kernels.tiles import token_tiles
+from ossc.compiler.lowering.kernels.tiles import Row, RowOf, token_tiles
 from ossc.compiler.lowering.kernels.tuning import Tiling, tiling
 from ossc.compiler.lowering.kernels.weights.format import (
     BLOCK,
@@ -32,9 +32,6 @@ PANEL_ROWS = GROUPS * ROWS
 
 PAIRS = BLOCK // 2
 """Pairs of columns in a block."""
-
-RowOf = Callable[[Expr], Row]
-"""The row of activations that a token of the product has."""
 
 
 class Strip(Protocol):

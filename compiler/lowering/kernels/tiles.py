@@ -1,6 +1,6 @@
 """How a matrix product is cut: tokens into tiles, rows into groups of 8 whose last may be short."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import tvm
 from tvm.tirx.script import builder as T
@@ -8,6 +8,12 @@ from tvm.tirx.script import builder as T
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Expr
 from ossc.compiler.lowering.kernels.weights.format import ROWS
+
+Row = tuple[Expr, ...]
+"""The indices of one row of activations: (token,) or (token, slot)."""
+
+RowOf = Callable[[Expr], Row]
+"""The row of activations that a token of the product has."""
 
 
 def token_tiles(count: Expr, sizes: Sequence[int]) -> Iterator[tuple[Expr, int]]:

@@ -43,8 +43,9 @@ class Contest:
         ours: Samples = {row.key: {} for row in self.rows}
         theirs: Samples = {row.key: {} for row in self.rows}
         # A file that was just written lies in small pages; one read again may get huge ones.
-        for side in (*self.ours.values(), *self.theirs.values()):
-            drop_from_page_cache(side.weights)
+        sides = (*self.ours.values(), *self.theirs.values())
+        for weights in {side.weights for side in sides}:
+            drop_from_page_cache(weights)
         for number in range(self.rounds):
             before_round()
             for samples, mode, side in self._turns(ours, theirs):
