@@ -10,13 +10,8 @@ from functools import partial
 
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.profile.aggregation.executions import TimedCall
-from ossc.runtimes.profile.device.runner import (
-    DecodeTiming,
-    Machine,
-    PrefillTiming,
-    ProcessMemory,
-    Runner,
-)
+from ossc.runtimes.profile.device.answers import DecodeTiming, Machine, PrefillTiming, ProcessMemory
+from ossc.runtimes.profile.device.runner import Runner
 from ossc.runtimes.profile.profile import Start
 from ossc.runtimes.profile.workload import Workload, workload_tokens
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ossc.runtimes.kernel_cost import Call, KernelCost
 from ossc.runtimes.plan import Plan, Step
-from ossc.runtimes.profile.device.runner import CallTimes
+from ossc.runtimes.profile.device.answers import CallTimes
 
 
 @dataclass(frozen=True, kw_only=True)

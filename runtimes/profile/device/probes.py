@@ -1,6 +1,7 @@
 """Measuring the limits of the machine that a runner is on."""
 
-from ossc.runtimes.profile.device.runner import Hello, Runner
+from ossc.runtimes.profile.device.answers import Hello
+from ossc.runtimes.profile.device.runner import Runner
 from ossc.runtimes.profile.roofline import Roofline
 from ossc.runtimes.weights_mode import WeightsMode
 from ossc.targets import find_target

@@ -14,7 +14,6 @@ from ossc.runtimes.bundle import EXECUTABLE_NAME
 from ossc.runtimes.plan import Plan
 from ossc.runtimes.profile.device.answers import (
     AnswerError,
-    CallTimes,
     DecodeTiming,
     Hello,
     Machine,
@@ -25,17 +24,6 @@ from ossc.runtimes.profile.device.answers import (
 )
 from ossc.runtimes.strict_json import parse_fields, shorten
 from ossc.targets.errors import SessionError
-
-__all__ = [
-    "CallTimes",
-    "DecodeTiming",
-    "Hello",
-    "Machine",
-    "PrefillTiming",
-    "Probe",
-    "ProcessMemory",
-    "Runner",
-]
 
 PROTOCOL = 1
 """Version of the protocol that this module speaks."""

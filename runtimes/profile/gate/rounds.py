@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ossc.runtimes.bundle import Bundle
-from ossc.runtimes.profile.device.runner import CallTimes, Runner
+from ossc.runtimes.profile.device.answers import CallTimes
+from ossc.runtimes.profile.device.runner import Runner
 from ossc.runtimes.profile.gate.steps import Kernels, StepMatch, match_steps
 from ossc.runtimes.profile.places import Place
 from ossc.runtimes.profile.workload import Tokens, Workload

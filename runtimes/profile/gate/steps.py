@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ossc.runtimes.plan import Plan
-from ossc.runtimes.profile.device.runner import CallTimes
+from ossc.runtimes.profile.device.answers import CallTimes
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ossc.runtimes.bundle import Bundle
-from ossc.runtimes.profile.device.runner import CallTimes
+from ossc.runtimes.profile.device.answers import CallTimes
 from ossc.runtimes.profile.gate.bundles import compare_bundles
 from ossc.runtimes.profile.gate.judgement import LOOKS
 from ossc.runtimes.profile.gate.result import Comparison

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from ossc.runtimes.plan import Plan
-from ossc.runtimes.profile.device.runner import CallTimes
+from ossc.runtimes.profile.device.answers import CallTimes
 from ossc.runtimes.profile.gate.steps import Kernels, match_steps
 from synthetic.tiny_plan import CHUNK, body, head, make_plan
 
