@@ -6,7 +6,7 @@
 
 #define TASKS "/proc/self/task"
 
-/* Adds what the schedstat of a thread says: ns that the thread ran, and ns that it waited to run. */
+/* Adds what the schedstat of a thread says: ns that it ran, and ns that it waited to run. */
 static void add_thread(const char* thread, cpu_time* total) {
   char path[sizeof(TASKS "/") + sizeof(((struct dirent*)0)->d_name) + sizeof("/schedstat")];
   unsigned long long ran_ns, waited_ns;

@@ -55,8 +55,10 @@ static void fill_sums(kernel_trial* t) {
   if (codes->dtype.code != DL_INT || codes->dtype.bits != 8 || t->step->num_tensors < 4) return;
   float* sums = t->tensors[2].data;
   const int8_t* values = codes->data;
-  if (t->buffers[2].data == NULL || kernel_trial_count(&t->tensors[2]) != kernel_trial_count(codes) / BLOCK)
+  if (t->buffers[2].data == NULL ||
+      kernel_trial_count(&t->tensors[2]) != kernel_trial_count(codes) / BLOCK) {
     return;
+  }
   for (size_t i = 0; i < kernel_trial_count(codes) / BLOCK; ++i) {
     int32_t sum = 0;
     for (size_t j = 0; j < BLOCK; ++j) sum += values[i * BLOCK + j];

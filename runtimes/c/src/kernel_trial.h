@@ -15,8 +15,8 @@ typedef struct kernel_trial {
 } kernel_trial;
 
 /* Makes the buffers of t->step for t->num_tokens and fills the inputs: weights are the model's, the
- * rest is random, the first tokens of a text, and all meet the first expert. Returns whether there was memory; release
- * the trial with kernel_trial_free either way. */
+ * rest is random, the first tokens of a text, and all meet the first expert. Returns whether there
+ * was memory; release the trial with kernel_trial_free either way. */
 bool kernel_trial_create(kernel_trial* t, const plan* p, const memory* weights);
 
 void kernel_trial_free(kernel_trial* t);

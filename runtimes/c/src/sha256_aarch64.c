@@ -14,7 +14,8 @@ typedef struct state_lanes {
   uint32x4_t abcd, efgh;
 } state_lanes;
 
-/* Words 4 i to 4 i + 3 of the schedule, from the 16 before: words[j] has 4 j to 4 j + 3, modulo 4. */
+/* Words 4 i to 4 i + 3 of the schedule, from the 16 before: words[j] has 4 j to 4 j + 3, modulo
+ * 4. */
 SHA2 static uint32x4_t next_words(const uint32x4_t words[4], int i) {
   uint32x4_t sum = vsha256su0q_u32(words[i & 3], words[(i + 1) & 3]);
   return vsha256su1q_u32(sum, words[(i + 2) & 3], words[(i + 3) & 3]);

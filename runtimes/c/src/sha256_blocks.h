@@ -1,4 +1,4 @@
-/* The inner function of SHA-256, in plain C and with the instructions that some CPUs have for it. */
+/* The inner function of SHA-256: in plain C, and with the instructions that some CPUs have. */
 #ifndef OSSC_SHA256_BLOCKS_H_
 #define OSSC_SHA256_BLOCKS_H_
 

@@ -26,7 +26,8 @@ SHA_NI static void store_state(state_lanes lanes, uint32_t state[8]) {
   _mm_storeu_si128((__m128i*)(state + 4), _mm_alignr_epi8(ghcd, abef, 8));
 }
 
-/* Words 4 i to 4 i + 3 of the schedule, from the 16 before: words[j] has 4 j to 4 j + 3, modulo 4. */
+/* Words 4 i to 4 i + 3 of the schedule, from the 16 before: words[j] has 4 j to 4 j + 3, modulo
+ * 4. */
 SHA_NI static __m128i next_words(const __m128i words[4], int i) {
   __m128i last = words[(i + 3) & 3];
   __m128i sum = _mm_sha256msg1_epu32(words[i & 3], words[(i + 1) & 3]);
