@@ -61,12 +61,8 @@ class Compiled:
 
     @property
     def quant(self) -> str:
-        """The preset, or the plan's file, which this writes."""
-        if "=" not in self.build.quant:
-            return self.build.quant
-        plan = self.folder / "plan.toml"
-        plan.write_text(self.build.quant)
-        return str(plan)
+        """The preset, or the plan's file."""
+        return str(self.folder / "plan.toml") if "=" in self.build.quant else self.build.quant
 
     def recipe(self, out: Path | None = None) -> Recipe:
         """Return the order that gives this bundle."""
@@ -125,6 +121,8 @@ def compile_once(build: Build, folder: Path) -> Compiled:
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not result.bundle.exists():
+            if "=" in build.quant:  # here, so that no worker reads a file that another one writes
+                Path(result.quant).write_text(build.quant)
             # Without stop tokens, so that a generation is as long as a test asks.
             make_checkpoint(
                 result.model,
