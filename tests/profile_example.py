@@ -14,6 +14,7 @@ import numpy as np
 from ossc.runtimes.profile.latency import Latency
 from ossc.runtimes.profile.profile import (
     BundleNote,
+    Conditions,
     DecodeTimes,
     ExpertUse,
     Instrumentation,
@@ -55,6 +56,19 @@ ROOFLINE = Roofline(
     int8_gops=INT8_GOPS,
     launch_ns=LAUNCH_NS,
 )
+
+CONDITIONS = Conditions(
+    working_set_bytes=max(READ_GB_PER_S),
+    read_gb_per_s=READ_GB_PER_S[max(READ_GB_PER_S)],
+    lowest_gb_per_s=30.9,
+    highest_gb_per_s=31.8,
+    waited=0.002,
+    most_waited=0.011,
+    repeats=5,
+    left_out=0,
+    steady=True,
+)
+"""Of a machine that stayed as it was."""
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7 * 7 }}"
 """What a bundle could be called by somebody who wants to run a script."""
@@ -120,9 +134,27 @@ def example_profile(
     return replace(profile, **changes)
 
 
+def with_conditions(profile: Profile, **changes: Any) -> Profile:
+    """The same times, measured on a machine that gave something else meanwhile."""
+    rows: dict[str, Any] = {
+        phase: tuple(
+            replace(row, conditions=row.conditions and replace(row.conditions, **changes))
+            for row in getattr(profile, phase)
+        )
+        for phase in ("prefill", "decode")
+    }
+    return replace(profile, **rows)
+
+
 def emulated_profile(**changes: Any) -> Profile:
     """A profile without the limits of a machine, because none of its times is a machine's."""
-    profile = example_profile()
+    profile = with_conditions(
+        example_profile(),
+        working_set_bytes=0,
+        read_gb_per_s=None,
+        lowest_gb_per_s=None,
+        highest_gb_per_s=None,
+    )
     return replace(
         profile,
         place=PlaceNote(name="qemu:aarch64", emulated=True),
@@ -208,13 +240,18 @@ def _prefill(rng: np.random.Generator, tokens: int, threads: int, ms: float) -> 
         threads=threads,
         latency=latency,
         tokens_per_s=tokens / latency.p50_ms * 1000,
+        conditions=CONDITIONS if threads == THREADS else None,
     )
 
 
 def _decode(rng: np.random.Generator, depth: int, threads: int, ms: float) -> DecodeTimes:
     latency = _latency(rng, ms, TOKENS)
     return DecodeTimes(
-        depth=depth, threads=threads, latency=latency, tokens_per_s=1000 / latency.p50_ms
+        depth=depth,
+        threads=threads,
+        latency=latency,
+        tokens_per_s=1000 / latency.p50_ms,
+        conditions=CONDITIONS if threads == THREADS else None,
     )
 
 

@@ -1,7 +1,7 @@
 """From a finished measurement to its profile."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,13 +12,13 @@ from ossc.runtimes.profile.aggregation.executions import Bundled, TimedCall, cov
 from ossc.runtimes.profile.aggregation.experts import expert_use
 from ossc.runtimes.profile.aggregation.phases import phase_times
 from ossc.runtimes.profile.aggregation.timeline import timeline
-from ossc.runtimes.profile.device.answers import Machine
 from ossc.runtimes.profile.latency import Latency
-from ossc.runtimes.profile.measurement import Measurement, Samples
+from ossc.runtimes.profile.measurement import Measurement
 from ossc.runtimes.profile.places import Place
-from ossc.runtimes.profile.prediction.report import predict_workload
+from ossc.runtimes.profile.prediction.predict import Prediction, predict
 from ossc.runtimes.profile.profile import (
     BundleNote,
+    Conditions,
     DecodeTimes,
     Instrumentation,
     MachineNote,
@@ -29,6 +29,7 @@ from ossc.runtimes.profile.profile import (
     Profile,
     Workload,
 )
+from ossc.runtimes.profile.repeats import Series, waited
 from ossc.runtimes.profile.roofline import Roofline
 from ossc.targets.errors import TargetError, UnknownNameError
 
@@ -39,10 +40,12 @@ def make_profile(
     """Sum up what a bundle's measurement gave; a roofline of None says that it was emulated."""
     workload = measured.workload
     bundled = Bundled(plan=bundle.plan, costs=bundle.manifest.kernels)
-    prefills = measured.prefill[workload.prompt_tokens[0]].calls
-    decodes = measured.decode[workload.depths[0]].calls
-    decode = phase_times("decode", bundled, decodes, roofline)
-    prefill = phase_times("prefill", bundled, prefills, roofline)
+    prefill_series = measured.prefill[workload.prompt_tokens[0]]
+    decode_series = measured.decode[workload.depths[0]]
+    prefills, decodes = prefill_series.calls, decode_series.calls
+    decode_limits = _limits(decode_series, roofline)
+    decode = phase_times("decode", bundled, decodes, decode_limits)
+    prefill = phase_times("prefill", bundled, prefills, _limits(prefill_series, roofline))
     return Profile(
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         bundle=_bundle_note(bundle),
@@ -58,8 +61,10 @@ def make_profile(
             mapped_bytes=measured.memory.mapped_bytes,
             kv_bytes=bundle.manifest.memory.kv[bundle.kv].kv_bytes,
         ),
-        instrumentation=_instrumentation(measured, decodes),
-        roofline=roofline,
+        instrumentation=Instrumentation(
+            overhead=_overhead(decode_series), coverage=coverage(decodes)
+        ),
+        roofline=decode_limits,
         predicted=_predicted(bundle, measured, roofline),
         kernels=(*decode.kernels, *prefill.kernels),
         layers=(*decode.layers, *prefill.layers),
@@ -72,64 +77,96 @@ def _median_call(calls: list[TimedCall]) -> TimedCall:
     return sorted(calls, key=lambda call: call.seconds)[len(calls) // 2]
 
 
-def _instrumentation(measured: Measurement, decodes: list[TimedCall]) -> Instrumentation:
-    samples = measured.decode[measured.workload.depths[0]]
-    shape = measured.workload.repeats, measured.workload.new_tokens
-    plain, timed = (
-        np.median(np.reshape(ms, shape), axis=1) for ms in (samples.plain_ms, samples.timed_ms)
-    )
-    return Instrumentation(overhead=float(np.median(timed / plain) - 1), coverage=coverage(decodes))
+def _limits(series: Series, roofline: Roofline | None) -> Roofline | None:
+    """Return the limits of the machine while a length or depth was measured."""
+    return None if roofline is None else series.conditions().limits(roofline)
+
+
+def _overhead(series: Series) -> float:
+    """Return what timestamps cost: the median over the repeats, each of which has both."""
+    pairs = [(np.median(one.timed_ms), np.median(one.plain_ms)) for one in series.used]
+    return float(np.median([timed / plain for timed, plain in pairs]) - 1)
 
 
 def _prefill_times(measured: Measurement) -> tuple[PrefillTimes, ...]:
-    rows = _latencies(measured.prefill, measured.prefill_scaling, measured.threads)
+    rows = _latencies(measured.prefill, measured.prefill_scaling_ms, measured.threads)
     return tuple(
         PrefillTimes(
             tokens=tokens,
             threads=threads,
             latency=latency,
             tokens_per_s=1e3 * tokens / latency.p50_ms,
+            conditions=conditions,
         )
-        for tokens, threads, latency in rows
+        for tokens, threads, latency, conditions in rows
     )
 
 
 def _decode_times(measured: Measurement) -> tuple[DecodeTimes, ...]:
-    rows = _latencies(measured.decode, measured.decode_scaling, measured.threads)
+    rows = _latencies(measured.decode, measured.decode_scaling_ms, measured.threads)
     return tuple(
         DecodeTimes(
-            depth=depth, threads=threads, latency=latency, tokens_per_s=1e3 / latency.p50_ms
+            depth=depth,
+            threads=threads,
+            latency=latency,
+            tokens_per_s=1e3 / latency.p50_ms,
+            conditions=conditions,
         )
-        for depth, threads, latency in rows
+        for depth, threads, latency, conditions in rows
     )
 
 
 def _latencies(
-    measured: Mapping[int, Samples], scaling: Mapping[int, Samples], threads: int
-) -> Iterator[tuple[int, int, Latency]]:
+    measured: Mapping[int, Series], scaling_ms: Mapping[int, Sequence[float]], threads: int
+) -> Iterator[tuple[int, int, Latency, Conditions | None]]:
     """Each length or depth with all threads, then the first one with fewer."""
-    for size, samples in measured.items():
-        yield size, threads, Latency.of(samples.plain_ms)
+    for size, series in measured.items():
+        yield size, threads, Latency.of(series.plain_ms), series.conditions()
     first = next(iter(measured))
-    for fewer, samples in scaling.items():
-        yield first, fewer, Latency.of(samples.plain_ms)
+    for fewer, samples_ms in scaling_ms.items():
+        yield first, fewer, Latency.of(samples_ms), None
 
 
 def _predicted(
     bundle: Bundle, measured: Measurement, roofline: Roofline | None
 ) -> Predicted | None:
-    """Predict what was measured; None when emulated, or where its kernels were never measured."""
+    """Predict what was measured; None when emulated, or where its kernels were never measured.
+
+    Each length and depth is predicted with the bandwidth that was probed beside it.
+    """
     if roofline is None:
         return None
+    prefill_limits = {
+        count: series.conditions().limits(roofline) for count, series in measured.prefill.items()
+    }
+    decode_limits = {
+        depth: series.conditions().limits(roofline) for depth, series in measured.decode.items()
+    }
     try:
-        report = predict_workload(bundle, measured.workload, roofline)
+        return Predicted(
+            decode_ms={
+                depth: _predict(bundle, limits, depth=depth).decode_ms
+                for depth, limits in decode_limits.items()
+            },
+            prefill_tokens_per_s={
+                count: _predict(bundle, limits, prompt_tokens=count).prefill_tokens_per_s
+                for count, limits in prefill_limits.items()
+            },
+        )
     except (TargetError, UnknownNameError):
         return None
-    return Predicted(
-        decode_ms={one.depth: one.decode_ms for one in report.decodes},
-        prefill_tokens_per_s={
-            one.prompt_tokens: one.prefill_tokens_per_s for one in report.prefills
-        },
+
+
+def _predict(
+    bundle: Bundle, limits: Roofline, *, prompt_tokens: int = 1, depth: int = 0
+) -> Prediction:
+    return predict(
+        bundle.plan,
+        bundle.manifest,
+        limits,
+        prompt_tokens=prompt_tokens,
+        depth=depth,
+        threads=limits.threads,
     )
 
 
@@ -141,7 +178,7 @@ def _workload_note(bundle: Bundle, measured: Measurement) -> Workload:
         new_tokens=workload.new_tokens,
         repeats=workload.repeats,
         threads=measured.threads,
-        thread_scaling=tuple(measured.decode_scaling),
+        thread_scaling=tuple(measured.decode_scaling_ms),
         weights=workload.weights,
         kv=bundle.kv,
         tokens="text" if workload.token_ids else "random",
@@ -168,6 +205,8 @@ def _bundle_note(bundle: Bundle) -> BundleNote:
 
 def _machine_note(measured: Measurement) -> MachineNote:
     machine = measured.machine
+    series = (*measured.prefill.values(), *measured.decode.values())
+    repeats = [one for each in series for one in each.made]
     return MachineNote(
         cpu_model=machine.cpu_model,
         cpus=machine.cpus,
@@ -180,11 +219,5 @@ def _machine_note(measured: Measurement) -> MachineNote:
         available_bytes=machine.available_bytes,
         load_before=machine.load_average,
         load_after=measured.machine_after.load_average,
-        waited=_waited(machine, measured.machine_after),
+        waited=waited(repeats) if machine.ran_s else None,
     )
-
-
-def _waited(before: Machine, after: Machine) -> float | None:
-    """The share of waiting for a CPU in what threads ran and waited between two moments."""
-    ran_s, waited_s = after.ran_s - before.ran_s, after.waited_s - before.waited_s
-    return waited_s / (ran_s + waited_s) if ran_s > 0 else None

@@ -1,14 +1,14 @@
 """Running a bundle to find out how long everything takes."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from ossc.runtimes.bundle import Bundle
-from ossc.runtimes.profile.device.probes import probe_roofline
+from ossc.runtimes.profile.device.probes import ReadProbe, probe_roofline
 from ossc.runtimes.profile.make_profile import make_profile
 from ossc.runtimes.profile.measurement import Measurement, OnProgress
 from ossc.runtimes.profile.places import LOCAL, Place
 from ossc.runtimes.profile.profile import Profile
-from ossc.runtimes.profile.roofline import Roofline
 from ossc.runtimes.profile.workload import Workload
 
 
@@ -34,15 +34,19 @@ def profile_bundle(
     bundle = Bundle.open(path, kv=workload.kv)
     workload = workload.fit(bundle.manifest.context)
     on_progress("start")
-    with place.start(bundle, threads=workload.threads, weights=workload.weights) as runner:
-        measured = Measurement(bundle, workload, runner, on_progress)
+    with ExitStack() as running:
+        runner = running.enter_context(
+            place.start(bundle, threads=workload.threads, weights=workload.weights)
+        )
+        threads = runner.hello.threads
+        read_probe = None
+        if not place.emulated:
+            prober = running.enter_context(place.start(bundle, threads=threads))
+            read_probe = ReadProbe(runner=prober, threads=threads, weights=workload.weights)
+        measured = Measurement(bundle, workload, runner, read_probe, on_progress)
         measured.run()
-    on_progress("limits of the machine")
-    roofline = None if place.emulated else _roofline(bundle, place, measured)
+        on_progress("limits of the machine")
+        roofline = None
+        if read_probe is not None:
+            roofline = probe_roofline(read_probe.runner, threads, workload.weights)
     return make_profile(bundle, place, measured, roofline)
-
-
-def _roofline(bundle: Bundle, place: Place, measured: Measurement) -> Roofline:
-    """Probe in a process of its own, whose buffers do not count as the bundle's memory."""
-    with place.start(bundle, threads=measured.threads) as runner:
-        return probe_roofline(runner, measured.threads, measured.workload.weights)

@@ -5,14 +5,17 @@ same minutes of the machine.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.profile.aggregation.executions import TimedCall
 from ossc.runtimes.profile.device.answers import DecodeTiming, Machine, PrefillTiming, ProcessMemory
+from ossc.runtimes.profile.device.probes import ReadProbe
 from ossc.runtimes.profile.device.runner import Runner
+from ossc.runtimes.profile.passes import pass_bytes
 from ossc.runtimes.profile.profile import Start
+from ossc.runtimes.profile.repeats import Repeat, Series
 from ossc.runtimes.profile.workload import Workload, workload_tokens
 
 OnProgress = Callable[[str], None]
@@ -20,14 +23,22 @@ OnProgress = Callable[[str], None]
 
 WARM_UP_TOKENS = 4
 
+SCALING_REPEATS = 2
+"""At most, with fewer threads."""
 
-@dataclass
-class Samples:
-    """Wall times of one length or depth, in ms, and the calls that were timed step by step."""
 
-    plain_ms: list[float] = field(default_factory=list)
-    timed_ms: list[float] = field(default_factory=list)
-    calls: list[TimedCall] = field(default_factory=list)
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """Calls that follow each other."""
+
+    seconds: tuple[float, ...]
+    waited_s: float
+    calls: tuple[TimedCall, ...] = ()
+    """Empty without timestamps."""
+
+    @property
+    def ms(self) -> tuple[float, ...]:
+        return tuple(1e3 * seconds for seconds in self.seconds)
 
 
 class Measurement:
@@ -39,15 +50,31 @@ class Measurement:
     machine_after: Machine
 
     def __init__(
-        self, bundle: Bundle, workload: Workload, runner: Runner, on_progress: OnProgress
+        self,
+        bundle: Bundle,
+        workload: Workload,
+        runner: Runner,
+        read_probe: ReadProbe | None,
+        on_progress: OnProgress,
     ) -> None:
+        """Prepare; nothing runs.
+
+        Args:
+            bundle: That the runner has opened.
+            workload: That fits it.
+            runner: Fresh.
+            read_probe: Of the same machine; None where it is emulated and has no limits.
+            on_progress: Told what comes next.
+        """
         self.workload = workload
         self.runner = runner
         self.threads = runner.hello.threads
-        self.prefill = {count: Samples() for count in workload.prompt_tokens}
-        self.decode = {depth: Samples() for depth in workload.depths}
-        self.prefill_scaling: dict[int, Samples] = {}
-        self.decode_scaling: dict[int, Samples] = {}
+        self.prefill: dict[int, Series] = {}
+        self.decode: dict[int, Series] = {}
+        self.prefill_scaling_ms: dict[int, list[float]] = {}
+        self.decode_scaling_ms: dict[int, list[float]] = {}
+        self._bundle = bundle
+        self._read_probe = read_probe
         self._tokens = workload_tokens(workload, bundle.plan.vocab_size)
         self._on_progress = on_progress
 
@@ -56,12 +83,13 @@ class Measurement:
         self.machine = self.runner.machine()
         self.start = self._first_token()
         self._warm_up()
-        for count, samples in self.prefill.items():
+        chunk = self._bundle.plan.segment("prefill").max_tokens
+        for count in self.workload.prompt_tokens:
             self._on_progress(f"prefill of {count} tokens")
-            self._repeat(partial(self._prefill, count, samples))
-        for depth, samples in self.decode.items():
+            self.prefill[count] = self._series(partial(self._prefill, count), min(count, chunk), 0)
+        for depth in self.workload.depths:
             self._on_progress(f"decode at {depth} tokens")
-            self._repeat(partial(self._decode, depth, samples))
+            self.decode[depth] = self._series(partial(self._decode, depth), 1, depth)
         self.memory = self.runner.memory()
         self.machine_after = self.runner.machine()
         for threads in fewer_threads(self.threads):
@@ -86,20 +114,41 @@ class Measurement:
         position = self.workload.prompt_tokens[0]
         self.runner.decode(self._tokens.take(position, WARM_UP_TOKENS))
 
-    def _repeat(self, measure: Callable[[bool], None]) -> None:
-        for repeat in range(self.workload.repeats):
-            for timed in (False, True) if repeat % 2 == 0 else (True, False):
-                measure(timed)
+    def _series(self, run: Callable[[bool], _Run], tokens: int, position: int) -> Series:
+        """Repeat calls whose passes have so many tokens at a position."""
+        may_wait = self._read_probe is None or self.threads > self.machine.cpus
+        series = Series(wanted=self.workload.repeats, may_wait=may_wait)
+        probe = None
+        if self._read_probe is not None:
+            plan, costs = self._bundle.plan, self._bundle.manifest.kernels
+            size = self._read_probe.size(pass_bytes(plan, costs, tokens, position))
+            series.working_set_bytes = size
+            probe = partial(self._read_probe.gb_per_s, size)
+        series.run(partial(self._repeat, run), probe)
+        return series
 
-    def _prefill(self, count: int, samples: Samples, timed: bool) -> None:
+    def _repeat(self, run: Callable[[bool], _Run], plain_first: bool) -> Repeat:
+        first, second = run(not plain_first), run(plain_first)
+        plain, timed = (first, second) if plain_first else (second, first)
+        return Repeat(
+            plain_ms=plain.ms,
+            timed_ms=timed.ms,
+            calls=timed.calls,
+            thread_s=self.threads * sum(plain.seconds + timed.seconds),
+            waited_s=plain.waited_s + timed.waited_s,
+        )
+
+    def _prefill(self, count: int, timed: bool) -> _Run:
         self._observe(timed)
         self.runner.reset()
         timing = self.runner.prefill(self._tokens.take(0, count))
-        (samples.timed_ms if timed else samples.plain_ms).append(1e3 * timing.seconds)
-        if timed:
-            samples.calls.append(prefill_call(timing))
+        return _Run(
+            seconds=(timing.seconds,),
+            waited_s=timing.waited_s,
+            calls=(prefill_call(timing),) if timed else (),
+        )
 
-    def _decode(self, depth: int, samples: Samples, timed: bool) -> None:
+    def _decode(self, depth: int, timed: bool) -> _Run:
         self._observe(False)
         if depth in self.prefill:
             self.runner.reset()
@@ -108,9 +157,11 @@ class Measurement:
             self.runner.fill(depth)
         self._observe(timed)
         timing = self.runner.decode(self._tokens.take(depth, self.workload.new_tokens))
-        (samples.timed_ms if timed else samples.plain_ms).extend(1e3 * s for s in timing.seconds)
-        if timed:
-            samples.calls.extend(decode_calls(timing, depth))
+        return _Run(
+            seconds=timing.seconds,
+            waited_s=timing.waited_s,
+            calls=tuple(decode_calls(timing, depth)) if timed else (),
+        )
 
     def _observe(self, timed: bool) -> None:
         self.runner.times(timed)
@@ -120,11 +171,11 @@ class Measurement:
         """Measure the first length and depth with fewer threads."""
         self.runner.threads(threads)
         count, depth = self.workload.prompt_tokens[0], self.workload.depths[0]
-        prefill = self.prefill_scaling[threads] = Samples()
-        decode = self.decode_scaling[threads] = Samples()
-        for _ in range(min(2, self.workload.repeats)):
-            self._prefill(count, prefill, False)
-            self._decode(depth, decode, False)
+        prefill_ms = self.prefill_scaling_ms[threads] = []
+        decode_ms = self.decode_scaling_ms[threads] = []
+        for _ in range(min(SCALING_REPEATS, self.workload.repeats)):
+            prefill_ms.extend(self._prefill(count, False).ms)
+            decode_ms.extend(self._decode(depth, False).ms)
 
 
 def fewer_threads(threads: int) -> tuple[int, ...]:

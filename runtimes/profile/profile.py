@@ -5,13 +5,13 @@ Times are in the unit that a name ends with; ``share`` and ``spread`` are fracti
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ossc.runtimes.profile.latency import Latency
 from ossc.runtimes.profile.roofline import Roofline
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the JSON; a reader reads exactly one."""
 
 PhaseName = Literal["decode", "prefill"]
@@ -65,8 +65,8 @@ class MachineNote:
     """Average number of running processes in the last minute, before measuring."""
     load_after: float
     waited: float | None = None
-    """Share of the time in which a thread could have run and had no CPU, because others had them
-    all: direct evidence of other work. None where the system does not say."""
+    """Share of the threads' time in calls in which they could have run and had no CPU, because
+    others had them all: direct evidence of other work. None where the system does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +105,37 @@ class Start:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What the machine gave while one length or depth was measured; see `Series`."""
+
+    working_set_bytes: int
+    """What was read to probe the bandwidth: as much as a pass reads, or more than caches hold."""
+    read_gb_per_s: float | None
+    """Median of the probes before and after the repeats that count; None when nothing was probed.
+    """
+    lowest_gb_per_s: float | None
+    """Of all probes, those of repeats that were left out too."""
+    highest_gb_per_s: float | None
+    waited: float
+    """Share of the threads' time without a CPU, in the repeats that count."""
+    most_waited: float
+    """The same of the worst of all repeats."""
+    repeats: int
+    """That count: their times are reported."""
+    left_out: int
+    """Repeats in which threads waited, or the bandwidth was another."""
+    steady: bool
+    """Whether enough repeats count; if not, all do, and their times say little."""
+
+    def limits(self, roofline: Roofline) -> Roofline:
+        """Return a machine's limits with the bandwidth that was probed beside the repeats."""
+        if self.read_gb_per_s is None:
+            return roofline
+        rates = {**roofline.read_gb_per_s, self.working_set_bytes: self.read_gb_per_s}
+        return replace(roofline, read_gb_per_s=rates)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrefillTimes:
     """Prompts of one length."""
 
@@ -113,6 +144,8 @@ class PrefillTimes:
     latency: Latency
     tokens_per_s: float
     """By the median."""
+    conditions: Conditions | None
+    """None with fewer threads than the profile is of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +158,8 @@ class DecodeTimes:
     """Of each token."""
     tokens_per_s: float
     """By the median."""
+    conditions: Conditions | None
+    """None with fewer threads than the profile is of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,7 +285,8 @@ class Profile:
     memory: Memory
     instrumentation: Instrumentation
     roofline: Roofline | None
-    """Limits of the machine, measured in the same process; None when emulated."""
+    """Limits of the machine, probed after everything else, but for the bandwidth of the working
+    set of decode at the first depth, which was probed beside it; None when emulated."""
     predicted: Predicted | None
     """None when emulated, and where the speed of its kernels was never measured."""
     kernels: tuple[KernelTimes, ...]

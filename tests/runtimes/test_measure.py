@@ -30,7 +30,7 @@ def measure(tiny_bundle):
         )
         assert (finished.returncode, finished.stderr) == (0, "")
         hello, *answers = map(json.loads, finished.stdout.splitlines())
-        assert hello["protocol"] == 1
+        assert hello["protocol"] == 2
         assert len(answers) == len(commands)
         return answers
 
@@ -48,7 +48,7 @@ def test_the_first_line_says_what_was_opened(tiny_bundle):
     hello = json.loads(finished.stdout)
     assert hello.pop("load_s") > 0
     assert hello == {
-        "protocol": 1,
+        "protocol": 2,
         "threads": 3,
         "weights_bytes": WEIGHTS_BYTES,
         "state_bytes": STATE_BYTES,
@@ -60,14 +60,15 @@ def test_the_first_line_says_what_was_opened(tiny_bundle):
 
 def test_prefill_answers_with_its_time_and_the_likeliest_token(measure, tiny_bundle):
     (answer,) = measure(f"prefill {IDS}")
-    assert set(answer) == {"seconds", "argmax"}
+    assert set(answer) == {"seconds", "argmax", "waited_s"}
     assert answer["argmax"] == argmax(tiny_bundle, PROMPT)
     assert 0 < answer["seconds"] < 10
+    assert 0 <= answer["waited_s"] < 10
 
 
 def test_decode_runs_each_token_as_a_call_of_its_own(measure, tiny_bundle):
     decoded, prefilled = measure(f"decode {IDS}", "prefill 3")
-    assert set(decoded) == {"seconds", "argmax"}
+    assert set(decoded) == {"seconds", "argmax", "waited_s"}
     assert len(decoded["seconds"]) == len(PROMPT)
     assert min(decoded["seconds"]) > 0
     expected = [argmax(tiny_bundle, PROMPT[: i + 1]) for i in range(len(PROMPT))]

@@ -5,7 +5,7 @@
 
 #include "run_options.h"
 
-#define MEASURE_PROTOCOL 1
+#define MEASURE_PROTOCOL 2
 
 /* Opens the bundle and obeys until the end of stdin. A command that fails is answered with its
  * error and changes nothing. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "command_line.h"
+#include "cpu_time.h"
 #include "error.h"
 #include "machine.h"
 #include "parse.h"
@@ -110,13 +111,21 @@ static ossc_status answer_routing(measurement* m, char* rest, FILE* answer) {
   return OSSC_OK;
 }
 
+/* Time that threads of this process waited for a CPU since `before`; those that others had. */
+static double waited_since(cpu_time before) {
+  return cpu_time_of_process().waited_s - before.waited_s;
+}
+
 static ossc_status run_prefill(measurement* m, const int32_t* token_ids, size_t count,
                                FILE* answer) {
   const call_setting* s = &m->setting;
   measured_call call;
+  cpu_time before = cpu_time_of_process();
   ossc_status status = measured_call_run(s, token_ids, count, &call);
+  double waited_s = waited_since(before);
   if (status == OSSC_OK) {
-    fprintf(answer, "{\"seconds\":%.9f,\"argmax\":%d", call.seconds, (int)call.argmax);
+    fprintf(answer, "{\"seconds\":%.9f,\"argmax\":%d,\"waited_s\":%.6f", call.seconds,
+            (int)call.argmax, waited_s);
     if (s->times) fputs(",\"times\":", answer);
     if (s->times) measured_call_print_times(&call, answer);
     if (s->routing) fputs(",\"routing\":", answer);
@@ -156,7 +165,7 @@ static ossc_status check_tokens(const measurement* m, const int32_t* token_ids, 
 }
 
 static void print_decode(const call_setting* s, const measured_call* calls, size_t count,
-                         FILE* answer) {
+                         double waited_s, FILE* answer) {
   fputs("{\"seconds\":[", answer);
   for (size_t i = 0; i < count; ++i) {
     fprintf(answer, "%s%.9f", i == 0 ? "" : ",", calls[i].seconds);
@@ -165,15 +174,18 @@ static void print_decode(const call_setting* s, const measured_call* calls, size
   for (size_t i = 0; i < count; ++i) {
     fprintf(answer, "%s%d", i == 0 ? "" : ",", (int)calls[i].argmax);
   }
+  fputc(']', answer);
   for (size_t i = 0; s->times && i < count; ++i) {
-    fputs(i == 0 ? "],\"times\":[" : ",", answer);
+    fputs(i == 0 ? ",\"times\":[" : ",", answer);
     measured_call_print_times(&calls[i], answer);
   }
+  if (s->times) fputc(']', answer);
   for (size_t i = 0; s->routing && i < count; ++i) {
-    fputs(i == 0 ? "],\"routing\":[" : ",", answer);
+    fputs(i == 0 ? ",\"routing\":[" : ",", answer);
     measured_call_print_routing(s, &calls[i], answer);
   }
-  fputs("]}", answer);
+  if (s->routing) fputc(']', answer);
+  fprintf(answer, ",\"waited_s\":%.6f}", waited_s);
 }
 
 static ossc_status run_decode(measurement* m, const int32_t* token_ids, size_t count,
@@ -181,10 +193,12 @@ static ossc_status run_decode(measurement* m, const int32_t* token_ids, size_t c
   const call_setting* s = &m->setting;
   measured_call* calls = calloc(count, sizeof(measured_call));
   ossc_status status = calls == NULL ? fail_out_of_memory("the calls") : OSSC_OK;
+  cpu_time before = cpu_time_of_process();
   for (size_t i = 0; status == OSSC_OK && i < count; ++i) {
     status = measured_call_run(s, &token_ids[i], 1, &calls[i]);
   }
-  if (status == OSSC_OK) print_decode(s, calls, count, answer);
+  double waited_s = waited_since(before);
+  if (status == OSSC_OK) print_decode(s, calls, count, waited_s, answer);
   for (size_t i = 0; calls != NULL && i < count; ++i) measured_call_free(&calls[i]);
   free(calls);
   return status;

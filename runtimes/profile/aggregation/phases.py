@@ -9,7 +9,7 @@ import numpy as np
 from ossc.runtimes.kernel_cost import KernelCost
 from ossc.runtimes.profile.aggregation.executions import Bundled, Execution, TimedCall
 from ossc.runtimes.profile.profile import KernelTimes, LayerTimes, PhaseName
-from ossc.runtimes.profile.roofline import Bound, BoundName, Roofline, bound
+from ossc.runtimes.profile.roofline import Bound, BoundName, Roofline, bound, working_set_bytes
 
 
 def typical_calls(calls: Sequence[TimedCall]) -> list[TimedCall]:
@@ -114,14 +114,14 @@ class _PhaseSums:
             self.samples_ms[kernel].append(total / 1e6)
 
     def add_typical(self, executions: Sequence[Execution], roofline: Roofline | None) -> None:
-        streamed = sum(one.cost.bytes.streamed(one.call) for one in executions)
+        working_set = working_set_bytes((one.cost, one.call) for one in executions)
         self.typical_count += 1
         for one in executions:
             self.ns += one.ns
             self.layers[one.step.layer].add(one)
             self.kernels[one.step.kernel].add(one)
             if roofline is not None:
-                limit = bound(one.cost, one.call, roofline, streamed)
+                limit = bound(one.cost, one.call, roofline, working_set)
                 self.kernels[one.step.kernel].add_bound(limit)
 
     def kernel_times(self, phase: PhaseName, kernel: str, cost: KernelCost) -> KernelTimes:

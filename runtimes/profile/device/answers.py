@@ -78,6 +78,8 @@ class PrefillTiming:
     seconds: float
     argmax: int
     """The likeliest next token."""
+    waited_s: float
+    """Time that the runner's threads waited meanwhile for a CPU that others had, all together."""
     times: CallTimes | None
     """None unless asked for."""
     routing: NDArray[np.int32] | None
@@ -90,6 +92,7 @@ class PrefillTiming:
         return cls(
             seconds=_real(fields.get("seconds")),
             argmax=_integer(fields.get("argmax")),
+            waited_s=_real(fields.get("waited_s")),
             times=None if times is None else CallTimes.parse(times),
             routing=None if routing is None else _routing(routing, layers, n_tokens),
         )
@@ -97,10 +100,12 @@ class PrefillTiming:
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeTiming:
-    """Tokens that were decoded one after the other; every field has one entry for each."""
+    """Tokens that were decoded one after the other; every list has one entry for each."""
 
     seconds: tuple[float, ...]
     argmax: tuple[int, ...]
+    waited_s: float
+    """As of a prefill, during all of them."""
     times: tuple[CallTimes, ...] | None
     """None unless asked for."""
     routing: tuple[NDArray[np.int32], ...] | None
@@ -114,6 +119,7 @@ class DecodeTiming:
         return cls(
             seconds=tuple(map(_real, _entries(fields, "seconds", n_tokens))),
             argmax=tuple(map(_integer, _entries(fields, "argmax", n_tokens))),
+            waited_s=_real(fields.get("waited_s")),
             times=None if times is None else tuple(map(CallTimes.parse, times)),
             routing=None if routing is None else tuple(_routing(r, layers, 1) for r in routing),
         )

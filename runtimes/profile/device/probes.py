@@ -1,5 +1,7 @@
 """Measuring the limits of the machine that a runner is on."""
 
+from dataclasses import dataclass
+
 from ossc.runtimes.profile.device.answers import Hello
 from ossc.runtimes.profile.device.runner import Runner
 from ossc.runtimes.profile.roofline import Roofline
@@ -58,3 +60,28 @@ def probe_roofline(runner: Runner, threads: int, weights: WeightsMode = "mapped"
         int8_gops=runner.probe(int8, threads).value,
         launch_ns=runner.probe("launch", threads).value,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadProbe:
+    """Measures the rate of reading on a machine."""
+
+    runner: Runner
+    """On the machine, not the one whose times are measured: its buffers are not the bundle's."""
+
+    threads: int
+    weights: WeightsMode
+    """How the weights are held, which decides the pages that are read."""
+
+    @staticmethod
+    def size(working_set_bytes: float) -> int:
+        """Return how much to read for a working set: as much, within `WORKING_SETS_BYTES`."""
+        return round(min(max(working_set_bytes, WORKING_SETS_BYTES[0]), WORKING_SETS_BYTES[-1]))
+
+    def gb_per_s(self, size_bytes: int) -> float:
+        """Read a buffer of this size.
+
+        Raises:
+            SessionError: The runner failed.
+        """
+        return self.runner.probe(READ_PROBES[self.weights], self.threads, size_bytes).value

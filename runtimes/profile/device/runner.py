@@ -25,7 +25,7 @@ from ossc.runtimes.profile.device.answers import (
 from ossc.runtimes.strict_json import parse_fields, shorten
 from ossc.targets.errors import SessionError
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of the protocol that this module speaks."""
 
 MAX_ANSWER_BYTES = 1 << 30

@@ -1,12 +1,9 @@
 """Whether two profiles were measured in conditions that let them be compared."""
 
 from ossc.runtimes.profile.gate.statistics import MIN_BLOCKS
-from ossc.runtimes.profile.profile import Profile
+from ossc.runtimes.profile.profile import DecodeTimes, Profile
+from ossc.runtimes.profile.report.findings import PHASES, timings, unsteady
 from ossc.targets.errors import NotComparableError
-
-MAX_WAITED = 0.03
-"""Share of the time in which threads had no CPU. On a machine left alone it was 0.7 to 1.5 %, and
-beside a process that worked 5 % of the time 4 % and more; see docs/regression-gate.md."""
 
 MAX_GAIN_FACTOR = 1.25
 """What threads gain over one may differ by so much. Quiet profiles of one bundle were within 1.2 of
@@ -22,8 +19,8 @@ def check_conditions(current: Profile, baseline: Profile) -> None:
     """
     _check_devices(current, baseline)
     _check_same(current, baseline)
-    _check_undisturbed("this bundle", current)
-    _check_undisturbed("the baseline", baseline)
+    _check_steady("this bundle", current)
+    _check_steady("the baseline", baseline)
     _check_threads(current, baseline)
 
 
@@ -61,17 +58,19 @@ def _check_same(current: Profile, baseline: Profile) -> None:
             )
 
 
-def _check_undisturbed(side: str, profile: Profile) -> None:
-    """Refuse times of threads that had to wait for others'; more threads than CPUs wait anyway."""
-    waited, machine = profile.machine.waited, profile.machine
-    if waited is None or waited <= MAX_WAITED or profile.workload.threads > machine.cpus:
-        return
-    raise NotComparableError(
-        f"The two profiles are not comparable: while {side} was measured, its threads waited "
-        f"{waited:.0%} of their time for a CPU that other work had, and up to {MAX_WAITED:.0%} "
-        "can be trusted; end the other work and profile it again, or compare with the baseline's "
-        "bundle instead of its profile."
-    )
+def _check_steady(side: str, profile: Profile) -> None:
+    """Refuse times of which too few were measured while the machine stayed as it was."""
+    for row in (row for phase in PHASES for row in timings(profile, phase)):
+        conditions = row.conditions
+        if conditions is None or (conditions.steady and conditions.repeats >= MIN_BLOCKS):
+            continue
+        made = conditions.repeats + conditions.left_out
+        raise NotComparableError(
+            f"The two profiles are not comparable: while {row.title} of {side} was measured, "
+            f"{unsteady(conditions)}, so that fewer than {MIN_BLOCKS} of {made} repeats can be "
+            "trusted; end other work and profile it again, or compare with the baseline's bundle "
+            "instead of its profile."
+        )
 
 
 def _check_threads(current: Profile, baseline: Profile) -> None:
@@ -85,7 +84,9 @@ def _check_threads(current: Profile, baseline: Profile) -> None:
         return
     (our_one, our_all), (their_one, their_all) = ours, theirs
     gains = our_one / our_all, their_one / their_all
-    if _factor(*gains) > MAX_GAIN_FACTOR >= _factor(our_one, their_one):
+    # What the bandwidth of all threads explains is no fault of the CPUs.
+    allowed = MAX_GAIN_FACTOR * _factor(_read_rate(current), _read_rate(baseline))
+    if _factor(*gains) > allowed >= _factor(our_one, their_one):
         raise NotComparableError(
             f"The two profiles are not comparable: with {current.workload.threads} threads, "
             f"decode was {gains[0]:.1f} times as fast as with one here and {gains[1]:.1f} times in "
@@ -96,9 +97,21 @@ def _check_threads(current: Profile, baseline: Profile) -> None:
 
 def _decode_ms(profile: Profile) -> tuple[float, float] | None:
     """Return the median token of one thread and of all; None where these are the same."""
-    full, first = profile.workload.threads, profile.workload.depths[0]
-    ms = {row.threads: row.latency.p50_ms for row in profile.decode if row.depth == first}
+    full = profile.workload.threads
+    ms = {row.threads: row.latency.p50_ms for row in _first_depth(profile)}
     return (ms[1], ms[full]) if full > 1 and {1, full} <= ms.keys() else None
+
+
+def _read_rate(profile: Profile) -> float:
+    """Return the bandwidth that was probed beside decode."""
+    rates = [row.conditions.read_gb_per_s for row in _first_depth(profile) if row.conditions]
+    assert rates, "all threads took part"
+    assert rates[0] is not None, "it was not emulated"
+    return rates[0]
+
+
+def _first_depth(profile: Profile) -> list[DecodeTimes]:
+    return [row for row in profile.decode if row.depth == profile.workload.depths[0]]
 
 
 def _factor(one: float, other: float) -> float:

@@ -17,16 +17,14 @@ from ossc.runtimes.profile.gate.result import (
     in_order,
     judge,
 )
-from ossc.runtimes.profile.gate.scaling import Scale, check_scales, kernel_scale, phase_scale
+from ossc.runtimes.profile.gate.scaling import Machines, Scale, Side
 from ossc.runtimes.profile.gate.statistics import ratio_interval
 from ossc.runtimes.profile.profile import KernelTimes, PhaseName, Profile
-from ossc.runtimes.profile.report.findings import timings
+from ossc.runtimes.profile.report.findings import PHASES, Timing, phase_kernels, timings
 
 PROCESS_ERROR = 0.03
 """How far the times of two processes of one build may differ for as long as they live: it depends
 on where they have their memory, and a profile is of one process."""
-
-PHASES: tuple[PhaseName, ...] = ("decode", "prefill")
 
 
 def compare_profiles(
@@ -44,7 +42,6 @@ def compare_profiles(
             the machines differ too much, or other work had the CPUs.
     """
     check_conditions(current, baseline)
-    check_scales(current, baseline)
     pairs = [pair for phase in PHASES for pair in _pairs(phase, current, baseline)]
     error = (1 - CONFIDENCE) / sum(pair.judged for pair in pairs)
     return Comparison(
@@ -99,41 +96,51 @@ class _Pair:
 
 def _pairs(phase: PhaseName, current: Profile, baseline: Profile) -> Iterator[_Pair]:
     """List the phase at each depth or length, then the kernels that both sides have."""
-    scale = phase_scale(phase, current, baseline)
     block = current.workload.new_tokens if phase == "decode" else 1
-    theirs = {(row.tokens, row.threads): row for row in timings(baseline, phase)}
-    titles = []
-    for row in timings(current, phase):
-        other = theirs.get((row.tokens, row.threads))
-        if other is None or row.threads != current.workload.threads:
-            continue
-        titles.append(row.title)
+    rows = list(_rows(phase, current, baseline))
+    kernels = phase_kernels(baseline, phase)
+    for mine, other, machines in rows:
+        machines.check(kernels)
         yield _Pair(
-            phase=row.title,
+            phase=mine.title,
             kernel=None,
             baseline_kernel=None,
-            current_samples=row.latency.samples_ms,
+            current_samples=mine.latency.samples_ms,
             baseline_samples=other.latency.samples_ms,
             block=block,
             share=1.0,
-            scale=scale,
+            scale=machines.phase_scale(kernels),
         )
-    for mine, other_kernel in _matched(phase, current, baseline):
+    first, _, machines = rows[0]  # kernels are those of the first depth or length
+    for kernel, other_kernel in _matched(phase, current, baseline):
         yield _Pair(
-            phase=titles[0],
-            kernel=mine.kernel,
+            phase=first.title,
+            kernel=kernel.kernel,
             baseline_kernel=other_kernel.kernel,
-            current_samples=mine.samples_ms,
+            current_samples=kernel.samples_ms,
             baseline_samples=other_kernel.samples_ms,
             block=block,
-            share=max(_share(mine, current), _share(other_kernel, baseline)),
-            scale=kernel_scale(other_kernel, current, baseline),
+            share=max(_share(kernel, current), _share(other_kernel, baseline)),
+            scale=machines.kernel_scale(other_kernel),
         )
+
+
+def _rows(
+    phase: PhaseName, current: Profile, baseline: Profile
+) -> Iterator[tuple[Timing, Timing, Machines]]:
+    """Pair what was measured with all threads; the workloads are the same."""
+    ours, theirs = (
+        [row for row in timings(profile, phase) if row.conditions is not None]
+        for profile in (current, baseline)
+    )
+    for mine, other in zip(ours, theirs, strict=True):
+        sides = (Side.of(current, mine.conditions), Side.of(baseline, other.conditions))
+        yield mine, other, Machines(*sides)
 
 
 def _share(kernel: KernelTimes, profile: Profile) -> float:
     """Return the share of the phase by medians, which single disturbed calls do not change."""
-    rows = [row for row in profile.kernels if row.phase == kernel.phase]
+    rows = phase_kernels(profile, kernel.phase)
     return median(kernel.samples_ms) / sum(median(row.samples_ms) for row in rows)
 
 
@@ -151,7 +158,7 @@ def _matched(
 
 
 def _by_symbol(phase: PhaseName, profile: Profile) -> dict[str, KernelTimes]:
-    return {row.kernel: row for row in profile.kernels if row.phase == phase}
+    return {row.kernel: row for row in phase_kernels(profile, phase)}
 
 
 def _same_operation(kernel: KernelTimes, rows: Iterable[KernelTimes]) -> list[KernelTimes]:

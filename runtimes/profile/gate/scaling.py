@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ossc.runtimes.profile.gate.result import JUDGED_SHARE
-from ossc.runtimes.profile.profile import BoundName, KernelTimes, PhaseName, Profile
+from ossc.runtimes.profile.profile import BoundName, Conditions, KernelTimes, Profile
 from ossc.runtimes.profile.roofline import Roofline
 from ossc.targets.errors import NotComparableError
 
@@ -68,79 +68,87 @@ class Scale:
         return cls(low / (1 + LAUNCH_ERROR), partly, high * (1 + LAUNCH_ERROR))
 
 
-def kernel_scale(kernel: KernelTimes, current: Profile, baseline: Profile) -> Scale:
-    """Return the scale of a kernel of the baseline."""
-    assert kernel.of_bound is not None, "the baseline was not emulated"
-    factor = _limit_factor(kernel, current, baseline)
-    if kernel.bound == "launch":
-        return Scale.of_launch(factor, kernel.of_bound)
-    if kernel.bound != "memory":
-        return Scale.of(factor, kernel.of_bound, ARITHMETIC_ERROR)
-    _, theirs = _rooflines(current, baseline)
-    beyond_caches = _working_set_bytes(kernel, baseline) >= max(theirs.read_gb_per_s)
-    return Scale.of(factor, kernel.of_bound, MEMORY_ERROR if beyond_caches else CACHE_ERROR)
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """A machine while one length or depth was measured."""
+
+    limits: Roofline
+    working_set_bytes: int
+    """Of a pass: weights and keys are as far away as that."""
+
+    @classmethod
+    def of(cls, profile: Profile, conditions: Conditions | None) -> "Side":
+        """Return the limits that were probed beside the times of a profile."""
+        assert profile.roofline is not None, "it was not emulated"
+        assert conditions is not None, "all threads took part"
+        return cls(
+            limits=conditions.limits(profile.roofline),
+            working_set_bytes=conditions.working_set_bytes,
+        )
+
+    def limit_time(self, bound: BoundName) -> float:
+        """Return the time of something that this limit alone holds, in some unit."""
+        times: dict[BoundName, float] = {
+            "memory": 1 / self.limits.read_rate(self.working_set_bytes),
+            "f32": 1 / self.limits.f32_gflops,
+            "int8": 1 / self.limits.int8_gops,
+            "launch": self.limits.launch_ns,
+        }
+        return times[bound]
 
 
-def _limit_factor(kernel: KernelTimes, current: Profile, baseline: Profile) -> float:
-    """Return the time that the kernel's limit sets here, over that of the baseline."""
-    ours, theirs = _rooflines(current, baseline)
-    assert kernel.bound is not None, "the baseline was not emulated"
-    size = _working_set_bytes(kernel, baseline)
-    return _limit_time(ours, kernel.bound, size) / _limit_time(theirs, kernel.bound, size)
+@dataclass(frozen=True)
+class Machines:
+    """Both sides of a comparison."""
 
+    current: Side
+    baseline: Side
 
-def _working_set_bytes(kernel: KernelTimes, profile: Profile) -> float:
-    """Return what a whole token or prompt moves: a kernel's weights are as far away as that."""
-    return sum(row.bytes for row in profile.kernels if row.phase == kernel.phase)
+    def factor(self, bound: BoundName) -> float:
+        """Return the time that a limit sets here, over that of the baseline."""
+        return self.current.limit_time(bound) / self.baseline.limit_time(bound)
 
+    def kernel_scale(self, kernel: KernelTimes) -> Scale:
+        """Return the scale of a kernel of the baseline."""
+        assert kernel.bound is not None, "the baseline was not emulated"
+        assert kernel.of_bound is not None, "the baseline was not emulated"
+        factor = self.factor(kernel.bound)
+        if kernel.bound == "launch":
+            return Scale.of_launch(factor, kernel.of_bound)
+        if kernel.bound != "memory":
+            return Scale.of(factor, kernel.of_bound, ARITHMETIC_ERROR)
+        side = self.baseline
+        beyond_caches = side.working_set_bytes >= max(side.limits.read_gb_per_s)
+        return Scale.of(factor, kernel.of_bound, MEMORY_ERROR if beyond_caches else CACHE_ERROR)
 
-def phase_scale(phase: PhaseName, current: Profile, baseline: Profile) -> Scale:
-    """Return the scale of a phase: the mean of its kernels' by their shares."""
-    rows = [row for row in baseline.kernels if row.phase == phase]
-    scales = [kernel_scale(row, current, baseline) for row in rows]
-    shares = [row.share for row in rows]
-    return Scale(
-        low=_mean((scale.low for scale in scales), shares),
-        factor=_mean((scale.factor for scale in scales), shares),
-        high=_mean((scale.high for scale in scales), shares),
-    )
+    def phase_scale(self, kernels: Sequence[KernelTimes]) -> Scale:
+        """Return the scale of a phase: the mean of those of its kernels, by their shares."""
+        scales = [self.kernel_scale(row) for row in kernels]
+        shares = [row.share for row in kernels]
+        return Scale(
+            low=_mean((scale.low for scale in scales), shares),
+            factor=_mean((scale.factor for scale in scales), shares),
+            high=_mean((scale.high for scale in scales), shares),
+        )
 
+    def check(self, kernels: Iterable[KernelTimes]) -> None:
+        """Refuse machines whose limits differ too much for the kernels that are judged.
 
-def check_scales(current: Profile, baseline: Profile) -> None:
-    """Refuse machines whose limits differ too much for the kernels that are judged.
-
-    Raises:
-        NotComparableError: They do.
-    """
-    for kernel in baseline.kernels:
-        factor = _limit_factor(kernel, current, baseline)
-        if kernel.share < JUDGED_SHARE or kernel.bound == "launch":
-            continue
-        if not 1 / MAX_FACTOR <= factor <= MAX_FACTOR:
-            assert kernel.bound is not None, "it has a factor"
-            raise NotComparableError(
-                f"The two profiles are not comparable: by {_NAMES[kernel.bound]} this machine is "
-                f"{max(factor, 1 / factor):.1f} times as {'slow' if factor > 1 else 'fast'} as the "
-                f"baseline's, and times are scaled up to {MAX_FACTOR}; profile the baseline here, "
-                "or give its bundle."
-            )
-
-
-def _rooflines(current: Profile, baseline: Profile) -> tuple[Roofline, Roofline]:
-    assert current.roofline is not None, "it was not emulated"
-    assert baseline.roofline is not None, "it was not emulated"
-    return current.roofline, baseline.roofline
-
-
-def _limit_time(roofline: Roofline, bound: BoundName, working_set_bytes: float) -> float:
-    """Return the time of something that this limit alone holds, in some unit."""
-    times: dict[BoundName, float] = {
-        "memory": 1 / roofline.read_rate(working_set_bytes),
-        "f32": 1 / roofline.f32_gflops,
-        "int8": 1 / roofline.int8_gops,
-        "launch": roofline.launch_ns,
-    }
-    return times[bound]
+        Raises:
+            NotComparableError: They do.
+        """
+        for kernel in kernels:
+            if kernel.share < JUDGED_SHARE or kernel.bound in (None, "launch"):
+                continue
+            assert kernel.bound is not None, "it was looked at"
+            factor = self.factor(kernel.bound)
+            if not 1 / MAX_FACTOR <= factor <= MAX_FACTOR:
+                raise NotComparableError(
+                    f"The two profiles are not comparable: by {_NAMES[kernel.bound]} this machine "
+                    f"was {max(factor, 1 / factor):.1f} times as "
+                    f"{'slow' if factor > 1 else 'fast'} as the baseline's, and times are scaled "
+                    f"up to {MAX_FACTOR}; profile the baseline here, or give its bundle."
+                )
 
 
 def _mean(values: Iterable[float], weights: Sequence[float]) -> float:

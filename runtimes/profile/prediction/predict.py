@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ossc.runtimes.kernel_cost import Call, KernelCost
+from ossc.runtimes.kernel_cost import KernelCost
 from ossc.runtimes.manifest import Manifest
 from ossc.runtimes.plan import Plan, Step
+from ossc.runtimes.profile.passes import SizedStep, pass_steps
 from ossc.runtimes.profile.prediction.efficiency import Efficiencies, find_efficiencies
 from ossc.runtimes.profile.roofline import Roofline, limits, working_set_bytes
 from ossc.targets import find_target
-from ossc.targets.errors import BundleError, UsageError
+from ossc.targets.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,41 +168,27 @@ class TimeModel:
 
     def _pass(self, tokens: int, position: int, *, head: bool) -> list["_TimedStep"]:
         """Time the steps of a chunk as the runtime runs it; the head sees its last token only."""
-        body = self.plan.segment("decode" if tokens == 1 else "prefill")
-        sized = [(step, self._cost(step).call(tokens, position)) for step in body.steps]
-        if head:
-            rows = self.plan.segment("head", 1)
-            sized += [(step, self._cost(step).call(1, 0)) for step in rows.steps]
-        working_set = working_set_bytes((self._cost(step), call) for step, call in sized)
-        return [self._step(step, call, working_set) for step, call in sized]
+        steps = pass_steps(self.plan, self.costs, tokens, position, head=head)
+        working_set = working_set_bytes((one.cost, one.call) for one in steps)
+        return [self._step(one, working_set) for one in steps]
 
-    def _cost(self, step: Step) -> KernelCost:
-        if step.kernel not in self.costs:
-            raise BundleError(
-                f"The manifest says nothing of the kernel {step.kernel}; compile the model again."
-            )
-        return self.costs[step.kernel]
-
-    def _step(self, step: Step, call: Call, working_set: float) -> "_TimedStep":
-        cost = self._cost(step)
-        times = limits(cost, call, self.roofline, working_set)
-        efficiency = self.efficiencies.of(cost)
-        idle = idle_factor(step, call.tokens, self.roofline.threads)
+    def _step(self, sized: SizedStep, working_set: float) -> "_TimedStep":
+        times = limits(sized.cost, sized.call, self.roofline, working_set)
+        efficiency = self.efficiencies.of(sized.cost)
+        idle = idle_factor(sized.step, sized.call.tokens, self.roofline.threads)
+        share = efficiency.share(sized.cost, sized.call)
         return _TimedStep(
-            step=step,
-            cost=cost,
-            call=call,
+            step=sized.step,
+            cost=sized.cost,
+            call=sized.call,
             launch_ms=times.launch_ms,
             memory_ms=idle * times.memory_ms / efficiency.memory,
-            arithmetic_ms=idle * (times.f32_ms + times.int8_ms) / efficiency.share(cost, call),
+            arithmetic_ms=idle * (times.f32_ms + times.int8_ms) / share,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class _TimedStep:
-    step: Step
-    cost: KernelCost
-    call: Call
+class _TimedStep(SizedStep):
     launch_ms: float
     memory_ms: float
     arithmetic_ms: float

@@ -8,12 +8,14 @@ from typing import Self
 from ossc.runtimes.profile.latency import Latency
 from ossc.runtimes.profile.profile import (
     BundleNote,
+    Conditions,
     ExpertUse,
     KernelTimes,
     LayerTimes,
     PhaseName,
     Profile,
 )
+from ossc.runtimes.profile.repeats import MAX_DRIFT, MAX_WAITED
 from ossc.runtimes.profile.report.quantities import significant
 from ossc.runtimes.sizes import format_bytes
 
@@ -35,6 +37,7 @@ class Timing:
     tokens_per_s: float
     predicted_ms: float | None
     """None with fewer threads than the prediction is for, and where there is none."""
+    conditions: Conditions | None
 
     @property
     def title(self) -> str:
@@ -62,6 +65,7 @@ def timings(profile: Profile, phase: PhaseName) -> list[Timing]:
                 latency=row.latency,
                 tokens_per_s=row.tokens_per_s,
                 predicted_ms=decode_ms.get(row.depth) if row.threads == full else None,
+                conditions=row.conditions,
             )
             for row in profile.decode
         ]
@@ -74,6 +78,7 @@ def timings(profile: Profile, phase: PhaseName) -> list[Timing]:
             latency=row.latency,
             tokens_per_s=row.tokens_per_s,
             predicted_ms=_ms(row.tokens, rates.get(row.tokens)) if row.threads == full else None,
+            conditions=row.conditions,
         )
         for row in profile.prefill
     ]
@@ -81,6 +86,36 @@ def timings(profile: Profile, phase: PhaseName) -> list[Timing]:
 
 def _ms(tokens: int, tokens_per_s: float | None) -> float | None:
     return 1000 * tokens / tokens_per_s if tokens_per_s else None
+
+
+def unsteady(conditions: Conditions) -> str | None:
+    """Say how the machine changed while something was measured; None where it did not."""
+    if not conditions.left_out and conditions.steady:
+        return None
+    faults = []
+    if conditions.most_waited > MAX_WAITED:
+        faults.append(f"threads waited up to {conditions.most_waited:.0%} of their time for a CPU")
+    lowest, highest = conditions.lowest_gb_per_s, conditions.highest_gb_per_s
+    if lowest and highest and highest > (1 + MAX_DRIFT) * lowest:
+        faults.append(f"reading went from {significant(lowest)} to {significant(highest)} GB/s")
+    return " and ".join(faults)
+
+
+def repeats_notes(profile: Profile) -> list[str]:
+    """Say of which lengths and depths repeats were left out, and why."""
+    rows = [row for phase in PHASES for row in timings(profile, phase)]
+    return [note for row in rows if (note := _repeats_note(row))]
+
+
+def _repeats_note(row: Timing) -> str | None:
+    conditions = row.conditions
+    fault = None if conditions is None else unsteady(conditions)
+    if conditions is None or fault is None:
+        return None
+    if not conditions.steady:
+        return f"{row.title}: {fault}, so that no repeat can be trusted"
+    made = conditions.repeats + conditions.left_out
+    return f"{row.title}: {conditions.left_out} of {made} repeats left out, {fault}"
 
 
 def thread_scaling(profile: Profile, phase: PhaseName) -> list[Timing]:

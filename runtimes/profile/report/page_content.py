@@ -12,6 +12,7 @@ from ossc.runtimes.profile.report.findings import (
     bound_shares,
     of_bounds,
     phase_kernels,
+    repeats_notes,
     thread_scaling,
     timings,
 )
@@ -64,6 +65,8 @@ class PageContent:
 
     profile: Profile
     timings: tuple[Timing, ...]
+    repeats_notes: tuple[str, ...]
+    """Which repeats were left out, and why."""
     distributions: tuple[Distribution, ...]
     scaling: tuple[tuple[ScalingRow, ...], ...]
     """Of each phase that was measured with several numbers of threads."""
@@ -88,6 +91,7 @@ def page_content(profile: Profile) -> PageContent:
     return PageContent(
         profile=profile,
         timings=tuple(rows),
+        repeats_notes=tuple(repeats_notes(profile)),
         distributions=tuple(shown for shown in map(distribution, rows) if shown),
         scaling=tuple(shown for shown in scaling if shown),
         kernels=tuple(entry for entry in kernels if entry.rows),

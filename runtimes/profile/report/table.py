@@ -13,6 +13,7 @@ from ossc.runtimes.profile.report.findings import (
     model_title,
     of_bounds,
     phase_kernels,
+    repeats_notes,
     timings,
 )
 from ossc.runtimes.profile.report.quantities import (
@@ -178,12 +179,15 @@ def _summary(profile: Profile) -> Iterator[str]:
         f"cost {format_change(instrumentation.overhead)}; steps add up to "
         f"{format_share(instrumentation.coverage)} of the wall time",
     )
+    yield from _row("other work", _other_work(profile))
+
+
+def _other_work(profile: Profile) -> str:
     waited = profile.machine.waited
-    yield from _row(
-        "other work",
-        f"load of the machine {profile.machine.load_after:.2f} after measuring"
-        + ("" if waited is None else f"; {format_share(waited)} of the time waiting for a CPU"),
-    )
+    parts = [f"load of the machine {profile.machine.load_after:.2f} after measuring"]
+    if waited is not None:
+        parts.append(f"{format_share(waited)} of the time waiting for a CPU")
+    return "; ".join([*parts, *repeats_notes(profile)])
 
 
 def _layer(row: LayerTimes) -> str:

@@ -101,7 +101,7 @@ def test_a_profile_comes_back_over_ssh(bundle, tmp_path, monkeypatch):
     assert profile.bundle.target == Bundle.open(bundle).manifest.target.name
     assert profile.machine.cpus > 0
     assert profile.roofline.f32_gflops > 0
-    assert len(profile.decode[0].latency.samples_ms) == 8
+    assert len(profile.decode[0].latency.samples_ms) >= 2 * WORKLOAD.new_tokens
 
 
 def test_a_profile_of_an_emulated_machine_says_so(compiled):

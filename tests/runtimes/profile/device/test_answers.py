@@ -26,8 +26,10 @@ TIMES = {
     "ns": [50, 20],
     "thread_ns": [0, 50, 10, 40, 55, 65, 0, 0],
 }
+PREFILL = {"seconds": 1, "argmax": 5, "waited_s": 0.25}
+DECODE = {"seconds": [0.5, 1], "argmax": [7, 8], "waited_s": 0.25}
 HELLO = {
-    "protocol": 1,
+    "protocol": 2,
     "load_s": 0.5,
     "threads": 2,
     "weights_bytes": 1,
@@ -65,21 +67,22 @@ def test_times_of_threads_are_those_of_the_clock_and_zeros_stay():
 
 
 def test_routing_has_a_row_for_each_layer_and_token():
-    fields = {"seconds": 1, "argmax": 5, "routing": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]}
-    timing = PrefillTiming.parse(fields, 2, 3)
+    routing = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+    timing = PrefillTiming.parse(PREFILL | {"routing": routing}, 2, 3)
     assert timing.routing.tolist() == [[[1, 2], [3, 4], [5, 6]], [[7, 8], [9, 10], [11, 12]]]
-    assert (timing.seconds, timing.argmax, timing.times) == (1.0, 5, None)
+    assert (timing.seconds, timing.argmax, timing.waited_s) == (1.0, 5, 0.25)
+    assert timing.times is None
 
 
 def test_routing_without_routers_is_empty():
-    timing = PrefillTiming.parse({"seconds": 1, "argmax": 5, "routing": []}, 0, 3)
+    timing = PrefillTiming.parse(PREFILL | {"routing": []}, 0, 3)
     assert timing.routing.shape == (0, 3, 0)
 
 
 def test_decode_has_an_entry_for_each_token():
-    fields = {"seconds": [0.5, 1], "argmax": [7, 8], "times": [TIMES, TIMES], "routing": [[1], [2]]}
-    timing = DecodeTiming.parse(fields, 1, 2)
-    assert (timing.seconds, timing.argmax) == ((0.5, 1.0), (7, 8))
+    lists = {"times": [TIMES, TIMES], "routing": [[1], [2]]}
+    timing = DecodeTiming.parse(DECODE | lists, 1, 2)
+    assert (timing.seconds, timing.argmax, timing.waited_s) == ((0.5, 1.0), (7, 8), 0.25)
     assert [times.begin_ns for times in timing.times] == [1000, 1000]
     assert np.array(timing.routing).tolist() == [[[[1]]], [[[2]]]]
 
@@ -99,8 +102,8 @@ def test_the_others_are_their_fields():
         (partial(parse_answer, Machine), MACHINE),
         (partial(parse_answer, Probe), {"value": 1, "spread": 1}),
         (CallTimes.parse, TIMES),
-        (lambda f: PrefillTiming.parse(f, 1, 1), {"seconds": 1, "argmax": 1}),
-        (lambda f: DecodeTiming.parse(f, 1, 1), {"seconds": [1], "argmax": [1]}),
+        (lambda f: PrefillTiming.parse(f, 1, 1), PREFILL),
+        (lambda f: DecodeTiming.parse(f, 1, 2), DECODE),
     ],
     ids=["hello", "memory", "machine", "probe", "times", "prefill", "decode"],
 )
@@ -150,18 +153,18 @@ def test_times_that_contradict_each_other_are_refused(changes):
 @pytest.mark.parametrize("times", [1, [], "x"])
 def test_times_that_are_no_object_are_refused(times):
     with pytest.raises(AnswerError):
-        PrefillTiming.parse({"seconds": 1, "argmax": 1, "times": times}, 1, 1)
+        PrefillTiming.parse(PREFILL | {"times": times}, 1, 1)
 
 
 @pytest.mark.parametrize("routing", [[], [1, 2, 3], [2**40, 1, 1, 1, 1, 1], [-1] * 6])
 def test_routing_of_another_shape_is_refused(routing):
     with pytest.raises(AnswerError):
-        PrefillTiming.parse({"seconds": 1, "argmax": 1, "routing": routing}, 2, 3)
+        PrefillTiming.parse(PREFILL | {"routing": routing}, 2, 3)
 
 
 @pytest.mark.parametrize("name", ["seconds", "argmax", "times", "routing"])
 def test_decode_with_another_number_of_tokens_is_refused(name):
-    fields = {"seconds": [1, 1], "argmax": [1, 1], "times": [TIMES] * 2, "routing": [[1], [1]]}
+    fields = DECODE | {"times": [TIMES] * 2, "routing": [[1], [1]]}
     DecodeTiming.parse(fields, 1, 2)
     with pytest.raises(AnswerError):
         DecodeTiming.parse(fields | {name: fields[name][:1]}, 1, 2)

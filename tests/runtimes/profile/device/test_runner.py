@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ossc.runtimes.plan import Plan
-from ossc.runtimes.profile.device.runner import Runner
+from ossc.runtimes.profile.device.runner import PROTOCOL, Runner
 from ossc.runtimes.session import Session
 from ossc.targets.errors import SessionError
 from synthetic.tiny_plan import CONTEXT, make_plan
@@ -127,14 +127,16 @@ def test_a_program_that_ends_silently_is_the_error():
 
 def test_a_runner_that_dies_says_so():
     with (
-        pretend(HELLO % 1, then="sys.exit('out of luck')") as runner,
+        pretend(HELLO % PROTOCOL, then="sys.exit('out of luck')") as runner,
         pytest.raises(SessionError, match="out of luck"),
     ):
         runner.reset()
 
 
 def test_a_runner_that_is_gone_says_so():
-    code = f"import sys; print({HELLO % 1!r}, flush=True); sys.stdin.close(); sys.exit('gone')"
+    code = (
+        f"import sys; print({HELLO % PROTOCOL!r}, flush=True); sys.stdin.close(); sys.exit('gone')"
+    )
     with Runner([sys.executable, "-c", code], make_plan()) as runner:
         runner._process.wait()
         with pytest.raises(SessionError, match="gone"):
@@ -142,8 +144,8 @@ def test_a_runner_that_is_gone_says_so():
 
 
 def test_another_protocol_is_refused():
-    with pytest.raises(SessionError, match="speaks version 2 of the protocol"):
-        pretend(HELLO % 2)
+    with pytest.raises(SessionError, match=f"speaks version {PROTOCOL + 1} of the protocol"):
+        pretend(HELLO % (PROTOCOL + 1))
 
 
 @pytest.mark.parametrize("line", ["", "hello", "[1]", '{"protocol": 1}', '{"a":1,"a":1}', "NaN"])
@@ -152,18 +154,20 @@ def test_another_first_line_is_refused(line):
         pretend(line)
 
 
-@pytest.mark.parametrize("line", ["", "42", "{}", '{"seconds":"1","argmax":1}', "\ud800"])
+@pytest.mark.parametrize(
+    "line", ["", "42", "{}", '{"seconds":"1","argmax":1,"waited_s":0}', "\ud800"]
+)
 def test_another_answer_is_refused(line):
     answer = f"print({line!r}.encode(errors='surrogatepass').decode(errors='replace'), flush=True)"
     with (
-        pretend(HELLO % 1, then=answer) as runner,
+        pretend(HELLO % PROTOCOL, then=answer) as runner,
         pytest.raises(SessionError, match="not its protocol"),
     ):
         runner.prefill([1])
 
 
 def test_what_comes_before_the_ready_line_is_ignored():
-    with pretend("Welcome!", "{}", "ready", HELLO % 1, ready_line="ready") as runner:
+    with pretend("Welcome!", "{}", "ready", HELLO % PROTOCOL, ready_line="ready") as runner:
         assert runner.hello.threads == 1
 
 

@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from ossc.runtimes.profile.gate.conditions import MAX_WAITED
 from ossc.runtimes.profile.gate.profiles import compare_profiles
 from ossc.runtimes.profile.profile import Profile
 from ossc.targets.errors import NotComparableError
-from profile_example import emulated_profile, example_profile
+from profile_example import emulated_profile, example_profile, with_conditions
 
 BASELINE = example_profile()
 
@@ -57,30 +56,31 @@ def test_other_conditions_are_not_comparable(current, reason):
         assert refused.value.exit_code == 3
 
 
-def waiting(waited: float | None, **machine: int) -> Profile:
-    """The profile of threads that waited for a CPU."""
-    return replace(BASELINE, machine=replace(BASELINE.machine, waited=waited, **machine))
+WAITED = {"repeats": 15, "steady": False, "most_waited": 0.31}
+FLIPPED = {"repeats": 2, "left_out": 13, "lowest_gb_per_s": 41.0, "highest_gb_per_s": 80.4}
 
 
-def test_times_beside_other_work_are_not_comparable():
-    busy = waiting(0.31)
-    for pair, side in [((busy, BASELINE), "this bundle"), ((BASELINE, busy), "the baseline")]:
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        pytest.param(WAITED, "threads waited up to 31% of their time for a CPU", id="other-work"),
+        pytest.param(FLIPPED, "reading went from 41.0 to 80.4 GB/s", id="bandwidth"),
+    ],
+)
+def test_times_of_a_machine_that_changed_are_not_comparable(changes, fault):
+    changed = with_conditions(BASELINE, **changes)
+    for pair, side in [((changed, BASELINE), "this bundle"), ((BASELINE, changed), "the baseline")]:
         with pytest.raises(NotComparableError) as refused:
             compare_profiles(*pair)
         sentence = str(refused.value)
-        assert f"while {side} was measured, its threads waited 31% of their time" in sentence
-        assert "up to 3% can be trusted; end the other work" in sentence
+        assert f"while decode at 1024 of {side} was measured, {fault}" in sentence
+        assert "fewer than 3 of 15 repeats can be trusted" in sentence
         assert refused.value.exit_code == 3
 
 
-def test_little_waiting_is_trusted_and_so_is_a_system_that_does_not_say():
-    for waited in (0.0, MAX_WAITED, None):
-        assert not compare_profiles(waiting(waited), waiting(waited)).regressed
-
-
-def test_more_threads_than_cpus_wait_for_each_other():
-    crowded = waiting(0.5, cpus=BASELINE.workload.threads - 1)
-    assert not compare_profiles(crowded, crowded).regressed
+def test_repeats_that_were_left_out_do_not_matter_when_enough_count():
+    changed = with_conditions(BASELINE, **FLIPPED | {"repeats": 3})
+    assert not compare_profiles(changed, BASELINE).regressed
 
 
 def with_decode(one: float, both: float) -> Profile:
@@ -103,3 +103,11 @@ def test_cpus_that_help_each_other_less_are_not_comparable():
 @pytest.mark.parametrize(("one", "both"), [(2.0, 2.0), (1.0, 1.2), (1.4, 2.0)])
 def test_a_bundle_that_is_slower_with_one_thread_too_is_compared(one, both):
     compare_profiles(with_decode(one, both), BASELINE)
+
+
+def test_what_the_bandwidth_of_all_threads_explains_is_no_fault_of_the_cpus():
+    """Two threads that read 1.4 times as fast help each other more."""
+    faster = with_conditions(with_decode(one=1.0, both=1 / 1.4), read_gb_per_s=1.4 * 31.4)
+    compare_profiles(faster, BASELINE)
+    with pytest.raises(NotComparableError, match="so the CPUs differed"):
+        compare_profiles(with_decode(one=1.0, both=1 / 1.4), BASELINE)

@@ -9,7 +9,7 @@ from ossc.runtimes.profile.gate.result import Change, Comparison
 from ossc.runtimes.profile.gate.scaling import MAX_FACTOR, Scale
 from ossc.runtimes.profile.profile import Profile
 from ossc.targets.errors import NotComparableError
-from profile_example import example_profile
+from profile_example import CONDITIONS, example_profile, with_conditions
 
 BASELINE = example_profile()
 
@@ -34,7 +34,8 @@ def with_limits(profile: Profile, factor: float) -> Profile:
         int8_gops=profile.roofline.int8_gops / factor,
         launch_ns=profile.roofline.launch_ns * factor,
     )
-    return replace(profile, roofline=limits)
+    rate = CONDITIONS.read_gb_per_s / factor
+    return with_conditions(replace(profile, roofline=limits), read_gb_per_s=rate)
 
 
 def slower(factor: float, seed: int = 1) -> Profile:
@@ -129,10 +130,22 @@ def test_launches_that_were_measured_otherwise_refuse_nothing_and_judge_little()
 
 def test_caches_that_were_measured_otherwise_do_not_alarm():
     assert BASELINE.roofline is not None
-    small = tuple(replace(row, bytes=row.bytes / 1000) for row in BASELINE.kernels)
-    rates = {size: 1.12 * rate for size, rate in BASELINE.roofline.read_gb_per_s.items()}
-    here = example_profile(seed=4, roofline=replace(BASELINE.roofline, read_gb_per_s=rates))
-    assert not compare_profiles(here, replace(BASELINE, kernels=small)).regressed
+    small = with_conditions(BASELINE, working_set_bytes=2**20, read_gb_per_s=168.0)
+    here = with_conditions(
+        example_profile(seed=4), working_set_bytes=2**20, read_gb_per_s=1.12 * 168.0
+    )
+    assert not compare_profiles(here, small).regressed
+
+
+def test_each_depth_is_scaled_by_the_bandwidth_that_was_probed_beside_it():
+    """The machine was faster while the second depth was measured, and its tokens were not."""
+    rows = list(BASELINE.decode)
+    assert rows[1].conditions is not None
+    rows[1] = replace(rows[1], conditions=replace(rows[1].conditions, read_gb_per_s=1.4 * 31.4))
+    comparison = compare_profiles(replace(BASELINE, decode=tuple(rows)), BASELINE)
+    verdicts = {c.phase: c.verdict for c in comparison.changes if c.kernel is None}
+    assert verdicts["decode at 0"] == "regression"
+    assert verdicts["decode at 1024"] == "no change"
 
 
 def test_limits_measured_twice_are_the_same():

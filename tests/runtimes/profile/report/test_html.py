@@ -9,7 +9,13 @@ from html.parser import HTMLParser
 import pytest
 
 from ossc.runtimes.profile.report.html import to_html
-from profile_example import EVIL, emulated_profile, evil_profile, example_profile
+from profile_example import (
+    EVIL,
+    emulated_profile,
+    evil_profile,
+    example_profile,
+    with_conditions,
+)
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
@@ -130,6 +136,15 @@ def test_the_figures_of_the_profile_are_on_the_page(structure):
         assert row.kernel in text
     for span in profile.timeline:
         assert span.label in text
+
+
+def test_repeats_that_were_left_out_are_on_the_page():
+    flipped = with_conditions(
+        example_profile(), repeats=4, left_out=3, lowest_gb_per_s=41.0, highest_gb_per_s=80.4
+    )
+    structure = Structure(to_html(flipped))
+    assert structure.faults == []
+    assert "3 of 7 repeats left out, reading went from 41.0 to 80.4 GB/s" in structure.text
 
 
 def test_every_picture_has_a_text(structure):

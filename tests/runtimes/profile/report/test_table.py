@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ossc.runtimes.profile.report.table import WIDTH, to_table
-from profile_example import emulated_profile, example_profile
+from profile_example import emulated_profile, example_profile, with_conditions
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +150,18 @@ def test_limits_that_were_exceeded_are_doubted(profile, table):
     kernels = tuple(replace(row, of_bound=1.3) for row in profile.kernels)
     assert "busier" in to_table(replace(profile, kernels=kernels))
     assert "busier" not in table
+
+
+FLIPPED = {"repeats": 4, "left_out": 3, "lowest_gb_per_s": 41.0, "highest_gb_per_s": 80.4}
+
+
+def test_repeats_that_were_left_out_are_named_with_the_reason(profile, table):
+    assert "repeats left out" not in table
+    flat = " ".join(to_table(with_conditions(profile, **FLIPPED)).split())
+    assert "decode at 1024: 3 of 7 repeats left out, reading went from 41.0 to 80.4 GB/s" in flat
+
+
+def test_times_that_cannot_be_trusted_are_named_with_the_reason(profile):
+    waiting = with_conditions(profile, steady=False, most_waited=0.31)
+    flat = " ".join(to_table(waiting).split())
+    assert "threads waited up to 31% of their time for a CPU, so that no repeat can be" in flat

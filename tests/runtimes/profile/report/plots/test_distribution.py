@@ -18,6 +18,7 @@ def timing(samples, predicted_ms=None):
         latency=Latency.of(samples),
         tokens_per_s=10.0,
         predicted_ms=predicted_ms,
+        conditions=None,
     )
 
 
