@@ -32,7 +32,7 @@ from benchmarks.beside.peer import REQUIREMENT, build_peer
 from benchmarks.beside.process import Side
 from benchmarks.beside.rows import Hooks, Row, SessionSize, all_rows
 from benchmarks.beside.sides import LLAMA_CPP_MODES, OSSC_MODES, llama_cpp_side, ossc_side
-from benchmarks.beside.table import Line, format_limits, format_table, make_line
+from benchmarks.beside.table import Line, format_limits, format_table, make_lines
 from ossc.compiler.config import read_model_config
 
 NO_VERDICT = 3
@@ -67,7 +67,7 @@ def measure(contest: Contest, prober: Prober) -> tuple[Samples, Samples, list[Li
     return ours, theirs, [median_limits(rounds) for rounds in probed.values()]
 
 
-def make_lines(
+def compare_rows(
     rows: Sequence[Row],
     samples: tuple[Samples, Samples],
     limits: Sequence[Limits],
@@ -77,10 +77,11 @@ def make_lines(
     int8_gops = {at.threads: at.int8_gops for at in limits}
     ours, theirs = samples
     return [
-        make_line(
+        line
+        for row in rows
+        for line in make_lines(
             row, ours[row.key], theirs[row.key], row_limit(row, int8_gops[row.threads], **work)
         )
-        for row in rows
     ]
 
 
@@ -157,7 +158,7 @@ def main(work: Path, shape: Shape, dense: Dense, **options: Any) -> None:
             read_probe=prober.read,
         )
         *samples, limits = measure(contest, prober)
-    lines = make_lines(contest.rows, (samples[0], samples[1]), limits, config=config, dense=dense)
+    lines = compare_rows(contest.rows, (samples[0], samples[1]), limits, config=config, dense=dense)
     text = report_json(contest, samples, lines, shape=shape, dense=dense, limits=limits)
     out = options["out"] or work / f"{shape}-{dense}.json"
     out.write_text(text)
@@ -165,7 +166,8 @@ def main(work: Path, shape: Shape, dense: Dense, **options: Any) -> None:
     click.echo(format_limits(limits))
     if options["discard"]:
         discard(models)
-    sys.exit(0 if all(line.comparison.conclusive for line in lines) else NO_VERDICT)
+    decided = {line.row.key for line in lines if line.comparison.conclusive}
+    sys.exit(0 if decided == {row.key for row in contest.rows} else NO_VERDICT)
 
 
 if __name__ == "__main__":

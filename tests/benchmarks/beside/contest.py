@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from benchmarks.beside.noise import Sample
 from benchmarks.beside.process import Side, drop_from_page_cache
 from benchmarks.beside.rows import Hooks, Measurement, ReadProbe, Row, SessionSize
 
-Samples = dict[str, dict[str, list[Sample]]]
-"""Of one side: by row and mode, one for each round."""
+Samples = dict[str, dict[str, list[list[Sample]]]]
+"""Of one side: by row and mode, those of each round."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +51,12 @@ class Contest:
             before_round()
             for samples, mode, side in self._turns(ours, theirs):
                 measured = self._measure(side, number)
-                for key, sample in measured.items():
-                    samples[key].setdefault(mode, []).append(sample)
-                values = " ".join(f"{key}={s.value:.4g}" for key, s in measured.items())
+                for key, of_round in measured.items():
+                    samples[key].setdefault(mode, []).append(of_round)
+                values = " ".join(
+                    f"{key}={median(sample.value for sample in of_round):.4g}"
+                    for key, of_round in measured.items()
+                )
                 report(f"round {number + 1}, {side.name}: {values}")
         return ours, theirs
 
@@ -66,5 +70,5 @@ class Contest:
         turns.sort(key=lambda turn: turn[:2])
         return [(samples, mode, sides[number][1][mode]) for _, number, samples, mode in turns]
 
-    def _measure(self, side: Side, seed: int) -> dict[str, Sample]:
+    def _measure(self, side: Side, seed: int) -> dict[str, list[Sample]]:
         return Measurement(side, self.rows, self.hooks, self.size, self.read_probe).run(seed)

@@ -15,7 +15,7 @@ from benchmarks.beside.process import MeasurementError, Process, Side
 from benchmarks.beside.rows import Hooks, Row
 from ossc.compiler.config import ModelConfig
 
-MAX_PROBE_BYTES = 1 << 30
+MAX_PROBE_BYTES = 1 << 28
 """Most that the bandwidth probes read: far more than caches hold. A small model's weights stay in
 the caches, so for it they read as much as the weights are."""
 

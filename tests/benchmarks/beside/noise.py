@@ -1,9 +1,11 @@
 """Figures of several rounds, and whether they allow a conclusion.
 
 Two runtimes are measured in turn; what is compared is the ratio within each round, and of these the
-median. A round does not count when other processes took a part of the CPUs, or when the memory's
-bandwidth was not the same for both sides: a virtual machine may get half of it from one minute to
-the next. Too few rounds that count, or ratios that differ much, give no verdict.
+median. A sample does not count when other processes took a part of the CPUs, or when the memory's
+bandwidth changed meanwhile: a virtual machine may get half of it from one second to the next. So
+where bandwidth matters a round has several samples of each side, and those of one bandwidth are
+compared: the sides may be at different distances in a fast minute and in a slow one. Too few rounds
+that count, or ratios that differ much, give no verdict.
 """
 
 import os
@@ -19,7 +21,7 @@ MAX_OTHERS = 0.05
 """Largest part of the CPUs' time that others may take while a clock runs."""
 
 MAX_DRIFT = 0.1
-"""Largest change of the read bandwidth between the measurements of a round."""
+"""Largest difference between read bandwidths that are the same one."""
 
 MIN_ROUNDS = 3
 """Fewer rounds show no spread."""
@@ -77,45 +79,93 @@ class Sample:
     read_huge_gb_per_s: tuple[float, ...] = ()
     """The same from huge pages."""
 
-
-Round = tuple[Sample, Sample]
-"""Ours, and theirs."""
-
-
-def disturbance(samples: Round) -> str | None:
-    """Return why a round does not count; None when it does."""
-    others = max(sample.others for sample in samples)
-    if others > MAX_OTHERS:
-        return f"others took up to {others:.0%} of the CPUs"
-    rates = [rate for sample in samples for rate in sample.read_gb_per_s]
-    if rates and max(rates) > (1 + MAX_DRIFT) * min(rates):
-        return f"the read bandwidth went from {min(rates):.0f} to {max(rates):.0f} GB/s"
-    return None
+    def disturbance(self) -> str | None:
+        """Return why it does not count; None when it does."""
+        if self.others > MAX_OTHERS:
+            return f"others took up to {self.others:.0%} of the CPUs"
+        rates = self.read_gb_per_s
+        if rates and not same_bandwidth(max(rates), min(rates)):
+            return f"the read bandwidth went from {min(rates):.0f} to {max(rates):.0f} GB/s"
+        return None
 
 
-def undisturbed(rounds: Sequence[Round]) -> list[Round]:
-    """Return the rounds that count."""
-    return [samples for samples in rounds if disturbance(samples) is None]
+Side = Sequence[Sequence[Sample]]
+"""Samples of one side in one mode: for each round one, or several."""
 
 
-def compare(rounds: Sequence[Round], *, more_is_better: bool) -> Comparison:
-    """Compare two sides by the rounds that count; by all, without a verdict, when none does.
+def same_bandwidth(one: float, other: float) -> bool:
+    """Whether two rates are the same but for the noise of measuring them."""
+    return max(one, other) <= (1 + MAX_DRIFT) * min(one, other)
+
+
+def of_bandwidth(side: Side, gb_per_s: float) -> list[list[Sample]]:
+    """Return the undisturbed samples of each round that were measured at a bandwidth."""
+    return [
+        [
+            sample
+            for sample in samples
+            if sample.disturbance() is None
+            and all(same_bandwidth(rate, gb_per_s) for rate in sample.read_gb_per_s)
+        ]
+        for samples in side
+    ]
+
+
+def bandwidths(sides: Sequence[Side]) -> list[float]:
+    """Return the bandwidths at which samples were measured, that of most samples first."""
+    samples = [sample for side in sides for samples in side for sample in samples]
+    left = [one for one in samples if one.read_gb_per_s and one.disturbance() is None]
+    found: list[float] = []
+    while left:
+        rates = [statistics.mean(sample.read_gb_per_s) for sample in left]
+        centre = max(rates, key=lambda rate: sum(same_bandwidth(rate, each) for each in rates))
+        found.append(centre)
+        left = [
+            sample
+            for sample, rate in zip(left, rates, strict=True)
+            if not same_bandwidth(rate, centre)
+        ]
+    return found
+
+
+def counted(ours: Side, theirs: Side) -> list[tuple[list[Sample], list[Sample]]]:
+    """Return the samples that count, in the rounds in which both sides have some."""
+    clean = (
+        tuple([sample for sample in samples if sample.disturbance() is None] for samples in both)
+        for both in zip(ours, theirs, strict=True)
+    )
+    return [(a, b) for a, b in clean if a and b]
+
+
+def compare(ours: Side, theirs: Side, *, more_is_better: bool) -> Comparison:
+    """Compare two sides by the rounds that count; by all samples, without a verdict, if none does.
 
     Args:
-        rounds: At least one.
+        ours: As many rounds as ``theirs``; both have samples, perhaps of other rounds.
+        theirs: The peer's.
         more_is_better: Whether the values are rates; otherwise they are times or sizes.
     """
-    clean = undisturbed(rounds)
-    pairs = [(ours.value, theirs.value) for ours, theirs in clean or rounds]
+    rounds = counted(ours, theirs)
+    every = joined(ours), joined(theirs)
+    pairs = [(_median(a), _median(b)) for a, b in rounds or [every]]
     ratio = Figure.of([a / b if more_is_better else b / a for a, b in pairs])
     reasons = []
-    if len(clean) < MIN_ROUNDS:
-        found = sorted({reason for reason in map(disturbance, rounds) if reason})
-        count = f"{len(clean)} of {len(rounds)} rounds count, {MIN_ROUNDS} have to"
-        reasons.append("; ".join([count, *found]))
+    if len(rounds) < MIN_ROUNDS:
+        found = {reason for side in every for one in side if (reason := one.disturbance())}
+        count = f"{len(rounds)} of {len(ours)} rounds count, {MIN_ROUNDS} have to"
+        reasons.append("; ".join([count, *sorted(found)]))
     elif ratio.spread > MAX_SPREAD:
         reasons.append(f"the ratio spreads over {ratio.spread:.0%}, {MAX_SPREAD:.0%} is allowed")
     return Comparison(ratio=ratio, reasons=tuple(reasons))
+
+
+def joined(side: Side) -> list[Sample]:
+    """Return the samples of all rounds."""
+    return [sample for samples in side for sample in samples]
+
+
+def _median(samples: Sequence[Sample]) -> float:
+    return statistics.median(sample.value for sample in samples)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,8 +27,12 @@ ReadProbe = Callable[[int], tuple[float, float]]
 START_TOKENS = 8
 WARM_UP_TOKENS = 8
 
-DECODE_TOKENS = 24
+DECODE_TOKENS = 8
 """Fewest tokens whose median counts."""
+
+DECODE_SAMPLES = 16
+"""In each round, each with the bandwidth before and after it: the machine's may change within
+seconds, and both sides have to meet the same."""
 
 MEASURED_S = 0.4
 """Shortest time that is measured; small models do more tokens, or the same ones again."""
@@ -125,9 +129,9 @@ class Measurement:
         self._read_probe = read_probe
         self._rows = {row.key: row for row in rows}
         self._seed = 0
-        self.samples: dict[str, Sample] = {}
+        self.samples: dict[str, list[Sample]] = {}
 
-    def run(self, seed: int) -> dict[str, Sample]:
+    def run(self, seed: int) -> dict[str, list[Sample]]:
         """Start the program and measure every row.
 
         Args:
@@ -156,15 +160,19 @@ class Measurement:
     @contextmanager
     def _started(self, key: str, prepare: Callable[[Path], None]) -> Iterator[Process]:
         ids = self._ids(key, START_TOKENS)
+        wanted = self._rows.get(key)
         with self._hooks.around():
             prepare(self._side.weights)
+            before = self._read_probe(wanted.threads) if wanted else None
             begin = read_cpu_time()
             process = Process(self._side)
             process.ask("prefill", ids)
             seconds = (time.monotonic_ns() - process.begun_ns) / 1e9 - process.interpreter_s
             others = others_share(begin, read_cpu_time(process.pid))
-        if key in self._rows:
-            self.samples[key] = Sample(value=seconds, others=others)
+            if wanted and before:
+                after = self._read_probe(wanted.threads)
+                sample = Sample(value=seconds, others=others)
+                self.samples[key] = [with_bandwidth(sample, before, after)]
         with process:
             yield process
 
@@ -175,7 +183,7 @@ class Measurement:
             elif row.kind == "decode":
                 self._decode(process, row)
             elif row.kind == "memory":
-                self.samples[row.key] = Sample(value=memory_bytes(process, row.key), others=0.0)
+                self.samples[row.key] = [Sample(value=memory_bytes(process, row.key))]
 
     def _prefill(self, process: Process, row: Row) -> None:
         ids = self._ids(row.key, row.amount)
@@ -189,7 +197,8 @@ class Measurement:
             seconds += [run() for _ in range(int(MEASURED_S / seconds[0]))]
             return row.amount / statistics.median(seconds)
 
-        self.samples[row.key] = self._time(process, measure)
+        with self._hooks.around():
+            self.samples[row.key] = [self._time_now(process, measure)]
 
     def _decode(self, process: Process, row: Row) -> None:
         if row.threads == 1:
@@ -197,23 +206,21 @@ class Measurement:
         stand_at(process, row.amount)
         ids = self._ids(row.key, WARM_UP_TOKENS)
         seconds = statistics.median(process.ask("decode", ids)["seconds"])
-        room = self._size.context - row.amount - WARM_UP_TOKENS
+        room = self._size.context - row.amount
         ids = self._ids(row.key, min(room, max(DECODE_TOKENS, int(MEASURED_S / seconds))))
 
         def measure() -> float:
             return 1 / statistics.median(process.ask("decode", ids)["seconds"])
 
+        samples = self.samples[row.key] = []
         with self._hooks.around():
             before = self._read_probe(row.threads)
-            sample = self._time_now(process, measure)
-            small, huge = zip(before, self._read_probe(row.threads), strict=True)
-        self.samples[row.key] = dataclasses.replace(
-            sample, read_gb_per_s=small, read_huge_gb_per_s=huge
-        )
-
-    def _time(self, process: Process, action: Callable[[], float]) -> Sample:
-        with self._hooks.around():
-            return self._time_now(process, action)
+            for _ in range(DECODE_SAMPLES):
+                stand_at(process, row.amount)
+                sample = self._time_now(process, measure)
+                after = self._read_probe(row.threads)
+                samples.append(with_bandwidth(sample, before, after))
+                before = after
 
     def _time_now(self, process: Process, action: Callable[[], float]) -> Sample:
         begin = read_cpu_time(process.pid)
@@ -224,6 +231,14 @@ class Measurement:
         """Random tokens; the same on both sides, as far as both need so many."""
         numbers = random.Random(f"{self._seed} {key}")
         return [numbers.randrange(self._size.vocab_size) for _ in range(count)]
+
+
+def with_bandwidth(
+    sample: Sample, before: tuple[float, float], after: tuple[float, float]
+) -> Sample:
+    """Add the rates of reading from small and from huge pages, just before and just after."""
+    small, huge = zip(before, after, strict=True)
+    return dataclasses.replace(sample, read_gb_per_s=small, read_huge_gb_per_s=huge)
 
 
 def stand_at(process: Process, position: int) -> None:

@@ -4,11 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.beside.machine import Limits, RowLimit
-from benchmarks.beside.noise import Comparison, Figure, Sample, compare, undisturbed
+from benchmarks.beside.noise import (
+    Comparison,
+    Figure,
+    Side,
+    bandwidths,
+    compare,
+    counted,
+    joined,
+    of_bandwidth,
+)
 from benchmarks.beside.rows import Row
 
-Modes = Mapping[str, Sequence[Sample]]
-"""One row's samples of one side: by mode, one for each round."""
+Modes = Mapping[str, Side]
+"""One row's samples of one side, by mode."""
 
 HEADER = "| | ossc | of limit | llama.cpp | of limit | ratio | |\n|---|---|---|---|---|---|---|"
 
@@ -30,6 +39,9 @@ class Line:
     """One row with both sides."""
 
     row: Row
+    gb_per_s: float | None
+    """The read bandwidth at which both were measured; None where it does not matter."""
+
     ours: Result
     theirs: Result
     comparison: Comparison
@@ -39,35 +51,59 @@ def best_mode(row: Row, modes: Modes) -> str:
     """Return the mode whose median is the best; of memory, the first: weights of mapped pages."""
     if row.kind == "memory":
         return next(iter(modes))
-    medians = {
-        mode: Figure.of([sample.value for sample in samples]).median
-        for mode, samples in modes.items()
-    }
+    medians = {mode: _figure(side).median for mode, side in modes.items()}
     return (max if row.more_is_better else min)(medians, key=lambda mode: medians[mode])
 
 
-def make_line(row: Row, ours: Modes, theirs: Modes, limit: RowLimit) -> Line:
-    """Compare both sides' best modes, by the rounds that count.
+def make_lines(row: Row, ours: Modes, theirs: Modes, limit: RowLimit) -> list[Line]:
+    """Compare both sides' best modes, at each bandwidth that both of them met.
 
     Args:
         row: What was measured.
         ours: Our samples.
         theirs: The peer's.
         limit: Of the row.
+
+    Returns:
+        A line for each bandwidth, that of most samples first; one line where it does not matter, or
+        where no bandwidth was met by both.
     """
-    modes = best_mode(row, ours), best_mode(row, theirs)
-    rounds = list(zip(ours[modes[0]], theirs[modes[1]], strict=True))
-    counted = undisturbed(rounds) or rounds
-    results = [
-        Result(
-            mode=mode,
-            figure=Figure.of([sample.value for sample in samples]),
-            limit_percent=limit.percent(mode, samples),
-        )
-        for mode, samples in zip(modes, zip(*counted, strict=True), strict=True)
+    found = bandwidths([*ours.values(), *theirs.values()])
+    lines = [
+        _make_line(row, *sides, limit, rate)
+        for rate in found
+        if all(sides := (_at(ours, rate), _at(theirs, rate)))
     ]
-    comparison = compare(rounds, more_is_better=row.more_is_better)
-    return Line(row=row, ours=results[0], theirs=results[1], comparison=comparison)
+    return lines or [_make_line(row, ours, theirs, limit, None)]
+
+
+def _at(modes: Modes, gb_per_s: float) -> Modes:
+    """Return the modes that have samples of a bandwidth, with these."""
+    sides = {mode: of_bandwidth(side, gb_per_s) for mode, side in modes.items()}
+    return {mode: side for mode, side in sides.items() if any(side)}
+
+
+def _make_line(
+    row: Row, ours: Modes, theirs: Modes, limit: RowLimit, gb_per_s: float | None
+) -> Line:
+    modes = best_mode(row, ours), best_mode(row, theirs)
+    sides = ours[modes[0]], theirs[modes[1]]
+    shown: Sequence[Side] = list(zip(*counted(*sides), strict=True)) or sides
+    results = [
+        Result(mode=mode, figure=_figure(side), limit_percent=limit.percent(mode, joined(side)))
+        for mode, side in zip(modes, shown, strict=True)
+    ]
+    return Line(
+        row=row,
+        gb_per_s=gb_per_s,
+        ours=results[0],
+        theirs=results[1],
+        comparison=compare(*sides, more_is_better=row.more_is_better),
+    )
+
+
+def _figure(side: Side) -> Figure:
+    return Figure.of([sample.value for sample in joined(side)])
 
 
 def format_table(lines: Sequence[Line]) -> str:
@@ -86,7 +122,8 @@ def format_limits(limits: Sequence[Limits]) -> str:
 
 
 def _format_line(line: Line) -> str:
-    cells = [line.row.title]
+    at = "" if line.gb_per_s is None else f", reading {line.gb_per_s:.0f} GB/s"
+    cells = [f"{line.row.title}{at}"]
     for result in (line.ours, line.theirs):
         percent = "" if result.limit_percent is None else f"{result.limit_percent:.0f} %"
         cells += [f"{_format_figure(line.row, result.figure)}, {result.mode}", percent]

@@ -6,13 +6,27 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.beside.noise import CpuTime, Figure, Sample, compare, others_share, read_cpu_time
+from benchmarks.beside.noise import (
+    CpuTime,
+    Figure,
+    Sample,
+    bandwidths,
+    compare,
+    of_bandwidth,
+    others_share,
+    read_cpu_time,
+)
 
 
-def rounds(ours, theirs, **first):
-    """Rounds of undisturbed samples; ``first`` changes our sample of the first one."""
-    pairs = [(Sample(value=a), Sample(value=b)) for a, b in zip(ours, theirs, strict=True)]
-    return [(replace(pairs[0][0], **first), pairs[0][1]), *pairs[1:]]
+def side(*values, **first):
+    """A sample for each round, undisturbed; ``first`` changes that of the first one."""
+    samples = [[Sample(value=value)] for value in values]
+    return [[replace(samples[0][0], **first)], *samples[1:]]
+
+
+def at(gb_per_s, *values):
+    """Samples of one round, measured at a bandwidth."""
+    return [Sample(value=value, read_gb_per_s=(gb_per_s, 1.02 * gb_per_s)) for value in values]
 
 
 def test_a_figure_is_the_median_and_both_ends():
@@ -22,14 +36,13 @@ def test_a_figure_is_the_median_and_both_ends():
 
 
 def test_the_ratio_is_that_of_each_round_so_a_slow_round_of_both_sides_does_no_harm():
-    slow_round = rounds([30.0, 15.0, 30.0], [20.0, 10.0, 20.0])
-    comparison = compare(slow_round, more_is_better=True)
+    comparison = compare(side(30.0, 15.0, 30.0), side(20.0, 10.0, 20.0), more_is_better=True)
     assert comparison.conclusive
     assert comparison.ratio == Figure(median=1.5, least=1.5, most=1.5)
 
 
 def test_less_is_better_for_times():
-    comparison = compare(rounds([1.0] * 3, [3.0] * 3), more_is_better=False)
+    comparison = compare(side(1.0, 1.0, 1.0), side(3.0, 3.0, 3.0), more_is_better=False)
     assert comparison.ratio.median == 3.0
 
 
@@ -43,29 +56,51 @@ DISTURBED = [
 
 @pytest.mark.parametrize(("change", "reason"), DISTURBED)
 def test_a_disturbed_round_does_not_count(change, reason):
-    four = rounds([90.0, 30.0, 30.0, 30.0], [20.0] * 4, **change)
-    comparison = compare(four, more_is_better=True)
+    ours = side(90.0, 30.0, 30.0, 30.0, **change)
+    comparison = compare(ours, side(*[20.0] * 4), more_is_better=True)
     assert comparison.conclusive
     assert comparison.ratio.most == 1.5
 
 
 @pytest.mark.parametrize(("change", "reason"), DISTURBED)
 def test_too_few_rounds_that_count_give_no_verdict(change, reason):
-    comparison = compare(rounds([30.0] * 3, [20.0] * 3, **change), more_is_better=True)
+    comparison = compare(side(*[30.0] * 3, **change), side(*[20.0] * 3), more_is_better=True)
     assert not comparison.conclusive
     assert "2 of 3 rounds count" in comparison.reasons[0]
     assert reason in comparison.reasons[0]
 
 
-def test_sides_that_met_another_bandwidth_are_not_compared():
-    fast = Sample(value=30.0, read_gb_per_s=(60.0, 61.0))
-    slow = Sample(value=20.0, read_gb_per_s=(33.0, 34.0))
-    comparison = compare([(fast, slow)] * 3, more_is_better=True)
+def test_a_round_of_several_samples_counts_with_the_median_of_those_that_do():
+    ours = [[*at(40.0, 30.0, 31.0, 32.0), Sample(value=99.0, others=0.5)]] * 3
+    comparison = compare(ours, [at(40.0, 20.0)] * 3, more_is_better=True)
+    assert comparison.ratio.median == 31.0 / 20.0
+
+
+def test_samples_are_told_apart_by_their_bandwidth():
+    ours = [at(40.0, 15.0, 15.5) + at(80.0, 23.0), at(41.0, 15.2), at(80.0, 22.0)]
+    assert bandwidths([ours, [at(82.0, 1.0)] * 3]) == pytest.approx([82.0, 40.4], rel=0.03)
+    assert of_bandwidth(ours, 40.0) == [at(40.0, 15.0, 15.5), at(41.0, 15.2), []]
+
+
+def test_a_sample_in_which_the_bandwidth_changed_is_of_none():
+    changed = [[Sample(value=1.0, read_gb_per_s=(40.0, 80.0))]]
+    assert bandwidths([changed]) == []
+    assert of_bandwidth(changed, 40.0) == of_bandwidth(changed, 80.0) == [[]]
+
+
+def test_samples_without_a_bandwidth_are_of_none_in_particular():
+    assert bandwidths([side(1.0, 2.0)]) == []
+
+
+def test_sides_that_never_met_in_a_round_are_not_compared():
+    ours, theirs = [at(40.0, 30.0), [], []], [[], at(40.0, 20.0), []]
+    comparison = compare(ours, theirs, more_is_better=True)
+    assert comparison.ratio.median == 1.5
     assert "0 of 3 rounds count" in comparison.reasons[0]
 
 
 def test_ratios_that_differ_give_no_verdict():
-    comparison = compare(rounds([30.0, 20.0, 30.0], [20.0] * 3), more_is_better=True)
+    comparison = compare(side(30.0, 20.0, 30.0), side(*[20.0] * 3), more_is_better=True)
     assert comparison.reasons == ("the ratio spreads over 33%, 15% is allowed",)
 
 

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.beside.machine import Limits, RowLimit
 from benchmarks.beside.noise import Sample
 from benchmarks.beside.rows import Row
-from benchmarks.beside.table import best_mode, format_limits, format_table, make_line
+from benchmarks.beside.table import best_mode, format_limits, format_table, make_lines
 
 DECODE = Row(key="decode", title="decode", kind="decode", threads=2)
 START = Row(key="start_warm", title="start", kind="start", threads=2)
@@ -15,8 +15,13 @@ MEMORY = Row(key="anonymous", title="peak anonymous", kind="memory", threads=2)
 BANDWIDTH = {"read_gb_per_s": (39.0, 41.0), "read_huge_gb_per_s": (50.0, 50.0)}
 
 
-def samples(*values: float, **fields) -> list[Sample]:
-    return [Sample(value=value, **fields) for value in values]
+def side(*values: float, **fields) -> list[list[Sample]]:
+    return [[Sample(value=value, **fields)] for value in values]
+
+
+def both(one, other):
+    """The samples of each round of two sides."""
+    return [a + b for a, b in zip(one, other, strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -28,25 +33,26 @@ def samples(*values: float, **fields) -> list[Sample]:
     ],
 )
 def test_each_side_is_judged_by_its_best_mode(row, mode):
-    modes = {"mapped": samples(1.0, 2.0, 90.0), "resident": samples(3.0, 4.0, 5.0)}
+    modes = {"mapped": side(1.0, 2.0, 90.0), "resident": side(3.0, 4.0, 5.0)}
     assert best_mode(row, modes) == mode
 
 
 def test_memory_is_that_of_mapped_weights_even_where_another_mode_needs_less():
-    modes = {"mapped": samples(2.0), "resident": samples(1.0)}
+    modes = {"mapped": side(2.0), "resident": side(1.0)}
     assert best_mode(MEMORY, modes) == "mapped"
 
 
 def test_a_line_compares_the_best_modes_and_says_how_near_the_limits_are():
     ours = {
-        "mapped": samples(10.0, 10.0, 10.0, **BANDWIDTH),
-        "resident": samples(15.0, 15.0, 15.0, **BANDWIDTH),
+        "mapped": side(10.0, 10.0, 10.0, **BANDWIDTH),
+        "resident": side(15.0, 15.0, 15.0, **BANDWIDTH),
     }
     theirs = {
-        "mapped": samples(5.0, 5.0, 5.0, **BANDWIDTH),
-        "repacked": samples(6.0, 6.0, 6.0, **BANDWIDTH),
+        "mapped": side(5.0, 5.0, 5.0, **BANDWIDTH),
+        "repacked": side(6.0, 6.0, 6.0, **BANDWIDTH),
     }
-    line = make_line(DECODE, ours, theirs, RowLimit(bytes=2e9))
+    (line,) = make_lines(DECODE, ours, theirs, RowLimit(bytes=2e9))
+    assert line.gb_per_s == 40.0
     assert line.comparison.ratio.median == 2.5
     assert line.ours.limit_percent == pytest.approx(60)  # 15 × 2 of 50 GB/s from huge pages
     assert line.theirs.limit_percent == pytest.approx(30)  # 6 × 2 of 40 GB/s from small ones
@@ -58,21 +64,39 @@ def test_a_line_compares_the_best_modes_and_says_how_near_the_limits_are():
 
 def test_prompts_are_held_against_arithmetic():
     limit = RowLimit(operations=4e9, operations_per_s=800e9)
-    assert limit.percent("mapped", samples(40.0, 50.0, 90.0)) == pytest.approx(25)
+    samples = [Sample(value=value) for value in (40.0, 50.0, 90.0)]
+    assert limit.percent("mapped", samples) == pytest.approx(25)
 
 
 def test_a_noisy_line_has_no_verdict_and_says_why():
-    noisy = {"mapped": samples(10.0, 20.0, 10.0, others=0.5)}
-    line = make_line(DECODE, noisy, {"mapped": samples(5.0, 5.0, 5.0)}, RowLimit())
+    noisy = {"mapped": side(10.0, 20.0, 10.0, others=0.5)}
+    (line,) = make_lines(DECODE, noisy, {"mapped": side(5.0, 5.0, 5.0)}, RowLimit())
     assert "no verdict: 0 of 3 rounds count" in format_table([line])
     assert "others took up to 50% of the CPUs" in format_table([line])
 
 
 def test_figures_are_those_of_the_rounds_that_count():
-    ours = {"mapped": [*samples(10.0, 10.0, 10.0), *samples(99.0, others=0.5)]}
-    line = make_line(DECODE, ours, {"mapped": samples(5.0, 5.0, 5.0, 1.0)}, RowLimit())
+    ours = {"mapped": [*side(10.0, 10.0, 10.0), *side(99.0, others=0.5)]}
+    (line,) = make_lines(DECODE, ours, {"mapped": side(5.0, 5.0, 5.0, 1.0)}, RowLimit())
     assert line.ours.figure.most == 10.0
     assert line.theirs.figure.least == 5.0
+
+
+def test_each_bandwidth_has_a_line_and_a_best_mode_of_its_own():
+    slow, fast = (
+        {"read_gb_per_s": (rate, rate), "read_huge_gb_per_s": (rate, rate)} for rate in (40.0, 80.0)
+    )
+    ours = {
+        "mapped": both(side(15.0, 15.0, 15.0, **slow), side(22.0, 22.0, 22.0, **fast)),
+        "resident": side(14.0, 14.0, 14.0, **slow),
+    }
+    theirs = {"mapped": both(side(13.0, 13.0, 13.0, **slow), side(14.0, 14.0, 14.0, **fast))}
+    lines = make_lines(DECODE, ours, theirs, RowLimit(bytes=2e9))
+    assert [round(line.gb_per_s) for line in lines] == [40, 80]
+    assert [line.ours.mode for line in lines] == ["mapped", "mapped"]
+    assert [line.comparison.ratio.median for line in lines] == pytest.approx([15 / 13, 22 / 14])
+    assert all(line.comparison.conclusive for line in lines)
+    assert "| decode, reading 80 GB/s | 22.00 tok/s" in format_table(lines)
 
 
 def test_limits_are_printed_for_each_number_of_threads():
