@@ -20,8 +20,8 @@ def unpack(codes: np.ndarray) -> np.ndarray:
 
 
 def error(group: np.ndarray, decoded: np.ndarray) -> np.ndarray:
-    """Return the squared error of weights ``[..., 32]``, each times the weight's magnitude."""
-    return (np.abs(group) * np.square(decoded.astype(float) - group)).sum(axis=-1)
+    """Return the sum of squared errors of weights ``[..., 32]``."""
+    return np.square(decoded.astype(float) - group).sum(axis=-1)
 
 
 @given(
@@ -43,11 +43,11 @@ def test_every_code_is_the_nearest_for_its_scale(weight):
 
 
 def test_codes_round_half_to_even():
-    weight = np.arange(32, dtype=np.float32)[None] % 16 - 8  # so that a scale of 1 is the best
-    weight[0, 16:20] = [0.5, 1.5, -0.5, -2.5]
+    weight = np.tile(np.float32([-8, 7, -7, 6, -6, 5, -5, 4]), 4)[None]
+    weight[0, 16:18] = [0.5, 1.5]  # few, so that a scale of 1 is the best
     codes, scales = int4_g32.quantize(weight)
     assert scales.astype(np.float32).tolist() == [[1.0]]
-    assert unpack(codes)[0, 14:22].tolist() == [6, 7, 0, 2, 0, -2, -4, -3]
+    assert unpack(codes)[0, 14:20].tolist() == [-5, 4, 0, 2, -7, 6]
 
 
 @pytest.mark.parametrize("largest", [8.0, -8.0])
@@ -75,17 +75,17 @@ def test_the_scale_is_nearly_the_best_of_all():
     codes = np.clip(np.rint(groups / scales[:, :, None]), -8, 7)
     best = error(groups, codes * scales[:, :, None]).min(axis=0)
     found = error(groups, int4_g32.dequantize(*int4_g32.quantize(groups)))
-    assert found.sum() < 1.03 * best.sum()
+    assert found.sum() < 1.02 * best.sum()
 
 
-def test_gaussian_weights_keep_21_db_also_beyond_one_turn():
+def test_gaussian_weights_keep_22_db_also_beyond_one_turn():
     weight = np.random.default_rng(0).standard_normal((3, 2000, 96)).astype(np.float32)
     codes, scales = int4_g32.quantize(weight)
     last_codes, last_scales = int4_g32.quantize(weight[2, -1:])
     assert np.array_equal(codes[2, -1:], last_codes)
     assert np.array_equal(scales[2, -1:], last_scales)
     noise = int4_g32.dequantize(codes, scales) - weight
-    assert 21 < 10 * np.log10(np.square(weight).mean() / np.square(noise).mean()) < 22
+    assert 21.7 < 10 * np.log10(np.square(weight).mean() / np.square(noise).mean()) < 21.9
 
 
 @given(
