@@ -56,7 +56,7 @@ _DEFAULT = QuantizationPlan(
     head="int8-g32",
     activations="int8x2",
 )
-_SMALL = replace(_DEFAULT, name="small", dense="int4-g32", embedding="int4-g32", head="int4-g32")
+_SMALL = replace(_DEFAULT, name="small", dense="int4-g32", head="int4-g32")
 _NONE = QuantizationPlan(
     name="none", experts=AS_STORED, dense="bf16", embedding="bf16", head="bf16", activations="f32"
 )

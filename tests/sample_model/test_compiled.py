@@ -50,7 +50,7 @@ def test_the_routers_choose_the_same_experts(result):
     assert min(result.router_agreement) >= 0.98
 
 
-def test_four_bits_outside_the_experts_cost_less_than_3_percent_of_perplexity(
+def test_dense_matrices_and_head_in_four_bits_cost_less_than_3_percent_of_perplexity(
     bundle, tmp_path, record_property
 ):
     small = compile_model(Recipe(model=MODEL, quant="small", context=512, out=tmp_path / "bundle"))

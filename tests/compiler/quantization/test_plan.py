@@ -28,12 +28,12 @@ def test_default_keeps_mxfp4_experts_and_quantizes_the_rest():
     assert plan.activations == "int8x2"
 
 
-def test_small_differs_from_default_in_all_but_the_experts():
+def test_small_holds_dense_matrices_and_the_head_in_four_bits():
     plan = load_plan("small")
     assert plan.schemes() == {
         "experts": "mxfp4",
         "dense": "int4-g32",
-        "embedding": "int4-g32",
+        "embedding": "int8-g32",
         "head": "int4-g32",
     }
     assert plan.activations == "int8x2"
