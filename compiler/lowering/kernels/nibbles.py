@@ -11,16 +11,23 @@ from tvm.tirx.script import builder as T
 from ossc.compiler.lowering.kernels import portable
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Expr
-from ossc.compiler.lowering.kernels.weights.format import BLOCK, QUAD, IntegerColumns, PackedRows
+from ossc.compiler.lowering.kernels.weights.format import (
+    BLOCK,
+    QUAD,
+    ROWS,
+    IntegerColumns,
+    PackedRows,
+)
 
-BLOCK_BYTES = 128
+CODES_BYTES = BLOCK // 2 * ROWS
+"""Of a block of 32 columns, in 8 rows."""
 
 
-def quad_pairs(rows: PackedRows, block: Expr) -> Iterator[tuple[Expr, int, int]]:
-    """Yield nibbles uint8x64 of two quads of columns each, and which two."""
+def quad_pairs(rows: PackedRows, begin: Expr) -> Iterator[tuple[Expr, int, int]]:
+    """Yield nibbles uint8x64 of two quads of columns each, and which two, of a block."""
     fifteen, four = v.constant(15, "uint8x64"), v.constant(4, "uint8x64")
     for quad in (0, 4):
-        both = T.Bind(rows.bytes(block * BLOCK_BYTES + quad // 2 * 32, 64))
+        both = T.Bind(rows.bytes(begin + quad // 2 * 32, 64))
         yield both & fifteen, quad, quad + 2
         yield both >> four, quad + 1, quad + 3
 

@@ -12,11 +12,8 @@ from ossc.compiler.lowering.kernels.kernel import Isa
 
 Arithmetic = Literal["integer", "float"]
 
-PREFETCH_BYTES = 16 << 10
-"""How far ahead of its reads a token's product asks for weights, at least."""
-
-LARGEST_PREFETCH_BYTES = 64 << 10
-"""And at most: beyond it the weights would leave the nearest cache before they are read."""
+PREFETCH_BYTES = 10 << 10
+"""How far ahead of its reads a token's product asks for weights."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,9 @@ from ossc.runtimes.profile.profile import BoundName, Conditions, KernelTimes, Pr
 from ossc.runtimes.profile.roofline import Roofline
 from ossc.targets.errors import NotComparableError
 
-MAX_FACTOR = 1.5
-"""Limits that differ by more are not trusted to scale times: kernels reach from a third to nearly
-all of their limit, so that beyond this a scaled time is uncertain by a third and more."""
+MAX_FACTOR = 1.25
+"""Limits that differ by more are not trusted to scale times: a kernel that reaches nearly all of one
+bandwidth reached a fifth less of another one, 1.3 times as high or as low."""
 
 ARITHMETIC_ERROR = 0.03
 MEMORY_ERROR = 0.06

@@ -23,40 +23,44 @@ def columns_of(scheme):
     return {"mxfp4": 96, "int4-g32": 78}.get(scheme, 77)
 
 
-def test_mxfp4_codes_are_interleaved_by_row_and_followed_by_halved_scales():
-    # rows 0 … 7 of one block; element c of row r is the code (r + c) % 16
-    codes = (np.arange(8)[:, None] + np.arange(32)) % 16
-    blocks = (codes[:, ::2] | codes[:, 1::2] << 4).astype(np.uint8)[:, None, :]
-    scales = np.arange(120, 128, dtype=np.uint8)[:, None]
-    packed = pack_rows("mxfp4", [blocks, scales])
-    vectors = packed[:128].reshape(4, 8, 4)  # vector, row, byte
-    for vector, row, byte in np.ndindex(4, 8, 4):
-        low, high = codes[row, 8 * vector + byte], codes[row, 8 * vector + 4 + byte]
-        assert vectors[vector, row, byte] == low | high << 4
-    assert packed[128:].tolist() == list(range(119, 127))
+def test_mxfp4_codes_are_interleaved_by_row_and_each_block_ends_with_halved_scales():
+    # rows 0 … 7 of two blocks; element c of row r is the code (r + 3 · c) % 16
+    codes = (np.arange(8)[:, None] + 3 * np.arange(64)) % 16
+    blocks = (codes[:, ::2] | codes[:, 1::2] << 4).astype(np.uint8).reshape(8, 2, 16)
+    scales = np.arange(112, 128, dtype=np.uint8).reshape(2, 8).T
+    packed = pack_rows("mxfp4", [blocks, scales]).reshape(2, 128 + 8)
+    vectors = packed[:, :128].reshape(2, 4, 8, 4)  # block, vector, row, byte
+    for block, vector, row, byte in np.ndindex(vectors.shape):
+        low, high = (codes[row, 32 * block + 8 * vector + byte + more] for more in (0, 4))
+        assert vectors[block, vector, row, byte] == low | high << 4
+    assert packed[:, 128:].reshape(-1).tolist() == list(range(111, 127))
 
 
-def test_int4_codes_are_interleaved_by_row_and_followed_by_scales():
+def scales_behind(blocks, codes_bytes):
+    """The 16-bit scales of 8 rows ``[n_blocks, 8]``, behind the codes of each block."""
+    return np.ascontiguousarray(blocks[:, codes_bytes:]).view(np.uint16)
+
+
+def test_int4_codes_are_interleaved_by_row_and_each_block_ends_with_scales():
     parts = random_parts("int4-g32", (8, 40))
-    packed = pack_rows("int4-g32", parts)
-    vectors = packed[:256].reshape(2, 4, 8, 4)  # block, vector, row, byte
+    packed = pack_rows("int4-g32", parts).reshape(2, 128 + 16)
+    vectors = packed[:, :128].reshape(2, 4, 8, 4)  # block, vector, row, byte
     nibbles = np.stack([parts[0] & 15, parts[0] >> 4], axis=-1).reshape(8, 40)
     padded = np.pad(nibbles, ((0, 0), (0, 24)), constant_values=8)
     for block, vector, row, byte in np.ndindex(vectors.shape):
         low, high = (padded[row, 32 * block + 8 * vector + byte + more] for more in (0, 4))
         assert vectors[block, vector, row, byte] == low | high << 4
-    scales = packed[256:].view(np.uint16).reshape(2, 8)
-    np.testing.assert_array_equal(scales, parts[1].T.view("u2"))
+    np.testing.assert_array_equal(scales_behind(packed, 128), parts[1].T.view("u2"))
 
 
-def test_int8_codes_are_interleaved_by_row_and_followed_by_scales():
+def test_int8_codes_are_interleaved_by_row_and_each_block_ends_with_scales():
     codes, scales = random_parts("int8-g32", (8, 40))
-    packed = pack_rows("int8-g32", [codes, scales])
-    blocks = packed[:512].view(np.int8).reshape(2, 8, 8, 4)  # block, vector, row, byte
+    packed = pack_rows("int8-g32", [codes, scales]).reshape(2, 256 + 16)
+    blocks = packed[:, :256].view(np.int8).reshape(2, 8, 8, 4)  # block, vector, row, byte
     padded = np.pad(codes, ((0, 0), (0, 24)))
     for block, vector, row, byte in np.ndindex(blocks.shape):
         assert blocks[block, vector, row, byte] == padded[row, 32 * block + 4 * vector + byte]
-    np.testing.assert_array_equal(packed[512:].view(np.uint16).reshape(2, 8), scales.T.view("u2"))
+    np.testing.assert_array_equal(scales_behind(packed, 256), scales.T.view("u2"))
 
 
 def test_bfloat16_rows_lie_side_by_side():

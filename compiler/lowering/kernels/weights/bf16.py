@@ -52,7 +52,6 @@ FORMAT = WeightFormat(
     row_group_bytes=lambda columns: columns * ROWS * VALUE_BYTES,
     pack=_pack,
     block_bytes=BLOCK * ROWS * VALUE_BYTES,
-    scale_bytes=0,
     scale=None,
     values=_values,
     codes=None,

@@ -11,7 +11,7 @@ from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Isa
-from ossc.compiler.lowering.kernels.tuning import LARGEST_PREFETCH_BYTES, PREFETCH_BYTES
+from ossc.compiler.lowering.kernels.tuning import PREFETCH_BYTES
 
 BLOCK = 32
 """Columns that share one scale, of weights and of int8 activations."""
@@ -36,9 +36,6 @@ class PackedRows:
     columns: int
     isa: Isa
 
-    ahead: int
-    """Bytes from what is read to what is asked for."""
-
     def bytes(self, offset: Expr, count: int, dtype: str = "uint8") -> Expr:
         """Read ``count`` bytes at ``offset`` from the rows' start, as a vector of ``dtype``."""
         raw = v.load(self.buffer, self.offset + offset, lanes=count)
@@ -54,11 +51,20 @@ class PackedRows:
             T.evaluate(tvm.tirx.call_llvm_intrin("void", "llvm.prefetch", address, *arguments))
 
 
-def prefetch_distance(row_group_bytes: int) -> int:
-    """Return how far ahead to ask: whole row groups, so that every byte is asked for once."""
-    groups = -(-PREFETCH_BYTES // row_group_bytes)
-    distance = groups * row_group_bytes
-    return distance if distance <= LARGEST_PREFETCH_BYTES else PREFETCH_BYTES
+def join_blocks(codes: NDArray[np.uint8], scales: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Put the scales of 8 rows behind the codes of each block, so that all is read in one stream.
+
+    Args:
+        codes: ``[g, n_blocks, ...]``.
+        scales: ``[8·g, n_blocks]``, of any type.
+
+    Returns:
+        ``[g, bytes of all blocks]``.
+    """
+    n_groups, n_blocks = codes.shape[:2]
+    by_block = np.ascontiguousarray(scales.reshape(n_groups, ROWS, n_blocks).transpose(0, 2, 1))
+    parts = [each.view(np.uint8).reshape(n_groups, n_blocks, -1) for each in (codes, by_block)]
+    return np.concatenate(parts, axis=2).reshape(n_groups, -1)
 
 
 class IntegerColumns(Protocol):
@@ -95,10 +101,7 @@ class WeightFormat:
     """``pack(*parts)`` of ``[8·g, K]`` weights gives ``[g, row_group_bytes]``."""
 
     block_bytes: int
-    """Bytes of codes that a block of 32 columns takes, in 8 rows."""
-
-    scale_bytes: int
-    """Bytes of its scales; they follow the codes of all blocks. 0 if there are none."""
+    """Bytes that a block of 32 columns takes in 8 rows, with its scales."""
 
     scale: Callable[[PackedRows, Expr], Expr] | None
     """``(rows, block)`` → the scales of a block, float32x8; None where codes are the values."""
@@ -127,16 +130,12 @@ class WeightFormat:
 
     def rows(self, buffer: Buffer, offset: Expr, columns: int, isa: Isa) -> PackedRows:
         """Return the eight rows that start at ``offset``."""
-        ahead = prefetch_distance(self.row_group_bytes(columns))
-        return PackedRows(buffer, offset, columns, isa, ahead)
+        return PackedRows(buffer, offset, columns, isa)
 
     def prefetch(self, rows: PackedRows, block: Expr) -> None:
-        """Ask for what a later group of rows has in the place of this block."""
-        rows.prefetch(block * self.block_bytes + rows.ahead, self.block_bytes)
-        if self.scale_bytes:
-            scales = -(-rows.columns // BLOCK) * self.block_bytes + rows.ahead
-            rows.prefetch(block * self.scale_bytes + scales, self.scale_bytes)
+        """Ask for what is read some blocks after this one: row groups follow each other."""
+        rows.prefetch(block * self.block_bytes + PREFETCH_BYTES, self.block_bytes)
 
     def prefetch_block(self, rows: PackedRows, block: Expr) -> None:
-        """Ask for the codes of a block of these rows; behind the last ones are the scales."""
+        """Ask for a block of these rows, or of those that follow."""
         rows.prefetch(block * self.block_bytes, self.block_bytes)

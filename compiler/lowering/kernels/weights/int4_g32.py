@@ -1,9 +1,9 @@
 """int4-g32: codes of 4 bits, and for every 32 columns a bfloat16 scale.
 
-Eight rows of K columns: for each block of 32 columns 128 bytes of codes, then for each block the 8
-rows' scales. The codes are 4 vectors of 32 bytes; byte 4r + c of vector j has row r's column
-8j + c in its low and column 8j + 4 + c in its high nibble. A nibble is the code plus 8. A short
-last block is filled with codes 0.
+Eight rows of K columns: for each block of 32 columns 128 bytes of codes and the 8 rows' scales. The
+codes are 4 vectors of 32 bytes; byte 4r + c of vector j has row r's column 8j + c in its low and
+column 8j + 4 + c in its high nibble. A nibble is the code plus 8. A short last block is filled with
+codes 0.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from ossc.compiler.lowering.kernels import avx2, avx512, vnni
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.bias import without_bias
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
-from ossc.compiler.lowering.kernels.nibbles import portable_sums, quad_pairs
+from ossc.compiler.lowering.kernels.nibbles import CODES_BYTES, portable_sums, quad_pairs
 from ossc.compiler.lowering.kernels.weights.bf16 import VALUE_BYTES, widen
 from ossc.compiler.lowering.kernels.weights.format import (
     BLOCK,
@@ -26,12 +26,12 @@ from ossc.compiler.lowering.kernels.weights.format import (
     PackedRows,
     WeightFormat,
     WideCodes,
+    join_blocks,
 )
 
-BLOCK_BYTES = BLOCK // 2 * ROWS
-SCALES_BYTES = ROWS * VALUE_BYTES
+BLOCK_BYTES = CODES_BYTES + ROWS * VALUE_BYTES
 
-VECTORS = BLOCK_BYTES // 32
+VECTORS = CODES_BYTES // 32
 """Vectors of codes in a block; each has two quads of columns."""
 
 BIAS = 8
@@ -46,7 +46,7 @@ def _blocks(columns: int) -> int:
 
 
 def _pack(codes: NDArray[np.uint8], scales: NDArray[np.generic]) -> NDArray[np.uint8]:
-    rows, row_bytes = codes.shape
+    row_bytes = codes.shape[1]
     n_blocks = scales.shape[1]
     missing = n_blocks * BLOCK // 2 - row_bytes
     padded = np.pad(codes, ((0, 0), (0, missing)), constant_values=ZEROS)
@@ -54,11 +54,7 @@ def _pack(codes: NDArray[np.uint8], scales: NDArray[np.generic]) -> NDArray[np.u
     # [group, row, block, vector, nibble, column] → [group, block, vector, row, column, nibble]
     ordered = nibbles.reshape(-1, ROWS, n_blocks, VECTORS, 2, QUAD).transpose(0, 2, 3, 1, 5, 4)
     packed = ordered[..., 0] | (ordered[..., 1] << 4)
-    by_block = scales.view(np.uint16).reshape(-1, ROWS, n_blocks).transpose(0, 2, 1)
-    scale_bytes = np.ascontiguousarray(by_block).view(np.uint8)
-    n_groups = rows // ROWS
-    parts = [packed.reshape(n_groups, -1), scale_bytes.reshape(n_groups, -1)]
-    return np.concatenate(parts, axis=1)
+    return join_blocks(packed, scales)
 
 
 def _pack_embedding(codes: NDArray[np.uint8], scales: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -67,8 +63,7 @@ def _pack_embedding(codes: NDArray[np.uint8], scales: NDArray[np.generic]) -> ND
 
 
 def _scale(rows: PackedRows, block: Expr) -> Expr:
-    begin = _blocks(rows.columns) * BLOCK_BYTES
-    return widen(rows.bytes(begin + block * SCALES_BYTES, SCALES_BYTES, "uint16"))
+    return widen(rows.bytes(block * BLOCK_BYTES + CODES_BYTES, ROWS * VALUE_BYTES, "uint16"))
 
 
 def _nibbles(rows: PackedRows, block: Expr, quad: int) -> Expr:
@@ -89,7 +84,7 @@ def _codes(rows: PackedRows, block: Expr, quad: int) -> Expr:
 
 
 def _wide_codes(rows: PackedRows, block: Expr) -> Iterator[WideCodes]:
-    for nibbles, low, high in quad_pairs(rows, block):
+    for nibbles, low, high in quad_pairs(rows, block * BLOCK_BYTES):
         yield T.Bind(v.bits(nibbles, "int8x64") - v.constant(BIAS, "int8x64")), low, high
 
 
@@ -121,7 +116,7 @@ def _vnni_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) 
 def _avx512_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
     pairs = [
         (T.Bind(v.bits(codes, "int8x64")), low, high)
-        for codes, low, high in quad_pairs(rows, block)
+        for codes, low, high in quad_pairs(rows, block * BLOCK_BYTES)
     ]
     return avx512.biased_sums(pairs, BIAS, tokens)
 
@@ -141,10 +136,9 @@ def _embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> 
 
 FORMAT = WeightFormat(
     scheme="int4-g32",
-    row_group_bytes=lambda columns: _blocks(columns) * (BLOCK_BYTES + SCALES_BYTES),
+    row_group_bytes=lambda columns: _blocks(columns) * BLOCK_BYTES,
     pack=_pack,
     block_bytes=BLOCK_BYTES,
-    scale_bytes=SCALES_BYTES,
     scale=_scale,
     values=_values,
     codes=_codes,

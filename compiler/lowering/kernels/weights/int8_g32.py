@@ -1,8 +1,8 @@
 """int8-g32: signed bytes, and for every 32 columns a bfloat16 scale.
 
-Eight rows of K columns: for each block of 32 columns 256 bytes of codes, then for each block the 8
-rows' scales. The codes are 8 vectors of 32 bytes; byte 4r + c of vector j is row r's column 4j + c.
-A short last block is filled with zeros.
+Eight rows of K columns: for each block of 32 columns 256 bytes of codes and the 8 rows' scales. The
+codes are 8 vectors of 32 bytes; byte 4r + c of vector j is row r's column 4j + c. A short last
+block is filled with zeros.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,10 +23,11 @@ from ossc.compiler.lowering.kernels.weights.format import (
     PackedRows,
     WeightFormat,
     WideCodes,
+    join_blocks,
 )
 
-BLOCK_BYTES = BLOCK * ROWS
-SCALES_BYTES = ROWS * VALUE_BYTES
+CODES_BYTES = BLOCK * ROWS
+BLOCK_BYTES = CODES_BYTES + ROWS * VALUE_BYTES
 
 SIGN_BIAS = 128
 """Added to codes where the weights are to be unsigned bytes."""
@@ -37,16 +38,12 @@ def _blocks(columns: int) -> int:
 
 
 def _pack(codes: NDArray[np.int8], scales: NDArray[np.generic]) -> NDArray[np.uint8]:
-    rows, columns = codes.shape
+    columns = codes.shape[1]
     n_blocks = _blocks(columns)
     padded = np.pad(codes, ((0, 0), (0, n_blocks * BLOCK - columns))).view(np.uint8)
     # [group, row, block, vector, column] → [group, block, vector, row, column]
     ordered = padded.reshape(-1, ROWS, n_blocks, BLOCK // QUAD, QUAD).transpose(0, 2, 3, 1, 4)
-    by_block = scales.view(np.uint16).reshape(-1, ROWS, n_blocks).transpose(0, 2, 1)
-    scale_bytes = np.ascontiguousarray(by_block).view(np.uint8)
-    n_groups = rows // ROWS
-    parts = [ordered.reshape(n_groups, -1), scale_bytes.reshape(n_groups, -1)]
-    return np.concatenate(parts, axis=1)
+    return join_blocks(ordered, scales)
 
 
 def _pack_embedding(codes: NDArray[np.int8], scales: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -55,8 +52,7 @@ def _pack_embedding(codes: NDArray[np.int8], scales: NDArray[np.generic]) -> NDA
 
 
 def _scale(rows: PackedRows, block: Expr) -> Expr:
-    begin = _blocks(rows.columns) * BLOCK_BYTES
-    return widen(rows.bytes(begin + block * SCALES_BYTES, SCALES_BYTES, "uint16"))
+    return widen(rows.bytes(block * BLOCK_BYTES + CODES_BYTES, ROWS * VALUE_BYTES, "uint16"))
 
 
 def _codes(rows: PackedRows, block: Expr, quad: int) -> Expr:
@@ -116,10 +112,9 @@ def _embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> 
 
 FORMAT = WeightFormat(
     scheme="int8-g32",
-    row_group_bytes=lambda columns: _blocks(columns) * (BLOCK_BYTES + SCALES_BYTES),
+    row_group_bytes=lambda columns: _blocks(columns) * BLOCK_BYTES,
     pack=_pack,
     block_bytes=BLOCK_BYTES,
-    scale_bytes=SCALES_BYTES,
     scale=_scale,
     values=_values,
     codes=_codes,

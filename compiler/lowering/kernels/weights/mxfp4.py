@@ -1,8 +1,8 @@
 """MXFP4: E2M1 codes of 4 bits, and for every 32 columns a power of two (E8M0).
 
-Eight rows of K columns: for each block of 32 columns 128 bytes of codes, then for each block the
-8 rows' scales. The codes are 4 vectors of 32 bytes; byte 4r + c of
-vector j has row r's column 8j + c in its low and column 8j + 4 + c in its high nibble.
+Eight rows of K columns: for each block of 32 columns 128 bytes of codes and the 8 rows' scales. The
+codes are 4 vectors of 32 bytes; byte 4r + c of vector j has row r's column 8j + c in its low and
+column 8j + 4 + c in its high nibble.
 
 Codes are decoded to twice their value, which is an integer, so the scale is packed halved, its
 exponent less one. The two smallest scales, 2^-127 and 2^-126, are packed as zero: halved they are
@@ -19,7 +19,7 @@ from ossc.compiler.lowering.kernels import avx2, avx512, vnni
 from ossc.compiler.lowering.kernels import vectors as v
 from ossc.compiler.lowering.kernels.bias import without_bias
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr
-from ossc.compiler.lowering.kernels.nibbles import portable_sums, quad_pairs
+from ossc.compiler.lowering.kernels.nibbles import CODES_BYTES, portable_sums, quad_pairs
 from ossc.compiler.lowering.kernels.weights.format import (
     BLOCK,
     QUAD,
@@ -28,13 +28,13 @@ from ossc.compiler.lowering.kernels.weights.format import (
     PackedRows,
     WeightFormat,
     WideCodes,
+    join_blocks,
 )
 from ossc.targets.errors import LoweringError
 
-BLOCK_BYTES = BLOCK // 2 * ROWS
-"""Bytes of codes of a block of 32 columns, in 8 rows."""
+BLOCK_BYTES = CODES_BYTES + ROWS
 
-VECTORS = BLOCK_BYTES // 32
+VECTORS = CODES_BYTES // 32
 
 DOUBLED = (0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)
 """Twice the value of each code."""
@@ -46,15 +46,12 @@ BIAS = 12
 
 
 def _pack(blocks: NDArray[np.uint8], scales: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    rows, n_blocks, _ = blocks.shape
+    n_blocks = blocks.shape[1]
     nibbles = np.stack([blocks & 15, blocks >> 4], axis=-1)  # [N, n_blocks, 16, 2]
     # [group, row, block, vector, nibble, column] → [group, block, vector, row, column, nibble]
     ordered = nibbles.reshape(-1, ROWS, n_blocks, VECTORS, 2, QUAD).transpose(0, 2, 3, 1, 5, 4)
     codes = ordered[..., 0] | (ordered[..., 1] << 4)
-    exponents = _halved(scales).reshape(-1, ROWS, n_blocks).transpose(0, 2, 1)
-    n_groups = rows // ROWS
-    parts = [codes.reshape(n_groups, -1), exponents.reshape(n_groups, -1)]
-    return np.concatenate(parts, axis=1)
+    return join_blocks(codes, _halved(scales))
 
 
 def _pack_embedding(blocks: NDArray[np.uint8], scales: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -70,7 +67,7 @@ def _halved(scales: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _scale(rows: PackedRows, block: Expr) -> Expr:
-    exponents = rows.bytes(rows.columns // BLOCK * BLOCK_BYTES + block * ROWS, ROWS)
+    exponents = rows.bytes(block * BLOCK_BYTES + CODES_BYTES, ROWS)
     return _power_of_two(v.convert(exponents, "int32"))
 
 
@@ -107,7 +104,7 @@ def _codes(rows: PackedRows, block: Expr, quad: int) -> Expr:
 
 def _wide_codes(rows: PackedRows, block: Expr) -> Iterator[WideCodes]:
     table = bytes(value % 256 for value in DOUBLED)
-    for nibbles, low, high in quad_pairs(rows, block):
+    for nibbles, low, high in quad_pairs(rows, block * BLOCK_BYTES):
         yield avx512.look_up(table, nibbles), low, high
 
 
@@ -146,7 +143,8 @@ def _vnni_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) 
 def _avx512_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumns]) -> list[Expr]:
     table = bytes(value + BIAS for value in DOUBLED)
     pairs = [
-        (avx512.look_up(table, codes), low, high) for codes, low, high in quad_pairs(rows, block)
+        (avx512.look_up(table, codes), low, high)
+        for codes, low, high in quad_pairs(rows, block * BLOCK_BYTES)
     ]
     return avx512.biased_sums(pairs, BIAS, tokens)
 
@@ -169,10 +167,9 @@ def _embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> 
 
 FORMAT = WeightFormat(
     scheme="mxfp4",
-    row_group_bytes=lambda columns: columns // BLOCK * (BLOCK_BYTES + ROWS),
+    row_group_bytes=lambda columns: columns // BLOCK * BLOCK_BYTES,
     pack=_pack,
     block_bytes=BLOCK_BYTES,
-    scale_bytes=ROWS,
     scale=_scale,
     values=_values,
     codes=_codes,

@@ -68,25 +68,25 @@ def test_a_slow_kernel_is_named_though_the_token_hardly_changes():
 
 
 def test_a_slower_machine_excuses_what_its_limits_explain():
-    current = with_limits(slower(1.3), 1.3)
+    current = with_limits(slower(1.2), 1.2)
     comparison = compare_profiles(current, BASELINE)
     assert not comparison.regressed
     decode = next(change for change in comparison.changes if change.kernel is None)
-    assert decode.scale == pytest.approx(1.3, abs=0.05)
+    assert decode.scale == pytest.approx(1.2, abs=0.05)
     assert decode.ratio == pytest.approx(1, abs=0.05)
 
 
 def test_a_faster_machine_is_expected_to_be_faster():
     """The same times though every limit rose: what the limits explain should have become less."""
-    comparison = compare_profiles(with_limits(example_profile(seed=3), 1 / 1.3), BASELINE)
+    comparison = compare_profiles(with_limits(example_profile(seed=3), 1 / 1.2), BASELINE)
     assert comparison.regressed
 
 
 def test_without_scaling_the_machine_would_be_blamed():
-    assert compare_profiles(slower(1.3), BASELINE).regressed
+    assert compare_profiles(slower(1.2), BASELINE).regressed
 
 
-@pytest.mark.parametrize("factor", [1.6, 1 / 1.6], ids=["slower", "faster"])
+@pytest.mark.parametrize("factor", [1.3, 1 / 1.3], ids=["slower", "faster"])
 def test_machines_that_differ_too_much_are_not_comparable(factor):
     with pytest.raises(NotComparableError, match=f"times are scaled up to {MAX_FACTOR}"):
         compare_profiles(with_limits(BASELINE, factor), BASELINE)
@@ -141,7 +141,7 @@ def test_each_depth_is_scaled_by_the_bandwidth_that_was_probed_beside_it():
     """The machine was faster while the second depth was measured, and its tokens were not."""
     rows = list(BASELINE.decode)
     assert rows[1].conditions is not None
-    rows[1] = replace(rows[1], conditions=replace(rows[1].conditions, read_gb_per_s=1.4 * 31.4))
+    rows[1] = replace(rows[1], conditions=replace(rows[1].conditions, read_gb_per_s=1.2 * 31.4))
     comparison = compare_profiles(replace(BASELINE, decode=tuple(rows)), BASELINE)
     verdicts = {c.phase: c.verdict for c in comparison.changes if c.kernel is None}
     assert verdicts["decode at 0"] == "regression"

@@ -1,13 +1,8 @@
-"""Finding a scheme's packed form, and how far ahead it is asked for."""
+"""Finding a scheme's packed form."""
 
 import pytest
 
 from ossc.compiler.lowering.kernels.weights import find_format
-from ossc.compiler.lowering.kernels.weights.format import (
-    LARGEST_PREFETCH_BYTES,
-    PREFETCH_BYTES,
-    prefetch_distance,
-)
 from ossc.targets.errors import LoweringError
 
 
@@ -32,10 +27,3 @@ def test_size_of_eight_rows(scheme, columns, size_bytes):
 def test_a_scheme_without_kernels_is_refused(scheme):
     with pytest.raises(LoweringError, match="No kernel reads"):
         find_format(scheme)
-
-
-def test_weights_are_asked_for_whole_row_groups_ahead():
-    assert prefetch_distance(12240) == 2 * 12240
-    assert prefetch_distance(24480) == 24480
-    assert prefetch_distance(100) >= PREFETCH_BYTES
-    assert prefetch_distance(LARGEST_PREFETCH_BYTES + 1) == PREFETCH_BYTES
