@@ -25,6 +25,7 @@ from ossc.runtimes.profile.aggregation.phases import typical_calls
 from ossc.runtimes.profile.device.probes import probe_roofline
 from ossc.runtimes.profile.measurement import decode_calls, prefill_call
 from ossc.runtimes.profile.places import LOCAL
+from ossc.runtimes.profile.repeats import MAX_DRIFT, MAX_TRIES
 from ossc.runtimes.profile.roofline import Roofline
 from synthetic import SyntheticShape, make_checkpoint
 
@@ -88,7 +89,10 @@ def plan_file(folder: Path, name: str) -> Path:
 
 
 def run(path: Path, kv: KvType, threads: int) -> list[Round]:
-    """Measure one bundle and the limits of the machine in turn."""
+    """Measure one bundle and the limits of the machine in turn.
+
+    Rounds in which these changed are made again, up to a limit.
+    """
     bundle = Bundle.open(path, kv=kv)
     bundled = Bundled(plan=bundle.plan, costs=bundle.manifest.kernels)
     random = np.random.default_rng(0)
@@ -101,22 +105,30 @@ def run(path: Path, kv: KvType, threads: int) -> list[Round]:
         runner.decode(ids(WARM_UP_TOKENS))  # maps the pages of all experts
         runner.times(True)
         runner.routing(True)
-        limits_before, rounds = probe_roofline(runner, threads), []
-        for _ in range(ROUNDS):
+        limits_before, rounds, made = probe_roofline(runner, threads), [], 0
+        while len(rounds) < ROUNDS and made < MAX_TRIES * ROUNDS:
+            made += 1
             runner.reset()
             prefill = [prefill_call(runner.prefill(ids(PROMPT_TOKENS)))]
             runner.fill(DEPTH)
             decode = typical_calls(decode_calls(runner.decode(ids(DECODED_TOKENS)), DEPTH))
             limits_after = probe_roofline(runner, threads)
-            rounds.append(
-                Round(
-                    roofline=_between(limits_before, limits_after),
-                    decode=[list(bundled.executions(call)) for call in decode],
-                    prefill=[list(bundled.executions(call)) for call in prefill],
+            if same_bandwidth(limits_before, limits_after):
+                rounds.append(
+                    Round(
+                        roofline=_between(limits_before, limits_after),
+                        decode=[list(bundled.executions(call)) for call in decode],
+                        prefill=[list(bundled.executions(call)) for call in prefill],
+                    )
                 )
-            )
             limits_before = limits_after
     return rounds
+
+
+def same_bandwidth(one: Roofline, other: Roofline) -> bool:
+    """Whether memory was as fast in both probes; a machine may change that within seconds."""
+    rates = [each.read_gb_per_s[max(each.read_gb_per_s)] for each in (one, other)]
+    return max(rates) <= (1 + MAX_DRIFT) * min(rates)
 
 
 def _between(one: Roofline, other: Roofline) -> Roofline:

@@ -8,6 +8,7 @@ compared: the sides may be at different distances in a fast minute and in a slow
 that count, or ratios that differ much, give no verdict.
 """
 
+import math
 import os
 import statistics
 from collections.abc import Sequence
@@ -88,6 +89,19 @@ class Sample:
             return f"the read bandwidth went from {min(rates):.0f} to {max(rates):.0f} GB/s"
         return None
 
+    def gb_per_s(self) -> float | None:
+        """Return the read bandwidth; None where it does not matter, or was not one."""
+        if not self.read_gb_per_s or self.disturbance():
+            return None
+        return statistics.mean(self.read_gb_per_s)
+
+    def distance(self, other: "Sample") -> float:
+        """Return the logarithm of how many times another's bandwidth is as high or as low."""
+        rates = self.gb_per_s(), other.gb_per_s()
+        assert rates[0] is not None, "it is undisturbed, and bandwidth matters"
+        assert rates[1] is not None, "it is undisturbed, and bandwidth matters"
+        return abs(math.log(rates[0] / rates[1]))
+
 
 Side = Sequence[Sequence[Sample]]
 """Samples of one side in one mode: for each round one, or several."""
@@ -98,43 +112,37 @@ def same_bandwidth(one: float, other: float) -> bool:
     return max(one, other) <= (1 + MAX_DRIFT) * min(one, other)
 
 
-def of_bandwidth(side: Side, gb_per_s: float) -> list[list[Sample]]:
-    """Return the undisturbed samples of each round that were measured at a bandwidth."""
-    return [
-        [
-            sample
-            for sample in samples
-            if sample.disturbance() is None
-            and all(same_bandwidth(rate, gb_per_s) for rate in sample.read_gb_per_s)
-        ]
-        for samples in side
-    ]
+@dataclass(frozen=True)
+class Band:
+    """Bandwidths without a gap between them, in GB/s."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        ends = f"{self.low:.0f}", f"{self.high:.0f}"
+        return "–".join(dict.fromkeys(ends))
 
 
-def bandwidths(sides: Sequence[Side]) -> list[float]:
-    """Return the bandwidths at which samples were measured, that of most samples first."""
-    samples = [sample for side in sides for samples in side for sample in samples]
-    left = [one for one in samples if one.read_gb_per_s and one.disturbance() is None]
-    found: list[float] = []
-    while left:
-        rates = [statistics.mean(sample.read_gb_per_s) for sample in left]
-        centre = max(rates, key=lambda rate: sum(same_bandwidth(rate, each) for each in rates))
-        found.append(centre)
-        left = [
-            sample
-            for sample, rate in zip(left, rates, strict=True)
-            if not same_bandwidth(rate, centre)
-        ]
+def bands(sides: Sequence[Side]) -> list[Band]:
+    """Return the bands in which undisturbed samples were measured, the slowest first."""
+    samples = [sample for side in sides for sample in joined(side)]
+    rates = sorted(rate for one in samples if (rate := one.gb_per_s()) is not None)
+    found: list[Band] = []
+    for rate in rates:
+        if found and same_bandwidth(rate, found[-1].high):
+            found[-1] = Band(found[-1].low, rate)
+        else:
+            found.append(Band(rate, rate))
     return found
 
 
-def counted(ours: Side, theirs: Side) -> list[tuple[list[Sample], list[Sample]]]:
-    """Return the samples that count, in the rounds in which both sides have some."""
-    clean = (
-        tuple([sample for sample in samples if sample.disturbance() is None] for samples in both)
-        for both in zip(ours, theirs, strict=True)
-    )
-    return [(a, b) for a, b in clean if a and b]
+def of_band(side: Side, band: Band) -> list[list[Sample]]:
+    """Return the samples of each round that were measured in a band."""
+    return [
+        [one for one in samples if (rate := one.gb_per_s()) and band.low <= rate <= band.high]
+        for samples in side
+    ]
 
 
 def compare(ours: Side, theirs: Side, *, more_is_better: bool) -> Comparison:
@@ -145,11 +153,14 @@ def compare(ours: Side, theirs: Side, *, more_is_better: bool) -> Comparison:
         theirs: The peer's.
         more_is_better: Whether the values are rates; otherwise they are times or sizes.
     """
-    rounds = counted(ours, theirs)
+    rounds = [pairs for a, b in zip(ours, theirs, strict=True) if (pairs := _pairs(a, b))]
     every = joined(ours), joined(theirs)
-    pairs = [(_median(a), _median(b)) for a, b in rounds or [every]]
-    ratio = Figure.of([a / b if more_is_better else b / a for a, b in pairs])
-    reasons = []
+    medians = [tuple(statistics.median(one.value for one in side) for side in every)]
+    ratios = [
+        statistics.median(a / b if more_is_better else b / a for a, b in pairs)
+        for pairs in rounds or [medians]
+    ]
+    ratio, reasons = Figure.of(ratios), []
     if len(rounds) < MIN_ROUNDS:
         found = {reason for side in every for one in side if (reason := one.disturbance())}
         count = f"{len(rounds)} of {len(ours)} rounds count, {MIN_ROUNDS} have to"
@@ -159,13 +170,34 @@ def compare(ours: Side, theirs: Side, *, more_is_better: bool) -> Comparison:
     return Comparison(ratio=ratio, reasons=tuple(reasons))
 
 
+def _pairs(ours: Sequence[Sample], theirs: Sequence[Sample]) -> list[tuple[float, float]]:
+    """Pair the undisturbed values of a round: where bandwidth matters, those of the same one."""
+    clean = [[one for one in samples if one.disturbance() is None] for samples in (ours, theirs)]
+    if not all(clean):
+        return []
+    if any(one.gb_per_s() is None for samples in clean for one in samples):
+        a, b = (statistics.median(one.value for one in samples) for samples in clean)
+        return [(a, b)]
+    return [
+        (one.value, nearest.value)
+        for one in clean[0]
+        for nearest in [min(clean[1], key=one.distance)]
+        if one.distance(nearest) <= math.log1p(MAX_DRIFT)
+    ]
+
+
 def joined(side: Side) -> list[Sample]:
     """Return the samples of all rounds."""
     return [sample for samples in side for sample in samples]
 
 
-def _median(samples: Sequence[Sample]) -> float:
-    return statistics.median(sample.value for sample in samples)
+def counted(ours: Side, theirs: Side) -> list[tuple[list[Sample], list[Sample]]]:
+    """Return the undisturbed samples of the rounds that count."""
+    return [
+        tuple([one for one in samples if one.disturbance() is None] for samples in both)
+        for both in zip(ours, theirs, strict=True)
+        if _pairs(*both)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 from benchmarks.beside.machine import Limits, RowLimit
 from benchmarks.beside.noise import (
+    Band,
     Comparison,
     Figure,
     Side,
-    bandwidths,
+    bands,
     compare,
     counted,
     joined,
-    of_bandwidth,
+    of_band,
 )
 from benchmarks.beside.rows import Row
 
@@ -39,8 +40,8 @@ class Line:
     """One row with both sides."""
 
     row: Row
-    gb_per_s: float | None
-    """The read bandwidth at which both were measured; None where it does not matter."""
+    band: Band | None
+    """The read bandwidths in which both were measured; None where they do not matter."""
 
     ours: Result
     theirs: Result
@@ -56,7 +57,7 @@ def best_mode(row: Row, modes: Modes) -> str:
 
 
 def make_lines(row: Row, ours: Modes, theirs: Modes, limit: RowLimit) -> list[Line]:
-    """Compare both sides' best modes, at each bandwidth that both of them met.
+    """Compare both sides' best modes, in each band of bandwidths that both of them met.
 
     Args:
         row: What was measured.
@@ -65,27 +66,23 @@ def make_lines(row: Row, ours: Modes, theirs: Modes, limit: RowLimit) -> list[Li
         limit: Of the row.
 
     Returns:
-        A line for each bandwidth, that of most samples first; one line where it does not matter, or
-        where no bandwidth was met by both.
+        A line for each band; one line where bandwidth does not matter, or both met no band.
     """
-    found = bandwidths([*ours.values(), *theirs.values()])
     lines = [
-        _make_line(row, *sides, limit, rate)
-        for rate in found
-        if all(sides := (_at(ours, rate), _at(theirs, rate)))
+        _make_line(row, *sides, limit, band)
+        for band in bands([*ours.values(), *theirs.values()])
+        if all(sides := (_in(ours, band), _in(theirs, band)))
     ]
     return lines or [_make_line(row, ours, theirs, limit, None)]
 
 
-def _at(modes: Modes, gb_per_s: float) -> Modes:
-    """Return the modes that have samples of a bandwidth, with these."""
-    sides = {mode: of_bandwidth(side, gb_per_s) for mode, side in modes.items()}
+def _in(modes: Modes, band: Band) -> Modes:
+    """Return the modes that have samples in a band, with these."""
+    sides = {mode: of_band(side, band) for mode, side in modes.items()}
     return {mode: side for mode, side in sides.items() if any(side)}
 
 
-def _make_line(
-    row: Row, ours: Modes, theirs: Modes, limit: RowLimit, gb_per_s: float | None
-) -> Line:
+def _make_line(row: Row, ours: Modes, theirs: Modes, limit: RowLimit, band: Band | None) -> Line:
     modes = best_mode(row, ours), best_mode(row, theirs)
     sides = ours[modes[0]], theirs[modes[1]]
     shown: Sequence[Side] = list(zip(*counted(*sides), strict=True)) or sides
@@ -95,7 +92,7 @@ def _make_line(
     ]
     return Line(
         row=row,
-        gb_per_s=gb_per_s,
+        band=band,
         ours=results[0],
         theirs=results[1],
         comparison=compare(*sides, more_is_better=row.more_is_better),
@@ -122,7 +119,7 @@ def format_limits(limits: Sequence[Limits]) -> str:
 
 
 def _format_line(line: Line) -> str:
-    at = "" if line.gb_per_s is None else f", reading {line.gb_per_s:.0f} GB/s"
+    at = "" if line.band is None else f", reading {line.band} GB/s"
     cells = [f"{line.row.title}{at}"]
     for result in (line.ours, line.theirs):
         percent = "" if result.limit_percent is None else f"{result.limit_percent:.0f} %"

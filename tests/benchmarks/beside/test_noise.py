@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.beside.noise import (
+    Band,
     CpuTime,
     Figure,
     Sample,
-    bandwidths,
+    bands,
     compare,
-    of_bandwidth,
+    of_band,
     others_share,
     read_cpu_time,
 )
@@ -76,20 +77,35 @@ def test_a_round_of_several_samples_counts_with_the_median_of_those_that_do():
     assert comparison.ratio.median == 31.0 / 20.0
 
 
-def test_samples_are_told_apart_by_their_bandwidth():
-    ours = [at(40.0, 15.0, 15.5) + at(80.0, 23.0), at(41.0, 15.2), at(80.0, 22.0)]
-    assert bandwidths([ours, [at(82.0, 1.0)] * 3]) == pytest.approx([82.0, 40.4], rel=0.03)
-    assert of_bandwidth(ours, 40.0) == [at(40.0, 15.0, 15.5), at(41.0, 15.2), []]
+def test_bands_are_bandwidths_without_a_gap():
+    ours = [at(40.0, 15.0) + at(80.0, 23.0), at(43.0, 15.2), at(86.0, 22.0)]
+    found = bands([ours, [at(46.0, 1.0)] * 3])
+    assert list(map(str, found)) == ["40–46", "81–87"]
+    assert of_band(ours, found[0]) == [at(40.0, 15.0), at(43.0, 15.2), []]
 
 
-def test_a_sample_in_which_the_bandwidth_changed_is_of_none():
+def test_a_sample_in_which_the_bandwidth_changed_is_of_no_band():
     changed = [[Sample(value=1.0, read_gb_per_s=(40.0, 80.0))]]
-    assert bandwidths([changed]) == []
-    assert of_bandwidth(changed, 40.0) == of_bandwidth(changed, 80.0) == [[]]
+    assert bands([changed]) == []
+    assert of_band(changed, Band(30.0, 90.0)) == [[]]
 
 
-def test_samples_without_a_bandwidth_are_of_none_in_particular():
-    assert bandwidths([side(1.0, 2.0)]) == []
+def test_where_bandwidth_does_not_matter_there_is_no_band():
+    assert bands([side(1.0, 2.0)]) == []
+
+
+def test_in_a_band_each_sample_is_compared_with_the_nearest_of_its_bandwidth():
+    """Theirs goes with the bandwidth, ours is twice as fast: whatever each met."""
+    ours = [at(40.0, 20.0) + at(52.0, 26.0)] * 3
+    theirs = [at(40.5, 10.0) + at(46.0, 11.5) + at(52.5, 13.0)] * 3
+    comparison = compare(ours, theirs, more_is_better=True)
+    assert comparison.conclusive
+    assert comparison.ratio.least == comparison.ratio.most == 2.0
+
+
+def test_a_round_in_which_the_sides_met_no_bandwidth_in_common_does_not_count():
+    comparison = compare([at(40.0, 30.0)] * 3, [at(52.0, 20.0)] * 3, more_is_better=True)
+    assert "0 of 3 rounds count" in comparison.reasons[0]
 
 
 def test_sides_that_never_met_in_a_round_are_not_compared():
