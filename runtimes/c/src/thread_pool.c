@@ -36,14 +36,21 @@ typedef struct worker {
  * in pairs. */
 #define OWN_LINES _Alignas(128)
 
+/* What a thread has left of its tasks: the first in the upper half, the one behind the last in the
+ * lower. Within a job no range comes back once a part of it was taken, so a thread that compares and
+ * exchanges cannot be deceived. */
+typedef struct share {
+  OWN_LINES _Atomic uint64_t tasks;
+} share;
+
 struct thread_pool {
   OWN_LINES _Atomic uint64_t state;
-  OWN_LINES _Atomic int32_t next_task;
-  /* The job; written only while it is closed and no worker is in it. */
+  /* The job; written only while it is closed and no worker is in it, but for `failed`. */
   OWN_LINES thread_pool_range range;
   const void* context;
-  int32_t num_tasks;
   thread_ticks ticks;
+  _Atomic bool failed; /* nothing more is to be begun */
+  share* shares;       /* [threads] */
 
   int32_t threads;
   bool spins; /* every thread can have a CPU */
@@ -154,16 +161,57 @@ static void leave_job(thread_pool* pool) {
   pthread_mutex_unlock(&pool->mutex);
 }
 
-/* Takes about 1/(2 threads) of what is left, at least one task; false when nothing is left. */
-static bool claim(thread_pool* pool, int32_t* begin_out, int32_t* end_out) {
-  int32_t begin = atomic_load_explicit(&pool->next_task, memory_order_relaxed), end;
+/* Tasks begin <= t < end. */
+typedef struct tasks {
+  int32_t begin, end;
+} tasks;
+
+static uint64_t pack_tasks(tasks t) { return (uint64_t)(uint32_t)t.begin << 32 | (uint32_t)t.end; }
+
+static tasks unpack_tasks(uint64_t packed) {
+  return (tasks){(int32_t)(packed >> 32), (int32_t)(uint32_t)packed};
+}
+
+static void share_out(thread_pool* pool, int32_t num_tasks) {
+  for (int32_t t = 0; t < pool->threads; ++t) {
+    int64_t begin = (int64_t)num_tasks * t / pool->threads;
+    int64_t end = (int64_t)num_tasks * (t + 1) / pool->threads;
+    uint64_t own = pack_tasks((tasks){(int32_t)begin, (int32_t)end});
+    atomic_store_explicit(&pool->shares[t].tasks, own, memory_order_relaxed);
+  }
+}
+
+/* Takes the first half of a share, or the last one; false when nothing is left. */
+static bool take(share* from, bool last, tasks* taken_out) {
+  uint64_t packed = atomic_load_explicit(&from->tasks, memory_order_relaxed), rest;
+  tasks t;
   do {
-    if (begin >= pool->num_tasks) return false;
-    int32_t share = (pool->num_tasks - begin) / (2 * pool->threads);
-    end = begin + (share > 0 ? share : 1);
-  } while (!atomic_compare_exchange_weak(&pool->next_task, &begin, end));
-  *begin_out = begin;
-  *end_out = end;
+    t = unpack_tasks(packed);
+    if (t.begin >= t.end) return false;
+    int32_t middle = last ? t.begin + (t.end - t.begin) / 2 : t.end - (t.end - t.begin) / 2;
+    *taken_out = last ? (tasks){middle, t.end} : (tasks){t.begin, middle};
+    rest = pack_tasks(last ? (tasks){t.begin, middle} : (tasks){middle, t.end});
+  } while (!atomic_compare_exchange_weak(&from->tasks, &packed, rest));
+  return true;
+}
+
+/* Moves half of what another thread has left to a thread's own share. */
+static bool steal(thread_pool* pool, int32_t thread) {
+  for (int32_t i = 1; i < pool->threads; ++i) {
+    tasks stolen;
+    if (!take(&pool->shares[(thread + i) % pool->threads], true, &stolen)) continue;
+    atomic_store_explicit(&pool->shares[thread].tasks, pack_tasks(stolen), memory_order_relaxed);
+    return true;
+  }
+  return false;
+}
+
+/* Takes a piece of what is left, first of the thread's own; false when nothing is. */
+static bool claim(thread_pool* pool, int32_t thread, tasks* piece_out) {
+  if (atomic_load_explicit(&pool->failed, memory_order_relaxed)) return false;
+  while (!take(&pool->shares[thread], false, piece_out)) {
+    if (!steal(pool, thread)) return false;
+  }
   return true;
 }
 
@@ -174,19 +222,19 @@ static void record_failure(thread_pool* pool, ossc_status status) {
     snprintf(pool->message, sizeof(pool->message), "%s", ossc_last_error());
   }
   pthread_mutex_unlock(&pool->mutex);
-  atomic_store(&pool->next_task, pool->num_tasks);
+  atomic_store(&pool->failed, true);
 }
 
 static void work(thread_pool* pool, int32_t thread) {
   int64_t* ticks =
       pool->ticks.first == NULL ? NULL : pool->ticks.first + (size_t)thread * pool->ticks.stride;
-  int32_t begin, end;
-  if (!claim(pool, &begin, &end)) return;
+  tasks piece;
+  if (!claim(pool, thread, &piece)) return;
   if (ticks != NULL && thread > 0) ticks[0] = ticks_now();
   do {
-    ossc_status status = pool->range(pool->context, begin, end);
+    ossc_status status = pool->range(pool->context, piece.begin, piece.end);
     if (status != OSSC_OK) record_failure(pool, status);
-  } while (claim(pool, &begin, &end));
+  } while (claim(pool, thread, &piece));
   if (ticks != NULL) ticks[1] = ticks_now();
 }
 
@@ -232,10 +280,16 @@ static ossc_status start_workers(thread_pool* pool) {
 ossc_status thread_pool_create(int32_t threads, thread_pool** pool_out) {
   size_t bytes = sizeof(thread_pool) + (size_t)(threads - 1) * sizeof(worker);
   thread_pool* pool = NULL;
+  share* shares = NULL;
+  if (posix_memalign((void**)&shares, _Alignof(share), (size_t)threads * sizeof(share)) != 0) {
+    return fail_out_of_memory("threads");
+  }
   if (posix_memalign((void**)&pool, _Alignof(thread_pool), bytes) != 0) {
+    free(shares);
     return fail_out_of_memory("threads");
   }
   memset(pool, 0, bytes);
+  pool->shares = shares;
   pool->threads = threads;
   pool->spins = threads <= cpu_count();
   pthread_mutex_init(&pool->mutex, NULL);
@@ -260,10 +314,10 @@ ossc_status thread_pool_run(thread_pool* pool, thread_pool_range range, const vo
   }
   pool->range = range;
   pool->context = context;
-  pool->num_tasks = num_tasks;
   pool->ticks = ticks;
   pool->failure = OSSC_OK;
-  atomic_store_explicit(&pool->next_task, 0, memory_order_relaxed);
+  atomic_store_explicit(&pool->failed, false, memory_order_relaxed);
+  share_out(pool, num_tasks);
   open_job(pool);
   work(pool, 0);
   atomic_fetch_and(&pool->state, ~OPEN);
@@ -282,5 +336,6 @@ void thread_pool_destroy(thread_pool* pool) {
   pthread_cond_destroy(&pool->last_left);
   pthread_cond_destroy(&pool->job_opened);
   pthread_mutex_destroy(&pool->mutex);
+  free(pool->shares);
   free(pool);
 }

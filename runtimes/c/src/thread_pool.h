@@ -1,8 +1,10 @@
 /* Threads that split ranges of independent tasks.
  *
- * Tasks are claimed from a shared counter, in pieces that shrink towards the end, so a thread that
- * the system delays holds up the others by no more than the piece it has. Idle threads spin for a
- * moment, which is how long the next range is usually away, and then sleep.
+ * Each thread has neighbouring tasks of its own, which it does in pieces that shrink towards the
+ * end, so that it reads memory in one stream; a thread that has done its tasks takes half of what
+ * another one has left. So one that the system delays holds up the others by no more than the piece
+ * it has. Idle threads spin for a moment, which is how long the next range is usually away, and
+ * then sleep.
  */
 #ifndef OSSC_THREAD_POOL_H_
 #define OSSC_THREAD_POOL_H_
