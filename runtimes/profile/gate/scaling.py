@@ -15,8 +15,8 @@ from ossc.runtimes.profile.roofline import Roofline
 from ossc.targets.errors import NotComparableError
 
 MAX_FACTOR = 1.25
-"""Limits that differ by more are not trusted to scale times: a kernel that reaches nearly all of one
-bandwidth reached a fifth less of another one, 1.3 times as high or as low."""
+"""Limits that differ by more are not trusted to scale times: a kernel that reaches nearly all of
+one bandwidth reached a fifth less of another one, 1.3 times as high or as low."""
 
 ARITHMETIC_ERROR = 0.03
 MEMORY_ERROR = 0.06
