@@ -68,6 +68,10 @@ def make_lines(row: Row, ours: Modes, theirs: Modes, limit: RowLimit) -> list[Li
     Returns:
         A line for each band; one line where bandwidth does not matter, or both met no band.
     """
+    if row.kind == "start":  # modes differ by more than bandwidth does, so one is the best in all
+        ours, theirs = (
+            {best_mode(row, side): side[best_mode(row, side)]} for side in (ours, theirs)
+        )
     lines = [
         _make_line(row, *sides, limit, band)
         for band in bands([*ours.values(), *theirs.values()])

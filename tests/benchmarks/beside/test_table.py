@@ -99,6 +99,14 @@ def test_each_band_has_a_line_and_a_best_mode_of_its_own():
     assert "| decode, reading 80 GB/s | 22.00 tok/s" in format_table(lines)
 
 
+def test_a_mode_that_starts_slowly_is_not_the_best_of_a_band_that_the_other_did_not_meet():
+    changed, slow = ({"read_gb_per_s": rates} for rates in ((40.0, 80.0), (40.0, 40.0)))
+    ours = {"mapped": side(0.3, 0.3, 0.3, **changed), "resident": side(9.0, 9.0, 9.0, **slow)}
+    (line,) = make_lines(START, ours, {"mapped": side(1.0, 1.0, 1.0, **slow)}, RowLimit())
+    assert line.ours.mode == "mapped"
+    assert not line.comparison.conclusive
+
+
 def test_limits_are_printed_for_each_number_of_threads():
     limits = Limits(
         threads=2, read_gb_per_s=33.0, read_huge_gb_per_s=42.0, f32_gflops=249.0, int8_gops=1945.0
