@@ -18,13 +18,18 @@ MAX_WAITED = 0.03
 process that works 5 % of the time it is 4 % and more; see docs/regression-gate.md."""
 
 MAX_DRIFT = 0.1
-"""How far a bandwidth may be from that of the other repeats."""
+"""How far a bandwidth may be from another one and still be the same."""
 
 MAX_TRIES = 3
 """Repeats that are made at most, over those that were asked for."""
 
 MIN_COUNTED = 3
 """Fewer say nothing of how much they differ; then all count, and the profile says so."""
+
+
+def same_bandwidth(one: float, other: float) -> bool:
+    """Whether two rates are the same but for the noise of measuring them."""
+    return max(one, other) <= (1 + MAX_DRIFT) * min(one, other)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +55,7 @@ class Repeat:
 
     def is_steady(self, gb_per_s: float) -> bool:
         """Whether the bandwidth was this one, before and after."""
-        return all(_near(rate, gb_per_s) for rate in self.read_gb_per_s)
+        return all(same_bandwidth(rate, gb_per_s) for rate in self.read_gb_per_s)
 
 
 @dataclass(kw_only=True)
@@ -133,7 +138,3 @@ def waited(repeats: Sequence[Repeat]) -> float:
 
 def _rates(repeats: Sequence[Repeat]) -> list[float]:
     return [rate for one in repeats for rate in one.read_gb_per_s]
-
-
-def _near(one: float, other: float) -> bool:
-    return max(one, other) <= (1 + MAX_DRIFT) * min(one, other)

@@ -25,7 +25,7 @@ from ossc.runtimes.profile.aggregation.phases import typical_calls
 from ossc.runtimes.profile.device.probes import probe_roofline
 from ossc.runtimes.profile.measurement import decode_calls, prefill_call
 from ossc.runtimes.profile.places import LOCAL
-from ossc.runtimes.profile.repeats import MAX_DRIFT, MAX_TRIES
+from ossc.runtimes.profile.repeats import MAX_TRIES, same_bandwidth
 from ossc.runtimes.profile.roofline import Roofline
 from synthetic import SyntheticShape, make_checkpoint
 
@@ -113,7 +113,7 @@ def run(path: Path, kv: KvType, threads: int) -> list[Round]:
             runner.fill(DEPTH)
             decode = typical_calls(decode_calls(runner.decode(ids(DECODED_TOKENS)), DEPTH))
             limits_after = probe_roofline(runner, threads)
-            if same_bandwidth(limits_before, limits_after):
+            if same_bandwidth(memory_rate(limits_before), memory_rate(limits_after)):
                 rounds.append(
                     Round(
                         roofline=_between(limits_before, limits_after),
@@ -125,10 +125,9 @@ def run(path: Path, kv: KvType, threads: int) -> list[Round]:
     return rounds
 
 
-def same_bandwidth(one: Roofline, other: Roofline) -> bool:
-    """Whether memory was as fast in both probes; a machine may change that within seconds."""
-    rates = [each.read_gb_per_s[max(each.read_gb_per_s)] for each in (one, other)]
-    return max(rates) <= (1 + MAX_DRIFT) * min(rates)
+def memory_rate(roofline: Roofline) -> float:
+    """Return the rate beyond all caches, which a machine may change within seconds."""
+    return roofline.read_gb_per_s[max(roofline.read_gb_per_s)]
 
 
 def _between(one: Roofline, other: Roofline) -> Roofline:

@@ -15,7 +15,7 @@ from ossc.runtimes.profile.profile import (
     PhaseName,
     Profile,
 )
-from ossc.runtimes.profile.repeats import MAX_DRIFT, MAX_WAITED
+from ossc.runtimes.profile.repeats import MAX_WAITED, same_bandwidth
 from ossc.runtimes.profile.report.quantities import significant
 from ossc.runtimes.sizes import format_bytes
 
@@ -96,7 +96,7 @@ def unsteady(conditions: Conditions) -> str | None:
     if conditions.most_waited > MAX_WAITED:
         faults.append(f"threads waited up to {conditions.most_waited:.0%} of their time for a CPU")
     lowest, highest = conditions.lowest_gb_per_s, conditions.highest_gb_per_s
-    if lowest and highest and highest > (1 + MAX_DRIFT) * lowest:
+    if lowest and highest and not same_bandwidth(lowest, highest):
         faults.append(f"reading went from {significant(lowest)} to {significant(highest)} GB/s")
     return " and ".join(faults)
 

@@ -15,14 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ossc.runtimes.profile.repeats import same_bandwidth
+
 MAX_SPREAD = 0.15
 """Largest difference between two rounds' ratios, as a part of their median."""
 
 MAX_OTHERS = 0.05
 """Largest part of the CPUs' time that others may take while a clock runs."""
-
-MAX_DRIFT = 0.1
-"""Largest difference between read bandwidths that are the same one."""
 
 MIN_ROUNDS = 3
 """Fewer rounds show no spread."""
@@ -107,11 +106,6 @@ Side = Sequence[Sequence[Sample]]
 """Samples of one side in one mode: for each round one, or several."""
 
 
-def same_bandwidth(one: float, other: float) -> bool:
-    """Whether two rates are the same but for the noise of measuring them."""
-    return max(one, other) <= (1 + MAX_DRIFT) * min(one, other)
-
-
 @dataclass(frozen=True)
 class Band:
     """Bandwidths without a gap between them, in GB/s."""
@@ -172,7 +166,7 @@ def compare(ours: Side, theirs: Side, *, more_is_better: bool) -> Comparison:
 
 def _pairs(ours: Sequence[Sample], theirs: Sequence[Sample]) -> list[tuple[float, float]]:
     """Pair the undisturbed values of a round: where bandwidth matters, those of the same one."""
-    clean = [[one for one in samples if one.disturbance() is None] for samples in (ours, theirs)]
+    clean = [_undisturbed(samples) for samples in (ours, theirs)]
     if not all(clean):
         return []
     if any(one.gb_per_s() is None for samples in clean for one in samples):
@@ -182,7 +176,7 @@ def _pairs(ours: Sequence[Sample], theirs: Sequence[Sample]) -> list[tuple[float
         (one.value, nearest.value)
         for one in clean[0]
         for nearest in [min(clean[1], key=one.distance)]
-        if one.distance(nearest) <= math.log1p(MAX_DRIFT)
+        if same_bandwidth(*(statistics.mean(each.read_gb_per_s) for each in (one, nearest)))
     ]
 
 
@@ -194,10 +188,14 @@ def joined(side: Side) -> list[Sample]:
 def counted(ours: Side, theirs: Side) -> list[tuple[list[Sample], list[Sample]]]:
     """Return the undisturbed samples of the rounds that count."""
     return [
-        tuple([one for one in samples if one.disturbance() is None] for samples in both)
-        for both in zip(ours, theirs, strict=True)
-        if _pairs(*both)
+        (_undisturbed(a), _undisturbed(b))
+        for a, b in zip(ours, theirs, strict=True)
+        if _pairs(a, b)
     ]
+
+
+def _undisturbed(samples: Sequence[Sample]) -> list[Sample]:
+    return [one for one in samples if one.disturbance() is None]
 
 
 @dataclass(frozen=True, kw_only=True)
