@@ -49,12 +49,15 @@ class Product(Protocol):
 
 
 class TokenProduct:
-    """The products of a single token; ``multiply_rows(rows, row)`` does one row group's."""
+    """The products of a single token; ``multiply_panel(panel, row)`` does all row groups'.
+
+    Row groups that are multiplied together follow each other in memory.
+    """
 
     groups = 1
 
-    def __init__(self, multiply_rows: Callable[[PackedRows, Row], Expr]) -> None:
-        self._multiply_rows = multiply_rows
+    def __init__(self, multiply_panel: Callable[[Sequence[PackedRows], Row], list[Expr]]) -> None:
+        self._multiply_panel = multiply_panel
 
     def multiply(
         self, panel: Sequence[PackedRows], count: Expr, row_of: RowOf
@@ -62,7 +65,7 @@ class TokenProduct:
         """Emit the products of the token; there is no loop."""
         del count
         token = v.constant(0, "int32")
-        yield token, [self._multiply_rows(rows, row_of(token)) for rows in panel]
+        yield token, self._multiply_panel(panel, row_of(token))
 
 
 class FloatActivations:
@@ -71,8 +74,12 @@ class FloatActivations:
     def __init__(self, weights: WeightFormat, x: Buffer, columns: int) -> None:
         self._weights, self._x, self._columns = weights, x, columns
 
-    def multiply_rows(self, rows: PackedRows, row: Row) -> Expr:
-        """Emit the products of 8 packed rows with a row of activations.
+    def multiply_panel(self, panel: Sequence[PackedRows], row: Row) -> list[Expr]:
+        """Emit the products of each 8 packed rows with a row of activations."""
+        return [self._multiply_rows(rows, row) for rows in panel]
+
+    def _multiply_rows(self, rows: PackedRows, row: Row) -> Expr:
+        """Emit the products of 8 packed rows.
 
         In a block of 32 columns the even and the odd ones are added apart; that sum is scaled, and
         added to the blocks before.
@@ -140,26 +147,34 @@ class IntegerActivations:
     sums: Buffer
     terms: int
 
-    def multiply_rows(self, rows: PackedRows, row: Row) -> Expr:
-        """Emit the products of 8 packed rows with a row of activations.
+    def multiply_panel(self, panel: Sequence[PackedRows], row: Row) -> list[Expr]:
+        """Emit the products of each 8 packed rows with a row of activations.
 
         A block's products are added exactly; the sum is multiplied by the product of the two
-        scales, and added to the blocks before.
+        scales, and added to the blocks before. One loop walks through all row groups: processors
+        fetch ahead of an instruction whose addresses grow evenly, and with a loop for each group
+        every instruction would skip those of the others.
         """
-        weights = self.weights
+        weights, rows = self.weights, panel[0]
         assert weights.scale is not None, "integer codes have a scale"
-        total = v.Registers(1)
-        total.fill([0], 0)
-        with T.serial(int(self.scales.ty.shape[-1])) as block:
-            weights.prefetch(rows, block)
+        blocks, last = int(self.scales.ty.shape[-1]), len(panel) - 1
+        totals = v.Registers(len(panel))
+        totals.fill(range(len(panel)), 0)
+        with T.serial(len(panel) * blocks) as place:
+            for group in range(last):
+                with T.If(place == v.constant((group + 1) * blocks, "int32")), T.Then():
+                    totals[group] = totals[last]
+                    totals.fill([last], 0)
+            weights.prefetch(rows, place)
+            block = T.Bind(place % blocks)
             terms = [
                 _Columns(self.codes, self.sums, row, block * self.terms + term)
                 for term in range(self.terms)
             ]
-            product = self._join(weights.integer_sums[rows.isa](rows, block, terms))
-            scale = T.Bind(weights.scale(rows, block)) * v.splat(self.scales[(*row, block)])
-            total[0] = v.multiply_add(product, scale, total[0])
-        return total[0]
+            product = self._join(weights.integer_sums[rows.isa](rows, place, terms))
+            scale = T.Bind(weights.scale(rows, place)) * v.splat(self.scales[(*row, block)])
+            totals[last] = v.multiply_add(product, scale, totals[last])
+        return [totals[i] for i in range(len(panel))]
 
     def _join(self, sums: list[Expr]) -> Expr:
         """Add the sums of the terms."""
@@ -188,7 +203,7 @@ def declare_activations(
     if activation == "f32":
         x = function.per_token("x", "float32", *leading, columns)
         if function.single:
-            return TokenProduct(FloatActivations(weights, x, columns).multiply_rows)
+            return TokenProduct(FloatActivations(weights, x, columns).multiply_panel)
         return PanelProduct(FloatStrip(weights, x, isa), columns)
     if isa not in weights.integer_sums:
         raise LoweringError(
@@ -210,4 +225,4 @@ def declare_activations(
         sums=function.per_token("sums", "float32", *leading, terms * blocks),
         terms=terms,
     )
-    return TokenProduct(integers.multiply_rows)
+    return TokenProduct(integers.multiply_panel)
