@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.beside.noise import Sample
+from benchmarks.beside.noise import Sample, have_met
 from benchmarks.beside.process import Side, drop_from_page_cache
 from benchmarks.beside.rows import Hooks, Measurement, ReadProbe, Row, SessionSize
 
@@ -50,7 +50,8 @@ class Contest:
         for number in range(self.rounds):
             before_round()
             for samples, mode, side in self._turns(ours, theirs):
-                measured = self._measure(side, number)
+                others = theirs if samples is ours else ours
+                measured = self._measure(side, number, others)
                 for key, of_round in measured.items():
                     samples[key].setdefault(mode, []).append(of_round)
                 values = " ".join(
@@ -70,5 +71,10 @@ class Contest:
         turns.sort(key=lambda turn: turn[:2])
         return [(samples, mode, sides[number][1][mode]) for _, number, samples, mode in turns]
 
-    def _measure(self, side: Side, seed: int) -> dict[str, list[Sample]]:
-        return Measurement(side, self.rows, self.hooks, self.size, self.read_probe).run(seed)
+    def _measure(self, side: Side, number: int, others: Samples) -> dict[str, list[Sample]]:
+        def met(key: str, samples: Sequence[Sample]) -> bool:
+            turns = others[key].values()
+            return have_met(samples, [rounds[number] for rounds in turns if len(rounds) > number])
+
+        measurement = Measurement(side, self.rows, self.hooks, self.size, self.read_probe, met)
+        return measurement.run(seed=number)

@@ -26,6 +26,9 @@ MAX_OTHERS = 0.05
 MIN_ROUNDS = 3
 """Fewer rounds show no spread."""
 
+MET_SAMPLES = 3
+"""Of a turn that have to be at a bandwidth of an earlier turn of the other side."""
+
 CPU_FIELDS = slice(0, 8)
 """user, nice, system, idle, iowait, irq, softirq, steal, in /proc/stat."""
 
@@ -162,6 +165,18 @@ def compare(ours: Side, theirs: Side, *, more_is_better: bool) -> Comparison:
     elif ratio.spread > MAX_SPREAD:
         reasons.append(f"the ratio spreads over {ratio.spread:.0%}, {MAX_SPREAD:.0%} is allowed")
     return Comparison(ratio=ratio, reasons=tuple(reasons))
+
+
+def have_met(samples: Sequence[Sample], earlier: Sequence[Sequence[Sample]]) -> bool:
+    """Whether some samples of a turn can be compared with each earlier turn of the other side.
+
+    Earlier turns whose bandwidth changed all the time are nothing to wait for.
+    """
+    return all(
+        len(_pairs(samples, turn)) >= MET_SAMPLES
+        for turn in earlier
+        if any(one.gb_per_s() is not None for one in turn)
+    )
 
 
 def _pairs(ours: Sequence[Sample], theirs: Sequence[Sample]) -> list[tuple[float, float]]:

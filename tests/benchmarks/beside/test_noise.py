@@ -13,6 +13,7 @@ from benchmarks.beside.noise import (
     Sample,
     bands,
     compare,
+    have_met,
     of_band,
     others_share,
     read_cpu_time,
@@ -134,3 +135,16 @@ def test_own_work_counts_as_own():
     end = read_cpu_time()
     assert end.own - begin.own >= 0.08 * os.sysconf("SC_CLK_TCK")
     assert end.busy - begin.busy >= 0.08 * os.sysconf("SC_CLK_TCK")
+
+
+def test_turns_have_met_when_some_samples_are_of_one_bandwidth():
+    slow, fast = at(50.0, 1.0, 2.0, 3.0), at(90.0, 1.0, 2.0, 3.0)
+    assert have_met(slow, [])
+    assert have_met(slow, [slow, fast + slow])
+    assert not have_met(slow, [slow, fast])
+    assert not have_met(slow[:2], [slow])
+
+
+def test_nothing_waits_for_a_turn_whose_bandwidth_always_changed():
+    changing = [Sample(value=1.0, read_gb_per_s=(40.0, 90.0))] * 4
+    assert have_met(at(50.0, 1.0), [changing])

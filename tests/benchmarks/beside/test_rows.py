@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.beside import noise
 from benchmarks.beside.contest import Contest
+from benchmarks.beside.noise import have_met
 from benchmarks.beside.process import MeasurementError, Process, Side, read_into_page_cache
 from benchmarks.beside.rows import (
     DECODE_SAMPLES,
@@ -107,6 +109,30 @@ def test_the_sides_take_turns(tmp_path):
         "resident": 2,
     }
     assert len(theirs["mapped"]["mapped"]) == 2
+
+
+def test_a_turn_goes_on_until_it_has_met_a_bandwidth_of_the_other_side(tmp_path, monkeypatch):
+    monkeypatch.setattr(noise, "MAX_OTHERS", 1.0)  # other tests may run beside this one
+    probed = []
+
+    def changing(threads: int) -> tuple[float, float]:
+        probed.append(threads)
+        fast = DECODE_SAMPLES + 1 < len(probed) <= DECODE_SAMPLES + 40
+        return (90.0, 95.0) if fast else (50.0, 55.0)
+
+    contest = Contest(
+        ours={"mapped": make_side(tmp_path, 30.0, "a")},
+        theirs={"mapped": make_side(tmp_path, 20.0, "c")},
+        rows=[Row(key="decode", title="decode", kind="decode", threads=2)],
+        rounds=1,
+        hooks=Hooks(),
+        size=SIZE,
+        read_probe=changing,
+    )
+    ours, theirs = (samples["decode"]["mapped"][0] for samples in contest.run(lambda _: None))
+    assert len(ours) == DECODE_SAMPLES
+    assert have_met(theirs, [ours])
+    assert len(theirs) > 2 * DECODE_SAMPLES
 
 
 def test_commands_run_around_each_measurement(tmp_path):
