@@ -9,10 +9,10 @@ docs/benchmarks.md says what the rows mean.
 """
 
 import dataclasses
-import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,10 +30,11 @@ from benchmarks.beside.machine import (
 from benchmarks.beside.models import Models, Shape, discard, prepare_models
 from benchmarks.beside.peer import REQUIREMENT, build_peer
 from benchmarks.beside.process import Side
+from benchmarks.beside.record import Record, RecordError
 from benchmarks.beside.rows import Hooks, Row, SessionSize, all_rows
 from benchmarks.beside.sides import LLAMA_CPP_MODES, OSSC_MODES, llama_cpp_side, ossc_side
 from benchmarks.beside.table import Line, format_limits, format_table, make_lines
-from ossc.compiler.config import read_model_config
+from ossc.compiler.config import ModelConfig, read_model_config
 
 NO_VERDICT = 3
 """Exit status."""
@@ -57,32 +58,37 @@ def measure(contest: Contest, prober: Prober) -> tuple[Samples, Samples, list[Li
         MeasurementError: A program failed.
     """
     threads = sorted({row.threads for row in contest.rows})
-    probed: dict[int, list[Limits]] = {count: [] for count in threads}
+    probed: list[list[Limits]] = [[] for _ in threads]
 
     def probe() -> None:
-        for count in threads:
-            probed[count].append(prober.limits(count))
+        for count, rounds in zip(threads, probed, strict=True):
+            rounds.append(prober.limits(count))
 
     ours, theirs = contest.run(lambda line: click.echo(line, err=True), probe)
-    return ours, theirs, [median_limits(rounds) for rounds in probed.values()]
+    return ours, theirs, [median_limits(rounds) for rounds in probed if rounds]
 
 
-def compare_rows(
-    rows: Sequence[Row],
-    samples: tuple[Samples, Samples],
-    limits: Sequence[Limits],
-    **work: Any,
-) -> list[Line]:
+def compare_rows(rows: Sequence[Row], record: Record, config: ModelConfig) -> list[Line]:
     """Compare row by row."""
-    int8_gops = {at.threads: at.int8_gops for at in limits}
-    ours, theirs = samples
+    int8_gops = {at.threads: at.int8_gops for at in record.limits}
     return [
         line
         for row in rows
         for line in make_lines(
-            row, ours[row.key], theirs[row.key], row_limit(row, int8_gops[row.threads], **work)
+            row,
+            record.ossc[row.key],
+            record.llama_cpp[row.key],
+            row_limit(row, int8_gops[row.threads], config, record.dense),
         )
     ]
+
+
+def read_records(context: click.Context, parameter: click.Parameter, value: Any) -> list[Record]:
+    """Read the files that the user named."""
+    try:
+        return [Record.read(path) for path in value]
+    except (OSError, RecordError) as error:
+        raise click.BadParameter(str(error), context, parameter) from error
 
 
 def make_sides(
@@ -104,24 +110,6 @@ def make_sides(
     return ours, theirs
 
 
-def report_json(
-    contest: Contest, samples: Sequence[Samples], lines: Sequence[Line], **more: Any
-) -> str:
-    """Return everything that was measured."""
-    fields = {
-        "machine": describe_machine(),
-        "peer": REQUIREMENT,
-        "commands": {
-            side.name: list(side.command)
-            for side in (*contest.ours.values(), *contest.theirs.values())
-        },
-        **more,
-        "lines": [dataclasses.asdict(line) for line in lines],
-        "samples": {"ossc": samples[0], "llama.cpp": samples[1]},
-    }
-    return json.dumps(fields, indent=1, default=dataclasses.asdict)
-
-
 @click.command(help=__doc__.partition("\n")[0])
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Keeps all files.")
 @click.option("--shape", type=click.Choice(get_args(Shape)), default="4-layer", show_default=True)
@@ -129,6 +117,13 @@ def report_json(
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="One of this shape.")
 @click.option("--threads", default=os.cpu_count(), show_default="one for each CPU")
 @click.option("--rounds", default=5, show_default=True)
+@click.option(
+    "--add",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    callback=read_records,
+    help="JSON of an earlier run of the same models, whose rounds count too.",
+)
 @click.option("--rows", metavar="KEY,…", help="Only these; by default all but start_cold.")
 @click.option("--ossc-modes", default=",".join(OSSC_MODES), show_default=True)
 @click.option("--peer-modes", default=",".join(LLAMA_CPP_MODES), show_default=True)
@@ -147,27 +142,42 @@ def main(work: Path, shape: Shape, dense: Dense, **options: Any) -> None:
     config = read_model_config(models.checkpoint)
     ours, theirs = make_sides(models, python, options)
     hooks = Hooks(before=options["before"], after=options["after"])
+    rows = all_rows(options["threads"], models.context)
     with Prober(next(iter(ours.values())), hooks) as prober:
         contest = Contest(
             ours=ours,
             theirs=theirs,
-            rows=choose_rows(all_rows(options["threads"], models.context), options["rows"]),
+            rows=choose_rows(rows, options["rows"]),
             rounds=options["rounds"],
             hooks=hooks,
             size=SessionSize(vocab_size=config.vocab_size, context=models.context),
             read_probe=prober.read,
         )
-        *samples, limits = measure(contest, prober)
-    lines = compare_rows(contest.rows, (samples[0], samples[1]), limits, config=config, dense=dense)
-    text = report_json(contest, samples, lines, shape=shape, dense=dense, limits=limits)
+        our_samples, their_samples, limits = measure(contest, prober)
+    record = Record(
+        machine=describe_machine(),
+        peer=REQUIREMENT,
+        shape=shape,
+        dense=dense,
+        commands={side.name: list(side.command) for side in (*ours.values(), *theirs.values())},
+        limits=limits,
+        ossc=our_samples,
+        llama_cpp=their_samples,
+    )
+    try:
+        record = reduce(Record.add, [*options["add"], record])
+    except RecordError as error:
+        raise click.UsageError(f"--add: {error}") from error
+    measured = [row for row in rows if any(record.ossc.get(row.key, {}).values())]
+    lines = compare_rows(measured, record, config)
     out = options["out"] or work / f"{shape}-{dense}.json"
-    out.write_text(text)
+    out.write_text(record.to_json(lines=[dataclasses.asdict(line) for line in lines]))
     click.echo(format_table(lines))
-    click.echo(format_limits(limits))
+    click.echo(format_limits(record.limits))
     if options["discard"]:
         discard(models)
     decided = {line.row.key for line in lines if line.comparison.conclusive}
-    sys.exit(0 if decided == {row.key for row in contest.rows} else NO_VERDICT)
+    sys.exit(0 if decided == {row.key for row in measured} else NO_VERDICT)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@
 Two models are compiled with every scheme and type of activations, and run with timestamps: the
 weights of the large one come from memory, those of the small one stay in a cache, and a chunk of a
 prompt fills the tiles. The same process probes the limits. The result replaces the entries of the
-instruction set that this machine chose in ``targets/kernel_efficiency.toml``. Compiling takes a
+instruction set that this machine chose in ``targets/kernel_efficiency.toml``, or of the one that
+``OSSC_INSTRUCTION_SET`` names; plans without kernels for that one are left out. Compiling takes a
 quarter of an hour, measuring three minutes, in which the machine must have nothing else to do.
 """
 
 import argparse
+import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -158,6 +160,17 @@ def compile_all(folder: Path, target: str) -> None:
                 print(compile_model(recipe), flush=True)
 
 
+def measured_plans(folder: Path) -> list[str]:
+    """Return the plans with kernels for the instruction set that the user wants."""
+    wanted = os.environ.get("OSSC_INSTRUCTION_SET", "base")
+    bundles = {plan: Bundle.open(folder / f"{plan}-large") for plan in PLANS}
+    return [
+        plan
+        for plan, bundle in bundles.items()
+        if wanted in ("base", *bundle.manifest.instruction_sets)
+    ]
+
+
 def measure(folder: Path, plan: str, threads: int, found: dict[Kind, Shares]) -> str:
     """Measure one plan; returns the instruction set that its kernels use."""
     large, small = (run(folder / f"{plan}-{name}", PLANS[plan][0], threads) for name in MODELS)
@@ -181,7 +194,8 @@ def main() -> None:
     if options.only_compile:
         return
     found: dict[Kind, Shares] = defaultdict(Shares)
-    (isa,) = {measure(options.folder, plan, options.threads, found) for plan in PLANS}
+    plans = measured_plans(options.folder)
+    (isa,) = {measure(options.folder, plan, options.threads, found) for plan in plans}
     write_table(isa, found)
 
 

@@ -124,12 +124,12 @@ class Prober:
 
 def median_limits(rounds: Sequence[Limits]) -> Limits:
     """Return the median of each rate of one number of threads."""
-    return Limits(
-        **{
-            field.name: statistics.median(getattr(limits, field.name) for limits in rounds)
-            for field in dataclasses.fields(Limits)
-        }
-    )
+    rates = {
+        field.name: statistics.median(getattr(limits, field.name) for limits in rounds)
+        for field in dataclasses.fields(Limits)
+        if field.name != "threads"
+    }
+    return Limits(threads=rounds[0].threads, **rates)
 
 
 def describe_machine() -> dict[str, str]:

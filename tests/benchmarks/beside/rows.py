@@ -28,6 +28,10 @@ Met = Callable[[str, Sequence[Sample]], bool]
 """Whether a row's samples of a turn can be compared with the other side's turns of this round."""
 
 START_TOKENS = 8
+
+USE_TOKENS = 128
+"""Of the prompt that a program reads before a clock runs: it meets all experts."""
+
 WARM_UP_TOKENS = 8
 
 DECODE_TOKENS = 8
@@ -42,7 +46,7 @@ START_SAMPLES = 4
 
 SLOW_START_S = 4.0
 
-MAX_WAIT_S = 150.0
+MAX_WAIT_S = 100.0
 """How long a turn goes on sampling until it has met a bandwidth of the other side's turns."""
 
 MEASURED_S = 0.4
@@ -185,9 +189,10 @@ class Measurement:
             yield
 
     def _start_before(self, weights: Path) -> None:
-        """Start the program, which reads its file in its own way; then read what it did not."""
+        """Use the program, which reads its file in its own way; then read what it did not."""
         with Process(self._side) as process:
-            process.ask("prefill", self._ids("start_warm", START_TOKENS))
+            count = min(USE_TOKENS, self._size.context)
+            process.ask("prefill", self._ids("use", count))
         read_into_page_cache(weights)
 
     def _start(self, key: str, prepare: Callable[[Path], None] | None = None) -> Process:
