@@ -39,7 +39,7 @@ _ZEN_5 = Roofline(
     launch_ns=350.0,
 )
 """Probed by ``ossc-run --measure`` (docs/measuring.md), files being read in pages of 4 KiB. Memory
-is that of its slow minutes; in fast ones it gave 61 to 98 GB/s (docs/benchmarks.md)."""
+is that of both CPUs on one die; on two it gave 71 to 100 GB/s (docs/performance-log.md)."""
 
 TARGETS = (
     Target(

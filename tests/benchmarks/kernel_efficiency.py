@@ -13,6 +13,7 @@ quarter of an hour, measuring three minutes, in which the machine must have noth
 import argparse
 import os
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -147,9 +148,9 @@ def _between(one: Roofline, other: Roofline) -> Roofline:
     )
 
 
-def compile_all(folder: Path, target: str) -> None:
+def compile_all(folder: Path, target: str, plans: Iterable[str]) -> None:
     """Compile what the folder does not hold yet; this needs no quiet machine."""
-    for plan in PLANS:
+    for plan in plans:
         for name, shape in MODELS.items():
             model, out = folder / name, folder / f"{plan}-{name}"
             if not model.exists():
@@ -160,14 +161,14 @@ def compile_all(folder: Path, target: str) -> None:
                 print(compile_model(recipe), flush=True)
 
 
-def measured_plans(folder: Path) -> list[str]:
+def measured_plans(folder: Path, plans: Iterable[str]) -> list[str]:
     """Return the plans with kernels for the instruction set that the user wants."""
     wanted = os.environ.get("OSSC_INSTRUCTION_SET", "base")
-    bundles = {plan: Bundle.open(folder / f"{plan}-large") for plan in PLANS}
+    bundles = {plan: Bundle.open(folder / f"{plan}-large") for plan in plans}
     return [
         plan
         for plan, bundle in bundles.items()
-        if wanted in ("base", *bundle.manifest.instruction_sets)
+        if wanted in ("base", *bundle.manifest.target.instruction_sets)
     ]
 
 
@@ -188,13 +189,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--target", default="cpu")
     parser.add_argument("--only-compile", action="store_true")
+    parser.add_argument(
+        "--plans",
+        nargs="+",
+        choices=PLANS,
+        default=list(PLANS),
+        help="only these; the entries of kinds that none of them has stay",
+    )
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    compile_all(options.folder, options.target)
+    compile_all(options.folder, options.target, options.plans)
     if options.only_compile:
         return
     found: dict[Kind, Shares] = defaultdict(Shares)
-    plans = measured_plans(options.folder)
+    plans = measured_plans(options.folder, options.plans)
     (isa,) = {measure(options.folder, plan, options.threads, found) for plan in plans}
     write_table(isa, found)
 

@@ -5,6 +5,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ossc.runtimes.profile.aggregation.executions import Execution
 from ossc.runtimes.profile.prediction.efficiency import TABLE, Efficiency, share_of_single_tokens
@@ -119,10 +120,11 @@ def _add_chunk(shares: Shares, chunk: _Sum) -> None:
 
 
 def write_table(isa: str, found: dict[Kind, Shares]) -> None:
-    """Put the kinds that were measured in the place of an instruction set's entries."""
+    """Put the kinds that were measured in the place of an instruction set's entries of them."""
     tables = tomllib.loads(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
-    entries = [_fields(found[kind].entry(kind)) for kind in sorted(found, key=str)]
-    tables[isa] = {"kernels": entries}
+    entries = {_kind(kernel): kernel for kernel in tables.get(isa, {}).get("kernels", [])}
+    entries |= {kind: _fields(shares.entry(kind)) for kind, shares in found.items()}
+    tables[isa] = {"kernels": [entries[kind] for kind in sorted(entries, key=str)]}
     lines = [HEADER]
     for name, table in sorted(tables.items()):
         for kernel in table["kernels"]:
@@ -135,6 +137,10 @@ HEADER = """\
 # Shares of a machine's limits that kernels reach, by instruction set. Not edited by hand:
 # tests/benchmarks/kernel_efficiency.py measures and writes it.
 # runtimes/profile/prediction/efficiency.py says what the fields mean."""
+
+
+def _kind(fields: dict[str, Any]) -> Kind:
+    return fields["operation"], fields.get("scheme"), fields["arithmetic"]
 
 
 def _fields(entry: Efficiency) -> dict[str, str | float]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import ossc.targets
 from ossc.runtimes.kernel_cost import Call, KernelCost
+from ossc.targets import all_targets
 from ossc.targets.errors import TargetError, UnknownNameError
 
 TABLE = Path(ossc.targets.__file__).with_name("kernel_efficiency.toml")
@@ -80,13 +81,23 @@ class Efficiencies:
 def find_efficiencies(isa: str) -> Efficiencies:
     """Return what was measured for an instruction set.
 
+    A further instruction set has kernels only of what it makes faster; the other kinds of a bundle
+    are those of the target's own set, and so are their shares.
+
     Raises:
         UnknownNameError: Nothing was.
     """
     tables = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     if isa not in tables:
         raise UnknownNameError("instruction set with measured kernels", isa, tables)
-    return Efficiencies(isa, [_entry(kernel) for kernel in tables[isa]["kernels"]])
+    own = {
+        target.kernel_isa
+        for target in all_targets()
+        for each in target.instruction_sets
+        if each.name == isa
+    }
+    entries = [_entry(kernel) for name in (*sorted(own), isa) for kernel in tables[name]["kernels"]]
+    return Efficiencies(isa, entries)
 
 
 def _entry(fields: Mapping[str, Any]) -> Efficiency:

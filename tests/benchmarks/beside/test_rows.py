@@ -69,6 +69,7 @@ def test_every_row_is_measured(tmp_path):
     assert samples["decode"][0].read_gb_per_s == (20.0, 20.0)
     assert samples["decode_1_thread"][0].read_huge_gb_per_s == (20.0, 20.0)
     assert samples["start_warm"][0].read_gb_per_s == (20.0, 20.0)
+    assert not samples["start_cold"][0].read_gb_per_s
     assert [sample.value for sample in samples["mapped"]] == [7]
     assert [sample.value for sample in samples["anonymous"]] == [9]
     assert 0 < samples["start_warm"][0].value < 10

@@ -1,7 +1,7 @@
 """Predictions for gpt-oss-20b against what was once measured, and that every term is needed.
 
-``measured_20b.json`` is of 2 cores of an AMD EPYC of family 26 (Zen 5), whose memory gave 48 GB/s
-in some figures and 73 to 84 in others; ``tests/benchmarks/record_prediction.py`` made it of
+``measured_20b.json`` is of 2 cores of an AMD EPYC of family 26 (Zen 5), whose memory gave 42 to
+48 GB/s in most figures and 79 in one; ``tests/benchmarks/record_prediction.py`` made it of
 profiles (docs/performance-log.md).
 """
 

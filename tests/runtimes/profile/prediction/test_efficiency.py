@@ -59,7 +59,17 @@ def test_an_instruction_set_that_was_never_measured_is_named():
         find_efficiencies("avx3")
 
 
-@pytest.mark.parametrize("isa", ["avx512_vnni", "avx2"])
+def test_a_further_instruction_set_has_the_targets_own_kernels_of_what_it_does_not_make_faster():
+    own, further = find_efficiencies("avx2"), find_efficiencies("avx_vnni")
+    faster, shared = (
+        replace(EXPERTS, scheme=scheme, arithmetic=arithmetic)
+        for scheme, arithmetic in (("mxfp4", "int8x2"), ("bf16", "f32"))
+    )
+    assert further.of(shared) == own.of(shared)
+    assert further.of(faster) != own.of(faster)
+
+
+@pytest.mark.parametrize("isa", ["avx512_vnni", "avx_vnni", "avx2"])
 def test_measured_shares_are_shares(isa):
     entries = list(find_efficiencies(isa).entries)
     assert entries
