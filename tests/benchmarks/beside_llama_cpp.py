@@ -91,6 +91,14 @@ def read_records(context: click.Context, parameter: click.Parameter, value: Any)
         raise click.BadParameter(str(error), context, parameter) from error
 
 
+def add_records(records: Sequence[Record]) -> Record:
+    """Add them up, or say which does not belong to the others."""
+    try:
+        return reduce(Record.add, records)
+    except RecordError as error:
+        raise click.UsageError(f"--add: {error}") from error
+
+
 def make_sides(
     models: Models, python: Path, options: dict[str, Any]
 ) -> tuple[dict[str, Side], dict[str, Side]]:
@@ -143,6 +151,17 @@ def main(work: Path, shape: Shape, dense: Dense, **options: Any) -> None:
     ours, theirs = make_sides(models, python, options)
     hooks = Hooks(before=options["before"], after=options["after"])
     rows = all_rows(options["threads"], models.context)
+    record = Record(
+        machine=describe_machine(),
+        peer=REQUIREMENT,
+        shape=shape,
+        dense=dense,
+        commands={side.name: list(side.command) for side in (*ours.values(), *theirs.values())},
+        limits=[],
+        ossc={},
+        llama_cpp={},
+    )
+    earlier = add_records([*options["add"], record])
     with Prober(next(iter(ours.values())), hooks) as prober:
         contest = Contest(
             ours=ours,
@@ -154,20 +173,8 @@ def main(work: Path, shape: Shape, dense: Dense, **options: Any) -> None:
             read_probe=prober.read,
         )
         our_samples, their_samples, limits = measure(contest, prober)
-    record = Record(
-        machine=describe_machine(),
-        peer=REQUIREMENT,
-        shape=shape,
-        dense=dense,
-        commands={side.name: list(side.command) for side in (*ours.values(), *theirs.values())},
-        limits=limits,
-        ossc=our_samples,
-        llama_cpp=their_samples,
-    )
-    try:
-        record = reduce(Record.add, [*options["add"], record])
-    except RecordError as error:
-        raise click.UsageError(f"--add: {error}") from error
+    now = dataclasses.replace(record, limits=limits, ossc=our_samples, llama_cpp=their_samples)
+    record = add_records([earlier, now])
     measured = [row for row in rows if any(record.ossc.get(row.key, {}).values())]
     lines = compare_rows(measured, record, config)
     out = options["out"] or work / f"{shape}-{dense}.json"
