@@ -191,7 +191,7 @@ def _pairs(ours: Sequence[Sample], theirs: Sequence[Sample]) -> list[tuple[float
         (one.value, nearest.value)
         for one in clean[0]
         for nearest in [min(clean[1], key=one.distance)]
-        if same_bandwidth(*(statistics.mean(each.read_gb_per_s) for each in (one, nearest)))
+        if same_bandwidth(one.gb_per_s(), nearest.gb_per_s())
     ]
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
+
 from benchmarks.beside.contest import Samples
 from benchmarks.beside.limits import Dense
 from benchmarks.beside.machine import Limits, median_limits
 from benchmarks.beside.models import Shape
-from benchmarks.beside.noise import Sample
 
 
 class RecordError(Exception):
@@ -68,29 +69,9 @@ class Record:
             OSError: It cannot be read.
         """
         try:
-            fields = json.loads(path.read_text())
-            known = {field.name: fields[field.name] for field in dataclasses.fields(cls)}
-            known["limits"] = [Limits(**limits) for limits in known["limits"]]
-            for side in ("ossc", "llama_cpp"):
-                known[side] = _parse_samples(known[side])
-            return cls(**known)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RecordError(f"{path} is no record of this benchmark: {error!r}") from error
-
-
-def _parse_samples(fields: dict[str, dict[str, list[list[dict[str, Any]]]]]) -> Samples:
-    return {
-        row: {
-            mode: [[_sample(sample) for sample in samples] for samples in rounds]
-            for mode, rounds in modes.items()
-        }
-        for row, modes in fields.items()
-    }
-
-
-def _sample(fields: dict[str, Any]) -> Sample:
-    rates = {name: tuple(fields[name]) for name in ("read_gb_per_s", "read_huge_gb_per_s")}
-    return Sample(**(fields | rates))
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except msgspec.DecodeError as error:
+            raise RecordError(f"{path} is no record of this benchmark: {error}") from error
 
 
 def _joined(one: Samples, other: Samples) -> Samples:
