@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.profile.device.answers import CallTimes
 from ossc.runtimes.profile.device.runner import Runner
+from ossc.runtimes.profile.gate.statistics import SHORTEST_MS
 from ossc.runtimes.profile.gate.steps import Kernels, StepMatch, match_steps
 from ossc.runtimes.profile.places import Place
 from ossc.runtimes.profile.workload import Tokens, Workload
@@ -143,9 +144,9 @@ class PhaseRecord:
 
     @staticmethod
     def _shortest(calls: Sequence[CallTimes]) -> NDArray[np.float64]:
-        """Return the shortest time of each step in ms, ``[n_steps]``; a clock may not see less."""
+        """Return the shortest time of each step in ms, ``[n_steps]``."""
         shortest: NDArray[np.int64] = np.min([call.ns for call in calls], axis=0)
-        return np.maximum(shortest, 1).astype(np.float64) / 1e6
+        return np.maximum(shortest.astype(np.float64) / 1e6, SHORTEST_MS)
 
     def _add(self, current: NDArray[np.float64], baseline: NDArray[np.float64]) -> None:
         """Add the slices of a round, ``[n_slices, n_steps]`` in ms."""

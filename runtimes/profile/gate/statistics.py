@@ -18,6 +18,10 @@ RESAMPLES = 4000
 MIN_BLOCKS = 3
 """Fewer say nothing about how much they differ."""
 
+SHORTEST_MS = 1e-6
+"""What a time of 0 counts as: the counters of some CPUs advance by 10 ns at a time, so that a clock
+may see nothing of a short kernel."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -95,7 +99,7 @@ def ratio_interval(
 
 def _blocks(values: Sequence[float], block: int) -> NDArray[np.float64]:
     """Return the logs of times, ``[n_blocks, block]``; a part of a block at the end is left out."""
-    logs = np.log(np.asarray(values, np.float64))
+    logs = np.log(np.maximum(np.asarray(values, np.float64), SHORTEST_MS))
     block = min(block, len(logs))
     return logs[: len(logs) // block * block].reshape(-1, block)
 

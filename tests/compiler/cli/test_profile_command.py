@@ -113,7 +113,7 @@ def test_a_slower_bundle_ends_with_1(ossc, tiny_bundle, profile_json, monkeypatc
     profile_json.write_text(json.dumps(fields))
     result = ossc("profile", tiny_bundle, *THREE, "--baseline", profile_json)
     assert result.exit_code == 1, result.output
-    assert "regression" in result.stdout
+    assert "regression" in result.stdout, result.output
 
 
 def test_a_profile_made_beside_other_work_is_not_comparable(ossc, tiny_bundle, profile_json):

@@ -97,3 +97,13 @@ def test_too_few_blocks_say_nothing():
     interval = ratio_interval([3.0, 3.0], [2.0, 2.0], 1, 0.05)
     assert interval.estimate == pytest.approx(math.log(1.5))
     assert (interval.low, interval.high) == (-math.inf, math.inf)
+
+
+def test_a_time_that_the_clock_did_not_see_is_as_short_as_any():
+    """The CPU's counter advanced by 10 ns at a time and a kernel took less, now and then."""
+    seen = [3e-5, 2e-5, 1e-5, 3e-5, 2e-5, 1e-5]
+    unseen = [0.0 if ms == min(seen) else ms for ms in seen]
+    for current, baseline in ((seen, unseen), (unseen, seen)):
+        interval = ratio_interval(current, baseline, 2, 0.05)
+        assert -math.inf < interval.low <= 0.0 <= interval.high < math.inf
+        assert interval.estimate == 0.0
