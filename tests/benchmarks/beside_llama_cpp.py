@@ -174,13 +174,13 @@ def main(work: Path, shape: Shape, dense: Dense, **options: Any) -> None:
         )
         our_samples, their_samples, limits = measure(contest, prober)
     now = dataclasses.replace(record, limits=limits, ossc=our_samples, llama_cpp=their_samples)
-    record = add_records([earlier, now])
-    measured = [row for row in rows if any(record.ossc.get(row.key, {}).values())]
-    lines = compare_rows(measured, record, config)
+    total = earlier.add(now)
+    measured = [row for row in rows if any(total.ossc.get(row.key, {}).values())]
+    lines = compare_rows(measured, total, config)
     out = options["out"] or work / f"{shape}-{dense}.json"
-    out.write_text(record.to_json(lines=[dataclasses.asdict(line) for line in lines]))
+    out.write_text(total.to_json(lines=[dataclasses.asdict(line) for line in lines]))
     click.echo(format_table(lines))
-    click.echo(format_limits(record.limits))
+    click.echo(format_limits(total.limits))
     if options["discard"]:
         discard(models)
     decided = {line.row.key for line in lines if line.comparison.conclusive}
