@@ -14,6 +14,9 @@ Arithmetic = Literal["f32", "int8", "int8x2", "copy"]
 """What a kernel computes with: float32, int8 with a scale for every 32 columns, two int8 terms for
 each activation, or nothing that is worth counting."""
 
+Kind = tuple[str, str | None, str]
+"""Of a kernel: operation, scheme and arithmetic."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
@@ -93,6 +96,11 @@ class KernelCost:
 
     window: int = 0
     """Keys that a token sees at most; 0: all up to its own."""
+
+    @property
+    def kind(self) -> Kind:
+        """What kernels of one speed have in common."""
+        return self.operation, self.scheme, self.arithmetic
 
     def call(self, tokens: int, position: int, experts: float | None = None) -> Call:
         """Return the size of a call.

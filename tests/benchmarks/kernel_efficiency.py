@@ -17,11 +17,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from kernel_shares import Kind, Round, Shares, add_shares, undisturbed, write_table
+from kernel_shares import Round, Shares, add_shares, undisturbed, write_table
 
 from ossc.compiler.pipeline import compile_model
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.bundle import Bundle
+from ossc.runtimes.kernel_cost import Kind
 from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.profile.aggregation.executions import Bundled
 from ossc.runtimes.profile.aggregation.phases import typical_calls

@@ -1,19 +1,20 @@
 """From the times of kernels to the shares of a machine's limits that they reach."""
 
 import statistics
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
+from ossc.runtimes.kernel_cost import Kind
 from ossc.runtimes.profile.aggregation.executions import Execution
-from ossc.runtimes.profile.prediction.efficiency import TABLE, Efficiency, share_of_single_tokens
+from ossc.runtimes.profile.prediction.efficiency import (
+    TABLE,
+    Efficiency,
+    read_table,
+    share_of_single_tokens,
+)
 from ossc.runtimes.profile.prediction.predict import idle_factor
 from ossc.runtimes.profile.roofline import Roofline, limits, working_set_bytes
-
-Kind = tuple[str, str | None, str]
-"""Operation, scheme and arithmetic."""
 
 LEAST = 0.005
 """A limit below this share of the time says nothing of how near to it a kernel could come."""
@@ -52,7 +53,7 @@ def _sums(calls: Iterable[list[Execution]], roofline: Roofline) -> dict[Kind, _S
             times = limits(cost, one.call, roofline, working_set)
             idle = idle_factor(one.step, one.call.tokens, roofline.threads)
             arithmetic = idle * (times.f32_ms + times.int8_ms)
-            entry = result[cost.operation, cost.scheme, cost.arithmetic]
+            entry = result[cost.kind]
             entry.taken += max(one.ns / 1e6 - times.launch_ms, one.ns / 10e6)
             entry.memory += idle * times.memory_ms
             entry.arithmetic += arithmetic
@@ -121,15 +122,15 @@ def _add_chunk(shares: Shares, chunk: _Sum) -> None:
 
 def write_table(isa: str, found: dict[Kind, Shares]) -> None:
     """Put the kinds that were measured in the place of an instruction set's entries of them."""
-    tables = tomllib.loads(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
-    entries = {_kind(kernel): kernel for kernel in tables.get(isa, {}).get("kernels", [])}
-    entries |= {kind: _fields(shares.entry(kind)) for kind, shares in found.items()}
-    tables[isa] = {"kernels": [entries[kind] for kind in sorted(entries, key=str)]}
+    tables = read_table() if TABLE.exists() else {}
+    entries = {entry.kind: entry for entry in tables.get(isa, [])}
+    entries |= {kind: shares.entry(kind) for kind, shares in found.items()}
+    tables[isa] = [entries[kind] for kind in sorted(entries, key=str)]
     lines = [HEADER]
     for name, table in sorted(tables.items()):
-        for kernel in table["kernels"]:
+        for entry in table:
             lines += ["", f"[[{name}.kernels]]"]
-            lines += [f"{key} = {_toml(value)}" for key, value in kernel.items()]
+            lines += [f"{key} = {_toml(value)}" for key, value in _fields(entry).items()]
     TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -137,10 +138,6 @@ HEADER = """\
 # Shares of a machine's limits that kernels reach, by instruction set. Not edited by hand:
 # tests/benchmarks/kernel_efficiency.py measures and writes it.
 # runtimes/profile/prediction/efficiency.py says what the fields mean."""
-
-
-def _kind(fields: dict[str, Any]) -> Kind:
-    return fields["operation"], fields.get("scheme"), fields["arithmetic"]
 
 
 def _fields(entry: Efficiency) -> dict[str, str | float]:

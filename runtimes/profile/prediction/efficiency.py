@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ossc.targets
-from ossc.runtimes.kernel_cost import Call, KernelCost
+from ossc.runtimes.kernel_cost import Call, KernelCost, Kind
 from ossc.targets import all_targets
 from ossc.targets.errors import TargetError, UnknownNameError
 
@@ -40,6 +40,11 @@ class Efficiency:
     chunk: float
     """Of the arithmetic, for tokens that fill tiles."""
 
+    @property
+    def kind(self) -> Kind:
+        """That of the kernels' costs."""
+        return self.operation, self.scheme, self.arithmetic
+
     def share(self, cost: KernelCost, call: Call) -> float:
         """Return the share of the arithmetic that a call reaches, by how many tokens share weights.
 
@@ -55,11 +60,10 @@ class Efficiencies:
 
     isa: str
     entries: Iterable[Efficiency]
-    _by_kind: dict[tuple[str, str | None, str], Efficiency] = field(init=False, repr=False)
+    _by_kind: dict[Kind, Efficiency] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        kinds = {(each.operation, each.scheme, each.arithmetic): each for each in self.entries}
-        object.__setattr__(self, "_by_kind", kinds)
+        object.__setattr__(self, "_by_kind", {each.kind: each for each in self.entries})
 
     def of(self, cost: KernelCost) -> Efficiency:
         """Return the entry of a kernel.
@@ -67,14 +71,19 @@ class Efficiencies:
         Raises:
             TargetError: This kind was never measured.
         """
-        kind = (cost.operation, cost.scheme, cost.arithmetic)
-        if kind not in self._by_kind:
-            name = " ".join(part for part in kind if part)
+        if cost.kind not in self._by_kind:
+            name = " ".join(part for part in cost.kind if part)
             raise TargetError(
                 f"The speed of {name} was never measured for {self.isa}, so nothing can be "
                 "predicted; run tests/benchmarks/kernel_efficiency.py."
             )
-        return self._by_kind[kind]
+        return self._by_kind[cost.kind]
+
+
+def read_table() -> dict[str, list[Efficiency]]:
+    """Return all that was measured, by instruction set."""
+    tables = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    return {isa: [_entry(kernel) for kernel in table["kernels"]] for isa, table in tables.items()}
 
 
 @cache
@@ -87,17 +96,16 @@ def find_efficiencies(isa: str) -> Efficiencies:
     Raises:
         UnknownNameError: Nothing was.
     """
-    tables = tomllib.loads(TABLE.read_text(encoding="utf-8"))
-    if isa not in tables:
-        raise UnknownNameError("instruction set with measured kernels", isa, tables)
+    measured = read_table()
+    if isa not in measured:
+        raise UnknownNameError("instruction set with measured kernels", isa, measured)
     own = {
         target.kernel_isa
         for target in all_targets()
         for each in target.instruction_sets
         if each.name == isa
     }
-    entries = [_entry(kernel) for name in (*sorted(own), isa) for kernel in tables[name]["kernels"]]
-    return Efficiencies(isa, entries)
+    return Efficiencies(isa, [entry for name in (*sorted(own), isa) for entry in measured[name]])
 
 
 def _entry(fields: Mapping[str, Any]) -> Efficiency:
