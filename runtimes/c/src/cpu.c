@@ -2,10 +2,10 @@
 #include "cpu.h"
 
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cpu_quota.h"
 #include "error.h"
 
 #if defined(__x86_64__)
@@ -120,21 +120,9 @@ ossc_status cpu_check(const char* arch, const json_value* features) {
   return OSSC_OK;
 }
 
-/* CPUs that the control group's quota pays for, rounded up; INT32_MAX without a quota. */
-static int32_t quota_cpus(void) {
-  double quota, period;
-  FILE* file = fopen("/sys/fs/cgroup/cpu.max", "re");
-  if (file == NULL) return INT32_MAX;
-  int fields = fscanf(file, "%lf %lf", &quota, &period); /* "max" is not a number */
-  fclose(file);
-  if (fields != 2 || !(period > 0) || !(quota > 0) || quota / period > 65535) return INT32_MAX;
-  int32_t whole = (int32_t)(quota / period);
-  return whole < quota / period ? whole + 1 : whole;
-}
-
 int32_t cpu_count(void) {
   cpu_set_t set;
-  int32_t quota = quota_cpus();
+  int32_t quota = cpu_quota("");
   bool known = sched_getaffinity(0, sizeof(set), &set) == 0; /* not with over 1024 CPUs */
   long count = known ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
   if (count < 1) return 1;

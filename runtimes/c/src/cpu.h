@@ -4,8 +4,8 @@
 
 #include "json.h"
 
-/* CPUs that this process may use: those of its affinity mask, and no more than its control group's
- * quota pays for. At least 1. */
+/* CPUs that this process may use: those of its affinity mask, and no more than the quotas of its
+ * control groups pay for. At least 1. */
 int32_t cpu_count(void);
 
 /* Whether the CPU has a feature, in the names of /proc/cpuinfo; false for one that is not known
