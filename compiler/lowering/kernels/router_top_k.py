@@ -7,8 +7,9 @@ from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Kernel, building
 from ossc.compiler.lowering.kernels.vector_math import exp
 from ossc.runtimes.kernel_cost import Work
 
-NAN_KEY = -(2**31)
-"""Sorts below the key of minus infinity."""
+NAN_KEY = 2**31 - 1
+"""Sorts above the key of infinity, as in ``torch.topk``: an expert that cannot be judged is not
+dropped without a word, since all weights and with them the logits of the token become NaN."""
 
 
 MAGNITUDE_BITS = 0x7FFFFFFF
@@ -20,7 +21,7 @@ def router_top_k(*, experts: int, k: int, n: int | None) -> Kernel:
 
     Parameters of the function: logits ``[n, experts]`` → indices int32 ``[n, k]``, by falling
     logit, and weights float32 ``[n, k]``, their softmax. Of equal logits the lower index comes
-    first; NaN comes last. One task a token.
+    first; NaN comes first. One task a token.
     """
     with building(symbol("router_top_k", experts, k, n=n), n) as function:
         logits = function.per_token("logits", "float32", experts)
@@ -53,7 +54,7 @@ def _choose(logits: Buffer, token: Expr, experts: int, last: v.Registers) -> Non
 
 
 def _key(logit: Expr) -> Expr:
-    """Return an integer that sorts like the number; both zeros are equal, NaN is smallest."""
+    """Return an integer that sorts like the number; both zeros are equal, NaN is largest."""
     bits = T.Bind(v.bits(logit, "int32"))
     magnitude = T.Bind(bits & v.constant(MAGNITUDE_BITS, "int32"))
     ordered = v.select(bits < v.constant(0, "int32"), -magnitude, magnitude)
