@@ -79,7 +79,8 @@ static ossc_status run_tokens(runner* r, size_t most, generate_callback callback
     int32_t token_id;
     status = ossc_sampler_sample(r->sampler, r->logits, (size_t)r->info.vocab_size, &token_id);
     if (status != OSSC_OK || is_stop(&r->info, token_id)) break;
-    callback(g->num_token_ids, token_id);
+    status = callback(g->num_token_ids, token_id);
+    if (status != OSSC_OK) break;
     g->token_ids[g->num_token_ids++] = token_id;
     observe_memory(g);
     if (g->num_token_ids == most) break;

@@ -12,8 +12,8 @@ typedef struct generation {
   uint64_t peak_rss_bytes, peak_anonymous_bytes;
 } generation;
 
-/* Called with each token id as it comes; index counts from 0. */
-typedef void (*generate_callback)(size_t index, int32_t token_id);
+/* Called with each token id as it comes; index counts from 0. A failure ends the run. */
+typedef ossc_status (*generate_callback)(size_t index, int32_t token_id);
 
 /* Opens the bundle and runs. Ends after max_new_tokens, at a stop token, or when the context is
  * full. Release it with generation_free. */

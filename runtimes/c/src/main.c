@@ -1,6 +1,8 @@
 /* ossc-run: token ids in, token ids out. */
+#include <signal.h>
 #include <stdio.h>
 
+#include "error.h"
 #include "generate.h"
 #include "measure.h"
 
@@ -12,12 +14,21 @@ static int exit_status(ossc_status status) {
   return status == OSSC_ERROR_ARGUMENT ? EXIT_USAGE : EXIT_FAILED;
 }
 
-static void print_token(size_t index, int32_t token_id) {
-  printf("%s%d", index == 0 ? "" : " ", (int)token_id);
-  fflush(stdout);
+static ossc_status flush_output(void) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return OSSC_OK;
+  return fail(OSSC_ERROR_MACHINE,
+              "The output cannot be written: its disk is full, it is closed, or its reader ended.");
 }
 
-static void print_nothing(size_t index, int32_t token_id) { (void)index, (void)token_id; }
+static ossc_status print_token(size_t index, int32_t token_id) {
+  printf("%s%d", index == 0 ? "" : " ", (int)token_id);
+  return flush_output();
+}
+
+static ossc_status print_nothing(size_t index, int32_t token_id) {
+  (void)index, (void)token_id;
+  return OSSC_OK;
+}
 
 static double per_second(size_t tokens, double seconds) {
   return tokens > 0 && seconds > 0 ? (double)tokens / seconds : 0;
@@ -63,6 +74,7 @@ static ossc_status run(const run_options* options) {
 
 int main(int argc, char** argv) {
   run_options options;
+  signal(SIGPIPE, SIG_IGN); /* a write to a pipe without a reader fails as others do */
   ossc_status status = run_options_parse(argc, argv, &options);
   if (status != OSSC_OK) return exit_status(status);
   if (options.help) {
@@ -75,9 +87,5 @@ int main(int argc, char** argv) {
     status = run(&options);
   }
   run_options_free(&options);
-  if (fflush(stdout) != 0 || ferror(stdout)) {
-    fprintf(stderr, "ossc-run: The output cannot be written.\n");
-    return EXIT_FAILED;
-  }
-  return exit_status(status);
+  return exit_status(status == OSSC_OK ? flush_output() : status);
 }
