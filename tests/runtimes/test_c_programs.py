@@ -74,6 +74,11 @@ def test_the_api_does_what_its_header_says(build, variant, tmp_path):
     run_program(build("test_api", variant), write_bundle(tmp_path))
 
 
+@pytest.mark.parametrize("variant", BUILDS)
+def test_threads_forks_and_damaged_weights_are_met(build, variant, tmp_path):
+    run_program(build("test_guards", variant), write_bundle(tmp_path))
+
+
 @pytest.mark.parametrize("variant", ["zig", "asan-ubsan"])
 def test_every_changed_byte_of_a_bundle_is_refused(build, variant, tmp_path):
     run_program(build("test_attacks", variant), write_bundle(tmp_path))

@@ -11,9 +11,15 @@
  * handed out through the `_out` arguments (of logits, the content is undefined), and
  * ossc_last_error() says why in one sentence.
  *
- * A model may be used by any number of threads and sessions. A session or a sampler belongs to one
- * thread at a time. Pointers that a call hands out belong to the handle that was asked, unless it
- * says otherwise.
+ * A model may be used by any number of threads and sessions. A session or a sampler runs one call at
+ * a time: a second one fails with OSSC_ERROR_BUSY. Any thread may ask for a session's position and
+ * threads at any time. Whoever closes or destroys a handle has ended all calls on it. After a fork,
+ * the parent's sessions and samplers are refused in the child, which can open its own. Pointers that
+ * a call hands out belong to the handle that was asked, unless it says otherwise.
+ *
+ * Opening a bundle with mapped weights installs a handler for SIGBUS, so that a call fails with
+ * OSSC_ERROR_BUNDLE when the file of the weights was cut meanwhile. It passes other faults on to the
+ * handler from before; a program that installs one later has to do the same.
  */
 #ifndef OSSC_H_
 #define OSSC_H_
@@ -37,8 +43,9 @@ typedef enum ossc_status {
   OSSC_ERROR_CONTEXT = 2,  /* the tokens do not fit into what is left of the context */
   OSSC_ERROR_BUNDLE = 3,   /* the bundle is damaged, incomplete or of another version */
   OSSC_ERROR_MACHINE = 4,  /* this machine is not one that the bundle was compiled for */
-  OSSC_ERROR_MEMORY = 5,   /* the system has not enough memory or threads */
-  OSSC_ERROR_KERNEL = 6    /* a kernel refused its buffers, or gave no number */
+  OSSC_ERROR_MEMORY = 5,   /* the system has not enough memory, threads or file descriptors */
+  OSSC_ERROR_KERNEL = 6,   /* a kernel refused its buffers, or gave no number */
+  OSSC_ERROR_BUSY = 7      /* another call runs on the handle */
 } ossc_status;
 
 /* Why the last call of this thread failed; valid until its next call. Never NULL. */
@@ -110,7 +117,8 @@ typedef struct ossc_session_options {
 OSSC_API ossc_status ossc_session_create(ossc_model* model, const ossc_session_options* options,
                                          ossc_session** session_out);
 
-/* Runs tokens from the current position on.
+/* Runs tokens from the current position on. Logits of which one is NaN or plus infinity are an
+ * error.
  *   token_ids   [count], count >= 1
  *   logits_out  [vocab_size], of the last token, owned by the caller; NULL when not wanted */
 OSSC_API ossc_status ossc_session_prefill(ossc_session* session, const int32_t* token_ids,
@@ -187,7 +195,7 @@ typedef struct ossc_sampler_options {
 OSSC_API ossc_status ossc_sampler_create(const ossc_sampler_options* options,
                                          ossc_sampler** sampler_out);
 
-/* logits: [count].  NaN is never chosen; logits without a number are an error. */
+/* logits: [count], count >= 1.  NaN is never chosen; logits without a number are an error. */
 OSSC_API ossc_status ossc_sampler_sample(ossc_sampler* sampler, const float* logits, size_t count,
                                          int32_t* token_id_out);
 

@@ -23,11 +23,36 @@ ossc_status fail(ossc_status status, const char* format, ...) {
   return status;
 }
 
+/* What helps against a failure of the system, which is no fault of the bundle. */
+static const char* advice_for(int error) {
+  switch (error) {
+    case EMFILE:
+    case ENFILE:
+      return "close files, or allow more of them (ulimit -n)";
+    case ENOMEM:
+    case EAGAIN:
+      return "close other programs, or allow more memory (ulimit -v)";
+    default:
+      return NULL;
+  }
+}
+
 ossc_status fail_file(const char* what, const char* path) {
-  return fail(OSSC_ERROR_BUNDLE, "Cannot %s %s (%s); give the directory of a complete bundle.",
-              what, path, strerror(errno));
+  int error = errno;
+  const char* advice = advice_for(error);
+  if (advice != NULL) {
+    return fail(OSSC_ERROR_MEMORY, "Cannot %s %s (%s); %s.", what, path, strerror(error), advice);
+  }
+  advice = "give the directory of a complete bundle";
+  if (error == EACCES || error == EPERM) advice = "allow this user to read it";
+  if (error == EIO) advice = "its disk or network does not deliver it; copy the bundle elsewhere";
+  if (error == ENODEV) advice = "its file system maps no files; open it with resident weights";
+  return fail(OSSC_ERROR_BUNDLE, "Cannot %s %s (%s); %s.", what, path, strerror(error), advice);
 }
 
 ossc_status fail_out_of_memory(const char* what) {
-  return fail(OSSC_ERROR_MEMORY, "There is not enough memory for %s; close other programs.", what);
+  return fail(OSSC_ERROR_MEMORY, 
+              "There is not enough memory for %s; close other programs, or allow more of it "
+              "(ulimit -v).",
+              what);
 }

@@ -54,8 +54,11 @@ static ossc_status read_descriptor(int descriptor, const char* path, size_t size
   if (data == NULL) return fail_out_of_memory(path);
   ssize_t count = read_fully(descriptor, data, size);
   if (count != (ssize_t)size) {
+    ossc_status status =
+        count < 0 ? fail_file("read", path)
+                  : fail(OSSC_ERROR_BUNDLE, "%s is cut; copy the bundle again.", path);
     free(data);
-    return fail(OSSC_ERROR_BUNDLE, "%s cannot be read to its end; copy the bundle again.", path);
+    return status;
   }
   data[size] = '\0';
   *data_out = data;

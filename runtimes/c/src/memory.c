@@ -21,7 +21,7 @@ ossc_status memory_allocate(uint64_t size_bytes, const char* what, memory* memor
   size_t pages_bytes = (size_t)size_bytes + 1; /* an empty mapping is an error */
   void* pages = map_anonymous(pages_bytes);
   if (pages == NULL) return fail_out_of_memory(what);
-  *memory_out = (memory){pages, (size_t)size_bytes, pages, pages_bytes};
+  *memory_out = (memory){pages, (size_t)size_bytes, pages, pages_bytes, NULL};
   return OSSC_OK;
 }
 
@@ -33,7 +33,13 @@ static ossc_status map_file(int descriptor, const char* path, size_t size_bytes,
   if (pages == MAP_FAILED) return fail_file("map", path);
   /* A wish: what comes from the disk now comes in huge pages where the file system has them. */
   madvise(pages, size_bytes, MADV_HUGEPAGE);
-  *memory_out = (memory){pages, size_bytes, pages, size_bytes};
+  watched_pages* watched;
+  ossc_status status = watched_pages_add(pages, size_bytes, &watched);
+  if (status != OSSC_OK) {
+    munmap(pages, size_bytes);
+    return status;
+  }
+  *memory_out = (memory){pages, size_bytes, pages, size_bytes, watched};
   return OSSC_OK;
 }
 
@@ -62,7 +68,7 @@ static ossc_status copy_file(int descriptor, const char* path, size_t size_bytes
     return status;
   }
   mprotect(pages, pages_bytes, PROT_READ);
-  *memory_out = (memory){data, size_bytes, pages, pages_bytes};
+  *memory_out = (memory){data, size_bytes, pages, pages_bytes, NULL};
   return OSSC_OK;
 }
 
@@ -85,7 +91,12 @@ ossc_status memory_load(const char* path, uint64_t size_bytes, ossc_weights_mode
   return status;
 }
 
+bool memory_is_cut(const memory* m) {
+  return m->watched != NULL && watched_pages_are_cut(m->watched);
+}
+
 void memory_free(memory* m) {
+  watched_pages_remove(m->watched);
   if (m->pages != NULL) munmap(m->pages, m->pages_bytes);
   *m = (memory){0};
 }

@@ -3,6 +3,7 @@
 #define OSSC_MEMORY_H_
 
 #include "ossc.h"
+#include "watched_pages.h"
 
 /* Memory of the process, page-aligned. */
 typedef struct memory {
@@ -10,6 +11,7 @@ typedef struct memory {
   size_t size_bytes;
   void* pages; /* what the system gave; data lies in it */
   size_t pages_bytes;
+  watched_pages* watched; /* of a mapped file; NULL of the process's own pages */
 } memory;
 
 /* Zeros; a page takes memory once it is written. */
@@ -18,6 +20,9 @@ ossc_status memory_allocate(uint64_t size_bytes, const char* what, memory* memor
 /* The content of a file of exactly that size: mapped, or copied into huge pages. Read only. */
 ossc_status memory_load(const char* path, uint64_t size_bytes, ossc_weights_mode mode,
                         memory* memory_out);
+
+/* Whether a page was missing of what was mapped: its file was cut, or cannot be read any more. */
+bool memory_is_cut(const memory* m);
 
 void memory_free(memory* m);
 

@@ -84,7 +84,7 @@ static ossc_status choose_kv_type(ossc_kv_type wanted, ossc_model* model) {
 
 static ossc_status load(const char* directory, ossc_model_options options, ossc_model* model) {
   const json_value* file;
-  char path[FILE_PATH_BYTES];
+  char* path = model->weights_path;
   ossc_status status = manifest_open(directory, &model->manifest);
   const manifest* m = &model->manifest;
   if (status == OSSC_OK) status = cpu_check(m->arch, m->cpu_features);
@@ -96,7 +96,16 @@ static ossc_status load(const char* directory, ossc_model_options options, ossc_
   if (status != OSSC_OK) return status;
   status = memory_load(path, model->plan.space_bytes[PLAN_WEIGHTS], options.weights_mode,
                        &model->weights);
-  return status == OSSC_OK ? kernel_table_check(&model->plan, &model->weights) : status;
+  if (status == OSSC_OK) status = kernel_table_check(&model->plan, &model->weights);
+  return status == OSSC_OK ? model_check_weights(model) : status;
+}
+
+ossc_status model_check_weights(const ossc_model* model) {
+  if (!memory_is_cut(&model->weights)) return OSSC_OK;
+  return fail(OSSC_ERROR_BUNDLE,
+              "%s was cut, or can no longer be read, since it was opened; copy the bundle again "
+              "and open it again.",
+              model->weights_path);
 }
 
 static ossc_status check_options(const ossc_model_options* options) {

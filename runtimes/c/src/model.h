@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "file.h"
 #include "manifest.h"
 #include "memory.h"
 #include "plan.h"
@@ -12,9 +13,13 @@ struct ossc_model {
   manifest manifest;
   plan plan;
   memory weights;
+  char weights_path[FILE_PATH_BYTES];
   ossc_kv_type kv_type; /* never OSSC_KV_DEFAULT */
 };
 
 void model_retain(ossc_model* model);
+
+/* Refuses weights that lost pages while they were mapped. */
+ossc_status model_check_weights(const ossc_model* model);
 
 #endif /* OSSC_MODEL_H_ */

@@ -1,7 +1,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "call_guard.h"
 #include "error.h"
+#include "logits.h"
 
 typedef struct candidate {
   double weight; /* exp((logit - largest) / temperature) */
@@ -9,6 +11,7 @@ typedef struct candidate {
 } candidate;
 
 struct ossc_sampler {
+  call_guard guard;
   ossc_sampler_options options;
   uint64_t random_state;
   candidate* candidates;
@@ -20,7 +23,7 @@ ossc_status ossc_sampler_create(const ossc_sampler_options* options, ossc_sample
     return fail(OSSC_ERROR_ARGUMENT, "options or sampler_out is NULL; pass both.");
   }
   if (!(options->temperature >= 0) || isinf(options->temperature)) {
-    return fail(OSSC_ERROR_ARGUMENT, "The temperature is %g; it has to be 0 or more.",
+    return fail(OSSC_ERROR_ARGUMENT, "The temperature is %g; it has to be a number from 0 to 3.4e38.",
                 (double)options->temperature);
   }
   if (!(options->top_p > 0 && options->top_p <= 1)) {
@@ -29,6 +32,7 @@ ossc_status ossc_sampler_create(const ossc_sampler_options* options, ossc_sample
   }
   ossc_sampler* sampler = calloc(1, sizeof(ossc_sampler));
   if (sampler == NULL) return fail_out_of_memory("a sampler");
+  call_guard_init(&sampler->guard);
   sampler->options = *options;
   sampler->random_state = options->seed;
   *sampler_out = sampler;
@@ -48,18 +52,6 @@ static double next_random(uint64_t* state) {
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
   return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
-}
-
-/* The lowest id of the largest logit; -1 when none is a number above minus infinity. */
-static int32_t find_largest(const float* logits, size_t count) {
-  int32_t best = -1;
-  float largest = -INFINITY;
-  for (size_t i = 0; i < count; ++i) {
-    if (!(logits[i] > largest)) continue;
-    largest = logits[i];
-    best = (int32_t)i;
-  }
-  return best;
 }
 
 /* Collects the tokens that have a chance; returns the sum of their weights. */
@@ -132,14 +124,10 @@ static ossc_status reserve(ossc_sampler* sampler, size_t count) {
   return OSSC_OK;
 }
 
-ossc_status ossc_sampler_sample(ossc_sampler* sampler, const float* logits, size_t count,
-                                int32_t* token_id_out) {
-  if (sampler == NULL || logits == NULL || token_id_out == NULL) {
-    return fail(OSSC_ERROR_ARGUMENT, "sampler, logits or token_id_out is NULL; pass all.");
-  }
-  if (count > INT32_MAX) return fail(OSSC_ERROR_ARGUMENT, "%zu logits are too many.", count);
-  int32_t best = find_largest(logits, count);
-  if (best < 0) return fail(OSSC_ERROR_KERNEL, "No logit is a number; compile the model again.");
+static ossc_status choose(ossc_sampler* sampler, const float* logits, size_t count,
+                          int32_t* token_id_out) {
+  int32_t best = logits_largest(logits, count);
+  if (best < 0) return logits_fail();
   if (sampler->options.temperature > 0 && !isinf(logits[best])) {
     ossc_status status = reserve(sampler, count);
     if (status != OSSC_OK) return status;
@@ -149,4 +137,17 @@ ossc_status ossc_sampler_sample(ossc_sampler* sampler, const float* logits, size
   }
   *token_id_out = best;
   return OSSC_OK;
+}
+
+ossc_status ossc_sampler_sample(ossc_sampler* sampler, const float* logits, size_t count,
+                                int32_t* token_id_out) {
+  if (sampler == NULL || logits == NULL || token_id_out == NULL) {
+    return fail(OSSC_ERROR_ARGUMENT, "sampler, logits or token_id_out is NULL; pass all.");
+  }
+  if (count < 1 || count > INT32_MAX) {
+    return fail(OSSC_ERROR_ARGUMENT, "%zu logits were given; give 1 to %d.", count, INT32_MAX);
+  }
+  ossc_status status = call_guard_begin(&sampler->guard, "sampler");
+  if (status != OSSC_OK) return status;
+  return call_guard_end(&sampler->guard, choose(sampler, logits, count, token_id_out));
 }

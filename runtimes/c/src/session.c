@@ -3,10 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu.h"
 #include "error.h"
-
-#define FILL_BYTE 0x3c /* a number, neither 0 nor huge, as f32, f16, bf16 and int8 */
+#include "logits.h"
 
 /* One prefill: what is to be run, and where the results go. */
 typedef struct prefill_call {
@@ -17,44 +15,19 @@ typedef struct prefill_call {
   int32_t* routing; /* or NULL */
 } prefill_call;
 
-static ossc_status create(ossc_model* model, int32_t threads, bool record_routing,
-                          ossc_session** session_out) {
-  ossc_session* session = calloc(1, sizeof(ossc_session));
-  if (session == NULL) return fail_out_of_memory("a session");
-  session->record_routing = record_routing;
-  ossc_status status = executor_create(&model->plan, &model->weights, threads, &session->executor);
-  if (status != OSSC_OK) {
-    free(session);
-    return status;
+static ossc_status check_context(const ossc_session* session, size_t count) {
+  int32_t position = session->position, context = session->model->plan.context;
+  if (count <= (size_t)(context - position)) return OSSC_OK;
+  if (position == 0) {
+    return fail(OSSC_ERROR_CONTEXT,
+                "%zu tokens do not fit into the context of %d; give fewer, or compile the model "
+                "with a larger --context.",
+                count, (int)context);
   }
-  model_retain(model);
-  session->model = model;
-  *session_out = session;
-  return OSSC_OK;
-}
-
-ossc_status ossc_session_create(ossc_model* model, const ossc_session_options* options,
-                                ossc_session** session_out) {
-  if (model == NULL || session_out == NULL) {
-    return fail(OSSC_ERROR_ARGUMENT, "model or session_out is NULL; pass both.");
-  }
-  int32_t threads = options == NULL ? 0 : options->threads;
-  if (threads < 0 || threads > THREAD_POOL_MAX_THREADS) {
-    return fail(OSSC_ERROR_ARGUMENT, "%d threads were asked for; ask for 0 to %d.", (int)threads,
-                THREAD_POOL_MAX_THREADS);
-  }
-  if (threads == 0) threads = cpu_count();
-  if (threads > THREAD_POOL_MAX_THREADS) threads = THREAD_POOL_MAX_THREADS;
-  return create(model, threads, options != NULL && options->record_routing, session_out);
-}
-
-void ossc_session_destroy(ossc_session* session) {
-  if (session == NULL) return;
-  executor_destroy(&session->executor);
-  free(session->routing);
-  session_forget_times(session);
-  ossc_model_close(session->model);
-  free(session);
+  return fail(OSSC_ERROR_CONTEXT,
+              "%zu tokens at position %d do not fit into the context of %d; give fewer, reset the "
+              "session, or compile the model with a larger --context.",
+              count, (int)position, (int)context);
 }
 
 static ossc_status check_tokens(const ossc_session* session, const int32_t* token_ids,
@@ -72,13 +45,7 @@ static ossc_status check_tokens(const ossc_session* session, const int32_t* toke
                   (int)token_ids[i], (int)p->vocab_size, (int)p->vocab_size - 1);
     }
   }
-  if (count > (size_t)(p->context - session->position)) {
-    return fail(OSSC_ERROR_CONTEXT,
-                "%zu tokens at position %d do not fit into the context of %d; give fewer, reset "
-                "the session or compile with a larger --context.",
-                count, (int)session->position, (int)p->context);
-  }
-  return OSSC_OK;
+  return check_context(session, count);
 }
 
 /* Runs a chunk of tokens through the body; its hidden rows are then in the segment's output. */
@@ -107,7 +74,10 @@ static ossc_status run_head(ossc_session* session, const float* hidden, int32_t 
     memmove(executor_data(e, head->hidden), hidden, (size_t)rows * columns * sizeof(float));
     ossc_status status = executor_run(e, head, rows);
     if (status != OSSC_OK) return status;
-    memcpy(logits, executor_data(e, head->logits), (size_t)rows * vocab_size * sizeof(float));
+    const float* computed = executor_data(e, head->logits);
+    status = logits_check(computed, (size_t)rows * vocab_size);
+    if (status != OSSC_OK) return status;
+    memcpy(logits, computed, (size_t)rows * vocab_size * sizeof(float));
     hidden += (size_t)rows * columns, logits += (size_t)rows * vocab_size, count -= rows;
   }
   return OSSC_OK;
@@ -148,6 +118,7 @@ static ossc_status run_chunks(ossc_session* session, const prefill_call* call) {
     ossc_status status = run_body(session, segment, call->token_ids + first, count, position);
     if (status == OSSC_OK) copy_routing(session, segment, call, first, count);
     if (status == OSSC_OK) status = run_chunk_head(session, segment, call, first, count);
+    if (memory_is_cut(&session->model->weights)) status = model_check_weights(session->model);
     if (status != OSSC_OK) {
       session->overwritten = first > 0; /* rings have room for one chunk beyond the window */
       return status;
@@ -185,11 +156,9 @@ static void commit_times(ossc_session* session) {
   session->has_times = true;
 }
 
-static ossc_status prefill(ossc_session* session, prefill_call call) {
-  if (session == NULL || call.token_ids == NULL) {
-    return fail(OSSC_ERROR_ARGUMENT, "session or token_ids is NULL; pass both.");
-  }
-  ossc_status status = check_tokens(session, call.token_ids, call.count);
+static ossc_status run_prefill(ossc_session* session, prefill_call call) {
+  ossc_status status = model_check_weights(session->model);
+  if (status == OSSC_OK) status = check_tokens(session, call.token_ids, call.count);
   if (status == OSSC_OK) status = allocate_routing(session, call.count, &call.routing);
   if (status != OSSC_OK) return status;
   begin_times(session);
@@ -206,6 +175,14 @@ static ossc_status prefill(ossc_session* session, prefill_call call) {
   return OSSC_OK;
 }
 
+static ossc_status prefill(ossc_session* session, prefill_call call) {
+  if (session == NULL || call.token_ids == NULL) {
+    return fail(OSSC_ERROR_ARGUMENT, "session or token_ids is NULL; pass both.");
+  }
+  ossc_status status = call_guard_begin(&session->guard, "session");
+  return status == OSSC_OK ? call_guard_end(&session->guard, run_prefill(session, call)) : status;
+}
+
 ossc_status ossc_session_prefill(ossc_session* session, const int32_t* token_ids, size_t count,
                                  float* logits_out) {
   return prefill(session, (prefill_call){token_ids, count, logits_out, false, NULL});
@@ -220,28 +197,4 @@ ossc_status ossc_session_prefill_all(ossc_session* session, const int32_t* token
 ossc_status ossc_session_decode(ossc_session* session, int32_t token_id, float* logits_out) {
   if (logits_out == NULL) return fail(OSSC_ERROR_ARGUMENT, "logits_out is NULL; pass a buffer.");
   return prefill(session, (prefill_call){&token_id, 1, logits_out, false, NULL});
-}
-
-ossc_status ossc_session_reset(ossc_session* session) {
-  if (session == NULL) return fail(OSSC_ERROR_ARGUMENT, "session is NULL; pass one.");
-  free(session->routing);
-  session->routing = NULL;
-  session->routing_tokens = 0;
-  session->has_times = false;
-  session->position = 0;
-  session->overwritten = false;
-  return OSSC_OK;
-}
-
-ossc_status ossc_session_fill(ossc_session* session, int32_t position) {
-  if (session == NULL) return fail(OSSC_ERROR_ARGUMENT, "session is NULL; pass one.");
-  int32_t context = session->model->plan.context;
-  if (position < 0 || position > context) {
-    return fail(OSSC_ERROR_ARGUMENT, "The position %d is not in the context; give 0 to %d.",
-                (int)position, (int)context);
-  }
-  ossc_session_reset(session);
-  memset(session->executor.state.data, FILL_BYTE, session->executor.state.size_bytes);
-  session->position = position;
-  return OSSC_OK;
 }

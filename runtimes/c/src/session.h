@@ -1,14 +1,17 @@
-/* What a session is; session.c runs tokens, session_observe.c says what happened. */
+/* What a session is; session_create.c makes and empties it, session.c runs tokens,
+ * session_observe.c says what happened. */
 #ifndef OSSC_SESSION_H_
 #define OSSC_SESSION_H_
 
+#include "call_guard.h"
 #include "executor.h"
 #include "model.h"
 
 struct ossc_session {
+  call_guard guard;
   ossc_model* model;
   executor executor;
-  int32_t position;
+  _Atomic int32_t position; /* which other threads may ask for while a call runs */
   bool overwritten; /* a call failed after it had replaced keys that the position still needs */
   bool record_routing;
   int32_t* routing; /* [num_router_layers, routing_tokens, num_experts_per_tok] */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cpu.h"
 #include "error.h"
@@ -53,6 +54,7 @@ struct thread_pool {
   share* shares;       /* [threads] */
 
   int32_t threads;
+  pid_t process; /* whose threads they are */
   bool spins; /* every thread can have a CPU */
   pthread_mutex_t mutex;
   pthread_cond_t job_opened, last_left;
@@ -255,15 +257,22 @@ static void* worker_main(void* argument) {
   return NULL;
 }
 
-/* Starts the workers with all signals blocked: they are for the caller's threads. */
+/* Signals that others send are for the caller's threads; a thread's own faults are its own, and
+ * end the process without its handlers where they are blocked. */
+static void fill_sent_signals(sigset_t* set) {
+  const int faults[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
+  sigfillset(set);
+  for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); ++i) sigdelset(set, faults[i]);
+}
+
 static ossc_status start_workers(thread_pool* pool) {
   pthread_attr_t attributes;
-  sigset_t all, previous;
+  sigset_t sent, previous;
   int error = pthread_attr_init(&attributes);
   if (error != 0) return fail_out_of_memory("threads");
   pthread_attr_setstacksize(&attributes, STACK_BYTES);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &previous);
+  fill_sent_signals(&sent);
+  pthread_sigmask(SIG_SETMASK, &sent, &previous);
   while (error == 0 && pool->num_workers < pool->threads - 1) {
     worker* next = &pool->workers[pool->num_workers];
     *next = (worker){.pool = pool, .index = pool->num_workers + 1};
@@ -291,6 +300,7 @@ ossc_status thread_pool_create(int32_t threads, thread_pool** pool_out) {
   memset(pool, 0, bytes);
   pool->shares = shares;
   pool->threads = threads;
+  pool->process = getpid();
   pool->spins = threads <= cpu_count();
   pthread_mutex_init(&pool->mutex, NULL);
   pthread_cond_init(&pool->job_opened, NULL);
@@ -326,8 +336,9 @@ ossc_status thread_pool_run(thread_pool* pool, thread_pool_range range, const vo
   return OSSC_OK;
 }
 
-void thread_pool_destroy(thread_pool* pool) {
-  if (pool == NULL) return;
+/* A process that was forked has no workers to wait for, and maybe one of theirs holds the mutex. */
+static void stop_workers(thread_pool* pool) {
+  if (pool->process != getpid()) return;
   atomic_fetch_or(&pool->state, STOP);
   pthread_mutex_lock(&pool->mutex);
   pthread_cond_broadcast(&pool->job_opened);
@@ -336,6 +347,11 @@ void thread_pool_destroy(thread_pool* pool) {
   pthread_cond_destroy(&pool->last_left);
   pthread_cond_destroy(&pool->job_opened);
   pthread_mutex_destroy(&pool->mutex);
+}
+
+void thread_pool_destroy(thread_pool* pool) {
+  if (pool == NULL) return;
+  stop_workers(pool);
   free(pool->shares);
   free(pool);
 }

@@ -36,6 +36,21 @@ static void greedy_takes_the_lowest_of_the_largest(void) {
   ossc_sampler_destroy(sampler);
 }
 
+/* Wherever it is, and however many there are. */
+static void greedy_finds_the_largest_of_many(void) {
+  static float logits[67];
+  ossc_sampler* sampler = new_sampler(0, 1, 0);
+  for (size_t count = 1; count <= 67; ++count) {
+    for (size_t best = 0; best < count; ++best) {
+      for (size_t i = 0; i < 67; ++i) logits[i] = i % 5 == 0 ? NAN : -1 - (float)(i * 31 % 17);
+      logits[best] = 0;
+      if (best + 1 < count) logits[count - 1] = -0.0f; /* no less: the lower id comes first */
+      CHECK(sample(sampler, logits, count) == (int32_t)best);
+    }
+  }
+  ossc_sampler_destroy(sampler);
+}
+
 static void temperature_draws_in_proportion(void) {
   /* weights 1, 2, 4, 8 of 15 at temperature 1; of their square roots at 2 */
   const float log2 = 0.69314718f, logits[] = {0, log2, 2 * log2, 3 * log2};
@@ -66,7 +81,9 @@ static void nan_and_infinity_are_handled(void) {
   draw_many(1, 1, infinite, shares);
   CHECK(shares[1] > 0.999);
   ossc_sampler* sampler = new_sampler(1, 1, 0);
-  CHECK_FAILS(ossc_sampler_sample(sampler, nothing, 2, &token_id), OSSC_ERROR_KERNEL, "No logit");
+  CHECK_FAILS(ossc_sampler_sample(sampler, nothing, 2, &token_id), OSSC_ERROR_KERNEL,
+              "ossc verify");
+  CHECK_FAILS(ossc_sampler_sample(sampler, with_nan, 0, &token_id), OSSC_ERROR_ARGUMENT, "0 logits");
   CHECK(token_id == -5);
   ossc_sampler_destroy(sampler);
 }
@@ -100,6 +117,7 @@ static void options_are_checked(void) {
 
 int main(void) {
   greedy_takes_the_lowest_of_the_largest();
+  greedy_finds_the_largest_of_many();
   temperature_draws_in_proportion();
   top_p_keeps_the_fewest_that_suffice();
   nan_and_infinity_are_handled();
