@@ -6,6 +6,7 @@ from ctypes import c_uint64 as u64
 from pathlib import Path
 from typing import Any
 
+from ossc.runtimes.system_advice import load_advice
 from ossc.targets.errors import BundleError, OsscError, SessionError
 
 API_VERSION = 2
@@ -38,6 +39,9 @@ class ProcessMemory(ctypes.Structure):
 
     _fields_ = (("peak_rss_bytes", u64), ("anonymous_bytes", u64), ("mapped_bytes", u64))
 
+
+MAX_THREADS = 1024
+"""``THREAD_POOL_MAX_THREADS``."""
 
 _IDS = POINTER(c_int32)
 _LOGITS = POINTER(c_float)
@@ -88,9 +92,8 @@ class Library:
         try:
             self._library = ctypes.CDLL(loader_path(path.resolve()))
         except OSError as error:
-            raise BundleError(
-                f"{path} cannot be loaded ({error}); it needs Linux with glibc 2.17 or later."
-            ) from error
+            advice = load_advice(path, error, "it needs Linux with glibc 2.17 or later")
+            raise BundleError(f"{path} cannot be loaded ({error}); {advice}.") from error
         self._library.ossc_last_error.restype = c_char_p
         self._check_version(path)
         for name, arguments in _FUNCTIONS.items():

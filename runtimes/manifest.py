@@ -15,6 +15,7 @@ from typing import Any, Self
 from ossc.runtimes.kernel_cost import KernelCost
 from ossc.runtimes.kv_type import KV_TYPES, PLAN_NAMES, KvType
 from ossc.runtimes.strict_json import StrictObject, parse_object
+from ossc.runtimes.system_advice import read_advice
 from ossc.targets.errors import BundleError
 
 FORMAT_VERSION = 2
@@ -277,9 +278,8 @@ def _read(path: Path, max_bytes: int) -> bytes:
         with path.open("rb") as file:
             data = file.read(max_bytes + 1)
     except OSError as error:
-        raise BundleError(
-            f"{path} cannot be read ({error.strerror}); give the directory of a complete bundle."
-        ) from error
+        advice = read_advice(error, "give the directory of a complete bundle")
+        raise BundleError(f"{path} cannot be read ({error.strerror}); {advice}.") from error
     if len(data) > max_bytes:
         raise BundleError(f"{path} is larger than {max_bytes} bytes: this is not a bundle.")
     return data
@@ -345,7 +345,8 @@ def _check_hash(path: Path, entry: FileEntry, progress: Callable[[int], None]) -
     try:
         digest = hash_file(path, progress)
     except OSError as error:
-        raise BundleError(f"{path} cannot be read ({error.strerror}).") from error
+        advice = read_advice(error, "copy or compile the bundle again")
+        raise BundleError(f"{path} cannot be read ({error.strerror}); {advice}.") from error
     if digest != entry.sha256:
         raise BundleError(
             f"{path} does not have the hash in the manifest: it is damaged or was changed; copy or "

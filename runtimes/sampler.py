@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ossc.runtimes.arguments import real_number, whole_number
+from ossc.runtimes.call_lock import CallLock
 from ossc.runtimes.library import Library, SamplerOptions
+from ossc.targets.errors import SessionError
 
 
 class Sampler:
@@ -21,13 +24,18 @@ class Sampler:
             library: The runtime of a session.
             temperature: 0 takes the largest logit, the lowest id of equals.
             top_p: Draw among the fewest tokens that have this probability together.
-            seed: Equal seeds draw equal tokens from equal logits.
+            seed: Equal seeds draw equal tokens from equal logits; from 0 to 2⁶⁴ - 1.
 
         Raises:
             SessionError: An option is out of range.
         """
         self._handle = ctypes.c_void_p()
-        options = SamplerOptions(temperature, top_p, seed % 2**64)
+        self._calls = CallLock("sampler")
+        options = SamplerOptions(
+            real_number("temperature", temperature),
+            real_number("top_p", top_p),
+            whole_number("seed", seed, 0, 2**64 - 1),
+        )
         self._library = library
         self._handle = library.create("ossc_sampler_create", ctypes.byref(options))
 
@@ -38,18 +46,23 @@ class Sampler:
             logits: ``[vocab_size]``.
 
         Raises:
-            SessionError: No logit is a number.
+            SessionError: No logit is a number, or the sampler is closed.
         """
         values = np.ascontiguousarray(logits, np.float32)
-        return self._library.integer(
-            "ossc_sampler_sample", self._handle, as_floats(values), values.size
-        )
+        with self._calls.calling():
+            if not self._handle:
+                raise SessionError("The sampler is closed; make another one.")
+            return self._library.integer(
+                "ossc_sampler_sample", self._handle, as_floats(values), values.size
+            )
 
     def close(self) -> None:
-        """Release the sampler; it must not be used again."""
-        if self._handle:
-            self._library.release("ossc_sampler_destroy", self._handle)
-        self._handle = ctypes.c_void_p()
+        """Release the sampler, once no other thread draws; later draws are refused."""
+        with self._calls.releasing() as is_ours:
+            pointer = ctypes.c_void_p(self._handle.value)
+            self._handle.value = None
+            if is_ours and pointer:
+                self._library.release("ossc_sampler_destroy", pointer)
 
     def __del__(self) -> None:
         self.close()

@@ -3,20 +3,21 @@
 import ctypes
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ossc.runtimes.arguments import directory_path, token_id_array, whole_number
 from ossc.runtimes.bundle import LIBRARY_NAME, Bundle
 from ossc.runtimes.kv_type import KV_TYPES, KvType
-from ossc.runtimes.library import Library, ModelOptions, ProcessMemory, SessionOptions
+from ossc.runtimes.library import MAX_THREADS, Library, ModelOptions, ProcessMemory, SessionOptions
 from ossc.runtimes.machine_check import check_machine
 from ossc.runtimes.manifest import Manifest
 from ossc.runtimes.plan import Plan
-from ossc.runtimes.sampler import Sampler, as_floats
+from ossc.runtimes.sampler import Sampler
+from ossc.runtimes.session_handle import SessionHandle
 from ossc.runtimes.weights_mode import WEIGHTS_MODES, WeightsMode
 from ossc.targets.errors import BundleError, SessionError
 from ossc.targets.machine import this_machine
@@ -25,7 +26,9 @@ from ossc.targets.machine import this_machine
 class Session:
     """One sequence of tokens on a bundle's model, its KV caches and its threads.
 
-    A call that fails changes nothing. A session belongs to one thread at a time.
+    A call that fails changes nothing. One thread at a time can call: another one gets a
+    :class:`SessionError` at once, and a close waits. What is a property may be read at any time.
+    A process that is forked has to open its own.
     """
 
     def __init__(
@@ -51,29 +54,35 @@ class Session:
             BundleError: The bundle is damaged, incomplete or of another version.
             SessionError: This machine cannot run it, or an argument is wrong.
         """
-        self._handle = self._model = ctypes.c_void_p()
         if weights not in WEIGHTS_MODES:
             raise SessionError(f"weights is {weights!r}; it has to be mapped or resident.")
-        if threads is not None and threads < 1:
-            raise SessionError(f"threads is {threads}; it has to be 1 or more, or None.")
+        if threads is not None:
+            threads = whole_number("threads", threads, 1, MAX_THREADS, ", or None")
         if kv is not None and kv not in KV_TYPES:
             raise SessionError(f"kv is {kv!r}; it has to be one of {', '.join(KV_TYPES)}, or None.")
-        self._bundle = Bundle.open(Path(bundle), kv=kv)
-        check_machine(self._bundle.manifest.target, this_machine())
-        if LIBRARY_NAME not in self._bundle.manifest.files:
-            raise BundleError(f"{bundle} has no {LIBRARY_NAME}; compile the model again.")
-        self._library = Library(self._bundle.path / LIBRARY_NAME)
-        model_options = ModelOptions(WEIGHTS_MODES.index(weights), KV_TYPES.index(self.kv) + 1)
-        self._open(SessionOptions(threads or 0, record_routing), model_options)
+        path = directory_path("bundle", bundle)
+        try:
+            self._bundle = Bundle.open(path, kv=kv)
+            self._library = self._load_library()
+            self._handle = SessionHandle(
+                self._library,
+                os.fsencode(path),
+                ModelOptions(WEIGHTS_MODES.index(weights), KV_TYPES.index(self.kv) + 1),
+                SessionOptions(threads or 0, record_routing),
+            )
+        except MemoryError as error:
+            raise SessionError(
+                f"There is not enough memory to open {bundle}; close other programs, or allow more "
+                "of it (ulimit -v)."
+            ) from error
 
-    def _open(self, options: SessionOptions, model_options: ModelOptions) -> None:
-        directory = os.fsencode(self._bundle.path)
-        self._model = self._library.create(
-            "ossc_model_open", directory, ctypes.byref(model_options)
-        )
-        self._handle = self._library.create(
-            "ossc_session_create", self._model, ctypes.byref(options)
-        )
+    def _load_library(self) -> Library:
+        check_machine(self.manifest.target, this_machine())
+        if LIBRARY_NAME not in self.manifest.files:
+            raise BundleError(
+                f"{self._bundle.path} has no {LIBRARY_NAME}; compile the model again."
+            )
+        return Library(self._bundle.path / LIBRARY_NAME)
 
     @property
     def manifest(self) -> Manifest:
@@ -103,12 +112,12 @@ class Session:
     @property
     def position(self) -> int:
         """Tokens run so far, which is the position of the next one."""
-        return self._library.integer("ossc_session_position", self._open_handle())
+        return self._handle.position
 
     @property
     def threads(self) -> int:
         """Threads that compute."""
-        return self._library.integer("ossc_session_threads", self._open_handle())
+        return self._handle.threads
 
     def prefill(self, token_ids: Sequence[int], all_logits: bool = False) -> NDArray[np.float32]:
         """Run tokens from the current position on.
@@ -121,16 +130,23 @@ class Session:
             ``[vocab_size]`` of the last token, or ``[len(token_ids), vocab_size]``.
 
         Raises:
-            SessionError: There is no token, one is not in the vocabulary, or they do not fit into
-                the context.
+            SessionError: There is no token, one is not in the vocabulary, they do not fit into the
+                context, or the logits are not numbers.
+            BundleError: ``weights.bin`` was cut since it was opened.
         """
-        ids = self._checked_ids(token_ids)
-        shape = (len(ids), self.vocab_size) if all_logits else (self.vocab_size,)
-        logits = np.empty(shape, np.float32)
-        name = "ossc_session_prefill_all" if all_logits else "ossc_session_prefill"
-        pointer = ids.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
-        self._library.call(name, self._open_handle(), pointer, len(ids), as_floats(logits))
+        ids = token_id_array(token_ids, self.vocab_size)
+        logits = self._empty_logits((len(ids),) if all_logits else ())
+        self._handle.run(ids, logits)
         return logits
+
+    def _empty_logits(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        try:
+            return np.empty((*shape, self.vocab_size), np.float32)
+        except MemoryError as error:
+            raise SessionError(
+                f"There is not enough memory for the logits of {shape[0] if shape else 1} tokens; "
+                "give fewer tokens, or do not ask for all logits."
+            ) from error
 
     def decode(self, token_id: int) -> NDArray[np.float32]:
         """Run one token.
@@ -145,7 +161,7 @@ class Session:
 
     def reset(self) -> None:
         """Forget all tokens: the next one has position 0."""
-        self._library.call("ossc_session_reset", self._open_handle())
+        self._handle.reset()
 
     def router_indices(self) -> NDArray[np.int32]:
         """The experts that the last prefill or decode chose.
@@ -156,13 +172,8 @@ class Session:
         Raises:
             SessionError: The session does not record them, or ran nothing yet.
         """
-        indices, n_tokens = ctypes.POINTER(ctypes.c_int32)(), ctypes.c_size_t()
-        pointers = ctypes.byref(indices), ctypes.byref(n_tokens)
-        self._library.call("ossc_session_router_indices", self._open_handle(), *pointers)
         layers, k = len(self.plan.router_layers), self.plan.num_experts_per_tok
-        if not layers:
-            return np.empty((0, n_tokens.value, 0), np.int32)
-        return np.ctypeslib.as_array(indices, (layers, n_tokens.value, k)).copy()
+        return self._handle.router_indices(layers, k)
 
     def sampler(self, *, temperature: float = 0.0, top_p: float = 1.0, seed: int = 0) -> Sampler:
         """Make a sampler for this session's logits; see :class:`Sampler`.
@@ -183,6 +194,8 @@ class Session:
     ) -> Iterator[int]:
         """Continue a prompt; ends at a stop token, which is not given out, or a full context.
 
+        Whoever runs other tokens on the session between two of these ends the generation.
+
         Args:
             token_ids: The prompt, run from the current position on.
             max_new_tokens: Most tokens to give out.
@@ -191,8 +204,10 @@ class Session:
             seed: See :class:`Sampler`.
 
         Raises:
-            SessionError: The prompt is refused, or an option is out of range.
+            SessionError: The prompt is refused, an option is out of range, or other tokens ran.
         """
+        if max_new_tokens is not None:
+            whole_number("max_new_tokens", max_new_tokens, 0, 2**63 - 1)
         sampler = self.sampler(temperature=temperature, top_p=top_p, seed=seed)
         try:
             logits = self.prefill(token_ids)
@@ -203,9 +218,15 @@ class Session:
                 yield token_id
                 if not remaining or self.position == self.context:
                     return
-                logits = self.decode(token_id)
+                logits = self._continue(logits, token_id)
         finally:
             sampler.close()
+
+    def _continue(self, logits: NDArray[np.float32], token_id: int) -> NDArray[np.float32]:
+        """Run the token that was chosen from the logits, if nothing else ran since."""
+        following = self._empty_logits(())
+        self._handle.run(np.array([token_id], np.int32), following, after=logits)
+        return following
 
     def process_memory(self) -> tuple[int, int]:
         """Bytes of this process: peak RSS, and anonymous memory now; zeros where unknown."""
@@ -214,12 +235,8 @@ class Session:
         return memory.peak_rss_bytes, memory.anonymous_bytes
 
     def close(self) -> None:
-        """Release memory and threads; nothing else may be called afterwards."""
-        if self._handle:
-            self._library.release("ossc_session_destroy", self._handle)
-        if self._model:
-            self._library.release("ossc_model_close", self._model)
-        self._handle = self._model = ctypes.c_void_p()
+        """Release memory and threads, once no other thread calls; later calls are refused."""
+        self._handle.close()
 
     def __enter__(self) -> Self:
         return self
@@ -231,23 +248,3 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        self.close()
-
-    def _open_handle(self) -> ctypes.c_void_p:
-        if not self._handle:
-            raise SessionError("The session is closed; open another one.")
-        return self._handle
-
-    def _checked_ids(self, token_ids: Sequence[int]) -> NDArray[np.int32]:
-        ids = np.asarray(token_ids)
-        if ids.ndim != 1 or (ids.size and not np.issubdtype(ids.dtype, np.integer)):
-            raise SessionError("token_ids is not a list of integers; give one.")
-        for token_id in (ids.min(initial=0), ids.max(initial=0)):
-            if not 0 <= token_id < self.vocab_size:
-                raise SessionError(
-                    f"Token id {token_id} is not in the vocabulary of {self.vocab_size}; give ids "
-                    f"from 0 to {self.vocab_size - 1}."
-                )
-        return ids.astype(np.int32)

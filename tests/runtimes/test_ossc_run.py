@@ -1,6 +1,7 @@
 """The program ``ossc-run``: its options, output and exit status."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def test_the_prompt_can_come_from_stdin(ossc_run, tiny_bundle, separator):
 
 def test_a_prompt_longer_than_an_argument_is_read(ossc_run):
     finished = ossc_run("--token-ids", "-", input="1 " * 300_000)
-    assert "300000 tokens at position 0 do not fit" in finished.stderr
+    assert "300000 tokens do not fit" in finished.stderr
+    assert "reset" not in finished.stderr
     assert finished.returncode == 1
 
 
@@ -125,12 +127,55 @@ def test_a_directory_that_is_no_bundle_ends_with_1(ossc_run, tmp_path):
     assert finished.returncode == 1
 
 
-def test_a_full_disk_is_noticed(tiny_bundle):
+GENERATION = ("--token-ids", IDS, "-n", "20")
+
+
+def run_into(stdout, bundle, *arguments):
+    command = [bundle / "ossc-run", *arguments]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+
+
+def is_one_sentence_on_output(finished):
+    """Whether it stopped there: no times are printed of a run that failed."""
+    return (
+        "ossc-run: The output cannot be written" in finished.stderr
+        and finished.stderr.count("\n") == 1
+        and finished.returncode == 1
+    )
+
+
+@pytest.mark.parametrize("help_only", [False, True])
+def test_a_full_disk_ends_the_run_with_1(tiny_bundle, help_only):
+    arguments = ("--help",) if help_only else (tiny_bundle, *GENERATION)
     with Path("/dev/full").open("w") as full:
-        command = [tiny_bundle / "ossc-run", tiny_bundle, "--token-ids", IDS]
-        finished = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
-    assert b"cannot be written" in finished.stderr
-    assert finished.returncode == 1
+        assert is_one_sentence_on_output(run_into(full, tiny_bundle, *arguments))
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_pipe_without_a_reader_ends_the_run_with_1(tiny_bundle, output):
+    reader, writer = os.pipe()
+    os.close(reader)
+    arguments = (tiny_bundle, *GENERATION, "--format", output)
+    assert is_one_sentence_on_output(run_into(writer, tiny_bundle, *arguments))
+    os.close(writer)
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",)])
+def test_closed_stdout_ends_with_1(tiny_bundle, arguments):
+    command = ["sh", "-c", 'exec "$0" "$@" >&-', tiny_bundle / "ossc-run", *arguments]
+    finished = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    assert is_one_sentence_on_output(finished)
+
+
+def test_weights_that_are_cut_while_mapped_end_the_run_with_1(tiny_bundle):
+    """The file goes while the bundle is open and waits for commands."""
+    command = [tiny_bundle / "ossc-run", tiny_bundle, "--measure", "--threads", "2"]
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **streams) as process:
+        process.stdout.readline()
+        os.truncate(tiny_bundle / "weights.bin", 0)
+        answer, _ = process.communicate("decode 1 1\n")
+    assert "weights.bin was cut" in json.loads(answer)["error"]
 
 
 @pytest.mark.parametrize(("option", "text"), [("--help", "--token-ids IDS"), ("--version", "API")])

@@ -78,9 +78,14 @@ def test_routing_that_is_not_recorded_cannot_be_asked_for(tiny_bundle):
         pytest.param([1, VOCAB], "Token id 40 is not in the vocabulary of 40", id="too-large"),
         pytest.param([-1], "Token id -1 is not in the vocabulary", id="negative"),
         pytest.param([2**40], "Token id 1099511627776 is not", id="beyond-int32"),
-        pytest.param([1] * (CONTEXT - 2), "at position 3 do not fit into the context", id="many"),
+        pytest.param(
+            [1] * (CONTEXT - 2),
+            "at position 3 do not fit into the context of 24; give fewer, reset",
+            id="many",
+        ),
         pytest.param([], "No tokens were given", id="none"),
         pytest.param([1.5], "not a list of integers", id="fraction"),
+        pytest.param([1, True], "not a list of integers", id="bool"),
         pytest.param(7, "not a list of integers", id="number"),
         pytest.param([CURSED], "kernel test_embedding failed", id="failing-kernel"),
     ],
@@ -141,7 +146,18 @@ def test_equal_seeds_draw_equal_tokens(session):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"temperature": -1.0}, "temperature is -1"), ({"top_p": 0.0}, "top_p is 0")],
+    [
+        ({"temperature": -1.0}, "temperature is -1"),
+        ({"temperature": 1e39}, r"temperature is 1e\+39"),
+        ({"temperature": "warm"}, "temperature is 'warm'"),
+        ({"top_p": 0.0}, "top_p is 0"),
+        ({"top_p": float("nan")}, "top_p is nan"),
+        ({"seed": 2**64 + 1}, "seed is 18446744073709551617"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": 1.0}, r"seed is 1\.0"),
+        ({"max_new_tokens": -1}, "max_new_tokens is -1"),
+        ({"max_new_tokens": True}, "max_new_tokens is True"),
+    ],
 )
 def test_sampling_options_are_checked(session, options, message):
     with pytest.raises(SessionError, match=message):
@@ -150,7 +166,15 @@ def test_sampling_options_are_checked(session, options, message):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"threads": 0}, "threads is 0"), ({"weights": "paged"}, "weights is 'paged'")],
+    [
+        ({"threads": 0}, "threads is 0"),
+        ({"threads": 2**32 + 1}, "threads is 4294967297; .* from 1 to 1024, or None"),
+        ({"threads": True}, "threads is True"),
+        ({"threads": "2"}, "threads is '2'"),
+        ({"weights": "paged"}, "weights is 'paged'"),
+        ({"weights": ["mapped"]}, "weights is"),
+        ({"kv": 1}, "kv is 1"),
+    ],
 )
 def test_session_options_are_checked(tiny_bundle, options, message):
     with pytest.raises(SessionError, match=message):
@@ -163,6 +187,31 @@ def test_a_closed_session_says_so(tiny_bundle):
     session.close()
     with pytest.raises(SessionError, match="closed"):
         session.decode(1)
+
+
+def test_what_is_no_path_is_refused():
+    with pytest.raises(SessionError, match="bundle is 7; it has to be the path"):
+        Session(7)
+
+
+def test_the_largest_seed_is_not_cut(session):
+    def draw(seed):
+        sampler = session.sampler(temperature=1.0, seed=seed)
+        return [sampler.sample(np.zeros(VOCAB, np.float32)) for _ in range(20)]
+
+    assert draw(2**64 - 1) != draw(2**63 - 1)
+
+
+def test_a_closed_sampler_says_so(session):
+    sampler = session.sampler()
+    sampler.close()
+    with pytest.raises(SessionError, match="closed"):
+        sampler.sample(np.zeros(VOCAB, np.float32))
+
+
+def test_a_prompt_at_the_start_is_not_told_to_reset(session):
+    with pytest.raises(SessionError, match=r"30 tokens do not fit .* give fewer, or compile"):
+        session.prefill([1] * 30)
 
 
 def test_two_sessions_do_not_share_their_tokens(tiny_bundle):
