@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ossc.runtimes.bundle import LIBRARY_NAME, Bundle
+from ossc.runtimes.finish_reason import FinishReason
+from ossc.runtimes.generation import generate_tokens
 from ossc.runtimes.kv_type import KV_TYPES, KvType
 from ossc.runtimes.library import Library, ModelOptions, ProcessMemory, SessionOptions
 from ossc.runtimes.machine_check import check_machine
@@ -176,34 +178,29 @@ class Session:
         self,
         token_ids: Sequence[int],
         *,
-        max_new_tokens: int = 128,
+        max_new_tokens: int | None = 128,
         temperature: float = 0.0,
         top_p: float = 1.0,
         seed: int = 0,
-    ) -> Iterator[int]:
+    ) -> Generator[int, None, FinishReason]:
         """Continue a prompt; ends at a stop token, which is not given out, or a full context.
 
         Args:
             token_ids: The prompt, run from the current position on.
-            max_new_tokens: Most tokens to give out.
+            max_new_tokens: Most tokens to give out; None is as many as the context holds.
             temperature: See :class:`Sampler`.
             top_p: See :class:`Sampler`.
             seed: See :class:`Sampler`.
+
+        Returns:
+            Why it ended, for those who drive the generator by hand.
 
         Raises:
             SessionError: The prompt is refused, or an option is out of range.
         """
         sampler = self.sampler(temperature=temperature, top_p=top_p, seed=seed)
         try:
-            logits = self.prefill(token_ids)
-            for remaining in reversed(range(max_new_tokens)):
-                token_id = sampler.sample(logits)
-                if token_id in self.manifest.stop_token_ids:
-                    return
-                yield token_id
-                if not remaining or self.position == self.context:
-                    return
-                logits = self.decode(token_id)
+            return (yield from generate_tokens(self, token_ids, sampler, max_new_tokens))
         finally:
             sampler.close()
 

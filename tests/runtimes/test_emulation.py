@@ -2,14 +2,16 @@
 
 import os
 import shutil
+import sys
 
 import pytest
 
+from ossc.runtimes.answer import Answer
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.emulation import find_emulator, run_emulated
-from ossc.runtimes.run_report import RunOptions
+from ossc.runtimes.run_report import RunOptions, RunReport
 from ossc.runtimes.session import Session
-from ossc.targets.errors import BundleError, SessionError
+from ossc.targets.errors import BundleError, SessionError, UsageError
 from ossc.targets.machine import this_machine
 from synthetic.tiny_bundle import write_bundle
 from synthetic.tiny_plan import CONTEXT
@@ -74,8 +76,40 @@ def test_every_option_reaches_the_program(tiny_bundle, emulator, tmp_path):
 
 
 def test_a_refused_prompt_is_an_error_without_the_program_s_name(tiny_bundle, emulator):
-    with pytest.raises(SessionError, match=r"^30 tokens at position 0 do not fit"):
+    with pytest.raises(SessionError, match=r"^The prompt has 30 tokens and the context holds 24"):
         run_emulated(Bundle.open(tiny_bundle), [1] * (CONTEXT + 6), RunOptions())
+
+
+def test_an_option_that_the_program_refuses_is_wrong_usage(tiny_bundle, emulator):
+    with pytest.raises(UsageError, match="temperature is -1"):
+        run_emulated(Bundle.open(tiny_bundle), PROMPT, RunOptions(temperature=-1))
+
+
+@pytest.mark.parametrize(("count", "reason"), [(2, "length"), (None, "context"), (50, "context")])
+@pytest.mark.parametrize("prompt", [PROMPT, [5]])
+def test_the_report_says_why_it_ended(tiny_bundle, emulator, prompt, count, reason):
+    report = run_emulated(Bundle.open(tiny_bundle), prompt, RunOptions(max_new_tokens=count))
+    assert report.finish_reason == reason
+
+
+def test_an_interrupt_reaches_the_program(tiny_bundle, tmp_path, emulator):
+    """The script stands for a slow program that reports what came."""
+    report = RunReport.from_json(
+        '{"text": null, "thinking": null, "channels": null, "token_ids": [1], "finish_reason": '
+        '"interrupted", "prefill_tokens": 3, "prefill_tokens_per_s": 1, "decode_tokens": 0, '
+        '"decode_tokens_per_s": 0, "load_s": 0, "peak_rss_bytes": 1, "peak_anonymous_bytes": 1}'
+    )
+    script = tmp_path / "bin" / emulator
+    script.write_text(
+        f"#!{sys.executable}\nimport os, signal\n"
+        "def report(*_):\n"
+        f"    print({report.to_json(Answer(text=None))!r}, flush=True)\n"
+        "    os._exit(130)\n"
+        "signal.signal(signal.SIGINT, report)\n"
+        "os.kill(os.getppid(), signal.SIGINT)\n"
+        "signal.pause()\n"
+    )
+    assert run_emulated(Bundle.open(tiny_bundle), PROMPT, RunOptions()).token_ids == (1,)
 
 
 def test_a_bundle_without_an_executable_is_refused(tmp_path, emulator):

@@ -9,7 +9,11 @@ from ossc.compiler.cli import main
 @pytest.fixture
 def ossc():
     """``ossc(*arguments)`` runs a command; the result has exit_code, stdout and stderr."""
-    return lambda *arguments: CliRunner().invoke(main, [*map(str, arguments)], prog_name="ossc")
+
+    def run(*arguments, stdin=None):
+        return CliRunner().invoke(main, [*map(str, arguments)], prog_name="ossc", input=stdin)
+
+    return run
 
 
 @pytest.fixture
