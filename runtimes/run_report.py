@@ -76,16 +76,15 @@ class RunReport:
     @property
     def cut(self) -> str | None:
         """The sentence that says that more would have come, and how to have it."""
-        count = len(self.token_ids)
         if self.finish_reason == "length":
-            return f"It was cut after {count} tokens; have more with a larger -n."
+            return f"It was cut by -n {len(self.token_ids)}; have more with a larger one."
         if self.finish_reason == "context":
             return (
                 f"It was cut because the context of {self.prefill_tokens + self.decode_tokens} "
                 "tokens is full; give a shorter prompt, or compile the model with a larger "
                 "--context."
             )
-        return f"It was interrupted after {count} tokens." if self.interrupted else None
+        return "It was interrupted; this is what came until then." if self.interrupted else None
 
     @property
     def interrupted(self) -> bool:

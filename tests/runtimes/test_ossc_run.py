@@ -1,6 +1,9 @@
 """The program ``ossc-run``: its options, output and exit status."""
 
+import fcntl
 import json
+import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -99,6 +102,37 @@ def test_a_stop_token_is_a_reason_and_no_cut(ossc_run, tiny_bundle):
     finished = ossc_run("--token-ids", IDS, "--format", "json")
     assert json.loads(finished.stdout)["finish_reason"] == "stop"
     assert "cut" not in ossc_run("--token-ids", IDS).stderr
+
+
+def test_a_cut_says_what_helps(ossc_run):
+    lines = ossc_run("--token-ids", IDS, "-n", 4).stderr.splitlines()
+    assert lines[-1] == "ossc-run: It was cut by -n 4; have more with a larger one."
+
+
+def handles_interrupts(process):
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (caught,) = [line for line in status.splitlines() if line.startswith("SigCgt:")]
+    return bool(int(caught.split()[1], 16) & 1 << (signal.SIGINT - 1))
+
+
+def test_an_interrupt_gives_what_came(tiny_bundle):
+    """The program waits for room in a pipe, so that it cannot end before the signal."""
+    read_end, write_end = os.pipe()
+    room = fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(write_end, b"x" * room)
+    command = [tiny_bundle / "ossc-run", tiny_bundle, "--token-ids", IDS, "-n", "9"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=write_end, stderr=pipe) as process:
+        os.close(write_end)
+        while not handles_interrupts(process):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        with os.fdopen(read_end, "rb") as reader:
+            output = reader.read()[room:].decode()
+        message = process.communicate()[1].decode()
+    assert output in ("\n", f"{greedy(tiny_bundle, 1)[0]}\n")
+    assert message.splitlines()[-1].startswith("ossc-run: It was interrupted")
+    assert process.returncode == 130
 
 
 def test_an_option_and_its_value_can_be_one_word(ossc_run, tiny_bundle):

@@ -67,13 +67,13 @@ def test_an_emulated_run_says_so():
     ("reason", "sentence"),
     [
         ("stop", None),
-        ("length", "It was cut after 2 tokens; have more with a larger -n."),
+        ("length", "It was cut by -n 2; have more with a larger one."),
         (
             "context",
             "It was cut because the context of 4 tokens is full; give a shorter prompt, "
             "or compile the model with a larger --context.",
         ),
-        ("interrupted", "It was interrupted after 2 tokens."),
+        ("interrupted", "It was interrupted; this is what came until then."),
     ],
 )
 def test_a_cut_says_what_helps(reason, sentence):

@@ -46,7 +46,7 @@ static void print_json(const generation* g) {
 /* Says that more would have come, and how to have it. */
 static void print_cut(const generation* g) {
   if (g->finish_reason == FINISH_LENGTH) {
-    fprintf(stderr, "ossc-run: It was cut after %zu tokens; have more with a larger -n.\n",
+    fprintf(stderr, "ossc-run: It was cut by -n %zu; have more with a larger one.\n",
             g->num_token_ids);
   } else if (g->finish_reason == FINISH_CONTEXT) {
     fprintf(stderr,
@@ -54,7 +54,7 @@ static void print_cut(const generation* g) {
             "prompt, or compile the model with a larger --context.\n",
             (int)g->context);
   } else if (g->finish_reason == FINISH_INTERRUPTED) {
-    fprintf(stderr, "ossc-run: It was interrupted after %zu tokens.\n", g->num_token_ids);
+    fputs("ossc-run: It was interrupted; this is what came until then.\n", stderr);
   }
 }
 

@@ -260,9 +260,9 @@ def test_a_chat_may_fill_the_context(ossc, text_bundle, answering):
     ("reason", "sentence", "status"),
     [
         ("stop", None, 0),
-        ("length", "larger -n", 0),
+        ("length", "It was cut by -n 11; have more", 0),
         ("context", "larger --context", 0),
-        ("interrupted", "It was interrupted after 11 tokens.", 130),
+        ("interrupted", "It was interrupted; this is", 130),
     ],
 )
 def test_an_answer_that_was_cut_says_so(ossc, text_bundle, answering, reason, sentence, status):
