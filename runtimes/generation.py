@@ -41,12 +41,14 @@ def generate_tokens(
             return "interrupted"
         session.prefill(token_ids[i : i + chunk])
     logits = session.prefill(token_ids[last:])
+    sampler.accept(token_ids)
     for remaining in reversed(range(most)):
         if interrupted():
             return "interrupted"
         token_id = sampler.sample(logits)
         if token_id in session.manifest.stop_token_ids:
             return "stop"
+        sampler.accept([token_id])
         yield token_id
         if remaining and session.position == session.context:
             return "context"

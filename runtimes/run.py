@@ -98,10 +98,7 @@ def _run_session(
         on_token(token_id)
         peak_anonymous_bytes = max(peak_anonymous_bytes, session.process_memory()[1])
 
-    sampler = session.sampler(
-        temperature=options.temperature, top_p=options.top_p, seed=options.seed
-    )
-    with closing(sampler):
+    with closing(session.sampler(**options.sampling())) as sampler:
         tokens = generate_tokens(session, token_ids, sampler, options.max_new_tokens, interrupted)
         finish_reason = _drain(tokens, take)
     end = time.perf_counter()

@@ -11,6 +11,7 @@ from ossc.targets.errors import SessionError
 
 if TYPE_CHECKING:
     from ossc.runtimes.answer import Answer
+    from ossc.runtimes.sampler import SamplerArguments
 
 
 _ANSWER_FIELDS = ("text", "thinking", "channels")
@@ -28,11 +29,28 @@ class RunOptions:
     top_p: float = 1.0
     """Draw among the fewest tokens that have this probability together."""
     seed: int = 0
+    top_k: int = 0
+    """Draw among so many of the likeliest tokens; 0 is all."""
+    min_p: float = 0.0
+    """Draw no token with less than this share of the likeliest one's probability."""
+    repeat_penalty: float = 1.0
+    """Logits of tokens that were there are divided by it, negative ones multiplied."""
     threads: int | None = None
     """None: one for each CPU."""
     weights: WeightsMode = "mapped"
     kv: KvType | None = None
     """The type of the KV caches; None: the bundle's default."""
+
+    def sampling(self) -> "SamplerArguments":
+        """Those that the sampler takes."""
+        return {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "seed": self.seed,
+            "top_k": self.top_k,
+            "min_p": self.min_p,
+            "repeat_penalty": self.repeat_penalty,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

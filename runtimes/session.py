@@ -5,7 +5,7 @@ import os
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from ossc.runtimes.library import Library, ModelOptions, ProcessMemory, SessionO
 from ossc.runtimes.machine_check import check_machine
 from ossc.runtimes.manifest import Manifest
 from ossc.runtimes.plan import Plan
-from ossc.runtimes.sampler import Sampler, as_floats
+from ossc.runtimes.sampler import Sampler, SamplerArguments, as_floats
 from ossc.runtimes.weights_mode import WEIGHTS_MODES, WeightsMode
 from ossc.targets.errors import BundleError, SessionError
 from ossc.targets.machine import this_machine
@@ -166,31 +166,27 @@ class Session:
             return np.empty((0, n_tokens.value, 0), np.int32)
         return np.ctypeslib.as_array(indices, (layers, n_tokens.value, k)).copy()
 
-    def sampler(self, *, temperature: float = 0.0, top_p: float = 1.0, seed: int = 0) -> Sampler:
+    def sampler(self, **options: Unpack[SamplerArguments]) -> Sampler:
         """Make a sampler for this session's logits; see :class:`Sampler`.
 
         Raises:
             SessionError: An option is out of range.
         """
-        return Sampler(self._library, temperature=temperature, top_p=top_p, seed=seed)
+        return Sampler(self._library, **options)
 
     def generate(
         self,
         token_ids: Sequence[int],
         *,
         max_new_tokens: int | None = 128,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
+        **options: Unpack[SamplerArguments],
     ) -> Generator[int, None, FinishReason]:
         """Continue a prompt; ends at a stop token, which is not given out, or a full context.
 
         Args:
             token_ids: The prompt, run from the current position on.
             max_new_tokens: Most tokens to give out; None is as many as the context holds.
-            temperature: See :class:`Sampler`.
-            top_p: See :class:`Sampler`.
-            seed: See :class:`Sampler`.
+            options: Temperature and the rest, see :class:`Sampler`; greedy by default.
 
         Returns:
             Why it ended, for those who drive the generator by hand.
@@ -198,7 +194,7 @@ class Session:
         Raises:
             SessionError: The prompt is refused, or an option is out of range.
         """
-        sampler = self.sampler(temperature=temperature, top_p=top_p, seed=seed)
+        sampler = self.sampler(**options)
         try:
             return (yield from generate_tokens(self, token_ids, sampler, max_new_tokens))
         finally:

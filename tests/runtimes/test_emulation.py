@@ -38,6 +38,9 @@ def emulator(tmp_path, monkeypatch):
         pytest.param(RunOptions(max_new_tokens=6, threads=2), id="greedy"),
         pytest.param(RunOptions(temperature=2.0, top_p=0.9, seed=7, threads=1), id="sampled"),
         pytest.param(RunOptions(max_new_tokens=3, weights="resident"), id="resident"),
+        pytest.param(RunOptions(repeat_penalty=3.0), id="penalized"),
+        pytest.param(RunOptions(temperature=3.0, top_k=3, seed=2), id="top-k"),
+        pytest.param(RunOptions(temperature=3.0, min_p=0.3, seed=2), id="min-p"),
     ],
 )
 def test_the_executable_gives_the_tokens_of_the_library(tiny_bundle, emulator, options):
@@ -46,9 +49,7 @@ def test_the_executable_gives_the_tokens_of_the_library(tiny_bundle, emulator, o
         expected = session.generate(
             PROMPT,
             max_new_tokens=options.max_new_tokens,
-            temperature=options.temperature,
-            top_p=options.top_p,
-            seed=options.seed,
+            **options.sampling(),
         )
         assert report.token_ids == tuple(expected)
     assert (report.emulator, report.prefill_tokens) == (emulator, len(PROMPT))
@@ -57,7 +58,8 @@ def test_the_executable_gives_the_tokens_of_the_library(tiny_bundle, emulator, o
 
 def test_every_option_reaches_the_program(tiny_bundle, emulator, tmp_path):
     options = RunOptions(
-        max_new_tokens=2, temperature=0.5, top_p=0.9, seed=3, threads=4, weights="resident"
+        **{"max_new_tokens": 2, "temperature": 0.5, "top_p": 0.9, "seed": 3, "threads": 4},
+        **{"weights": "resident", "top_k": 5, "min_p": 0.25, "repeat_penalty": 1.5},
     )
     run_emulated(Bundle.open(tiny_bundle), PROMPT, options)
     arguments = (tmp_path / "bin" / "arguments").read_text().split()
@@ -68,6 +70,9 @@ def test_every_option_reaches_the_program(tiny_bundle, emulator, tmp_path):
         "--temp": "0.5",
         "--top-p": "0.9",
         "--seed": "3",
+        "--top-k": "5",
+        "--min-p": "0.25",
+        "--repeat-penalty": "1.5",
         "--threads": "4",
         "--weights": "resident",
         "--kv": "f32",

@@ -101,6 +101,8 @@ static ossc_status run_tokens(runner* r, size_t most, generate_callback callback
     status = ossc_sampler_sample(r->sampler, r->logits, (size_t)r->info.vocab_size, &token_id);
     if (status != OSSC_OK) break;
     if (is_stop(&r->info, token_id)) return finish(g, FINISH_STOP);
+    status = ossc_sampler_accept(r->sampler, &token_id, 1);
+    if (status != OSSC_OK) break;
     callback(g->num_token_ids, token_id);
     g->token_ids[g->num_token_ids++] = token_id;
     observe_memory(g);
@@ -123,6 +125,8 @@ static ossc_status run(runner* r, const run_options* options, generate_callback 
   g->finish_reason = most < (size_t)options->max_new_tokens ? FINISH_CONTEXT : FINISH_LENGTH;
   g->token_ids = malloc((most + 1) * sizeof(int32_t));
   if (g->token_ids == NULL) return fail_out_of_memory("the tokens");
+  status = ossc_sampler_accept(r->sampler, options->token_ids, options->num_token_ids);
+  if (status != OSSC_OK) return status;
   interrupt_notice();
   status = run_prompt(r, options, g);
   if (status != OSSC_OK) return status;

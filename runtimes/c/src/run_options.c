@@ -19,6 +19,9 @@ const char run_options_usage[] =
     "  -n N                        most tokens to generate (128)\n"
     "  --temp F                    temperature; 0 is greedy, the likeliest token (0)\n"
     "  --top-p F                   draw among the likeliest tokens of this probability (1)\n"
+    "  --top-k N                   draw among so many of the likeliest; 0 is all (0)\n"
+    "  --min-p F                   draw none less likely than this share of the likeliest (0)\n"
+    "  --repeat-penalty F          logits of tokens that were there are divided by it (1)\n"
     "  --seed N                    of the random numbers (0)\n"
     "  --threads N                 threads that compute (one for each CPU)\n"
     "  --weights mapped|resident   from the file, or copied into huge pages (mapped)\n"
@@ -29,10 +32,10 @@ const char run_options_usage[] =
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.\n";
 
-static ossc_status parse_count(const char* name, const char* text, int32_t most,
+static ossc_status parse_count(const char* name, const char* text, int32_t least, int32_t most,
                                int32_t* value_out) {
   int64_t value;
-  ossc_status status = parse_integer(name, text, 1, most, &value);
+  ossc_status status = parse_integer(name, text, least, most, &value);
   if (status == OSSC_OK) *value_out = (int32_t)value;
   return status;
 }
@@ -107,15 +110,37 @@ static ossc_status parse_token_ids(const char* text, run_options* options) {
   return status;
 }
 
+/* Handles an option of the sampler; found_out: whether it is one. */
+static ossc_status parse_sampler_option(const char* name, const char* value,
+                                        ossc_sampler_options* options, bool* found_out) {
+  *found_out = true;
+  if (strcmp(name, "--temp") == 0) return parse_real(name, value, &options->temperature);
+  if (strcmp(name, "--top-p") == 0) return parse_real(name, value, &options->top_p);
+  if (strcmp(name, "--min-p") == 0) return parse_real(name, value, &options->min_p);
+  if (strcmp(name, "--seed") == 0) return parse_unsigned(name, value, &options->seed);
+  if (strcmp(name, "--top-k") == 0) return parse_count(name, value, 0, INT32_MAX, &options->top_k);
+  if (strcmp(name, "--repeat-penalty") == 0) {
+    ossc_status status = parse_real(name, value, &options->repeat_penalty);
+    if (status == OSSC_OK && options->repeat_penalty == 0) {
+      return fail(OSSC_ERROR_ARGUMENT, "%s is \"%.32s\"; it has to be above 0.", name, value);
+    }
+    return status;
+  }
+  *found_out = false;
+  return OSSC_OK;
+}
+
 /* Handles an option that has a value. */
 static ossc_status parse_option(const char* name, const char* value, run_options* options) {
+  bool found;
+  ossc_status status = parse_sampler_option(name, value, &options->sampler, &found);
+  if (found) return status;
   if (strcmp(name, "--token-ids") == 0) return parse_token_ids(value, options);
-  if (strcmp(name, "-n") == 0) return parse_count(name, value, INT32_MAX, &options->max_new_tokens);
-  if (strcmp(name, "--temp") == 0) return parse_real(name, value, &options->sampler.temperature);
-  if (strcmp(name, "--top-p") == 0) return parse_real(name, value, &options->sampler.top_p);
-  if (strcmp(name, "--seed") == 0) return parse_unsigned(name, value, &options->sampler.seed);
+  if (strcmp(name, "-n") == 0) {
+    return parse_count(name, value, 1, INT32_MAX, &options->max_new_tokens);
+  }
   if (strcmp(name, "--threads") == 0) {
-    return parse_count(name, value, THREAD_POOL_MAX_THREADS, &options->threads);
+    return parse_count(name, value, 1, THREAD_POOL_MAX_THREADS, &options->threads);
   }
   if (strcmp(name, "--weights") == 0) return parse_weights(value, &options->weights_mode);
   if (strcmp(name, "--kv") == 0) return kv_type_parse(name, value, &options->kv_type);
