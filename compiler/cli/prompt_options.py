@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 import click
@@ -34,6 +34,11 @@ class PromptOptions:
     developer: str | None = None
     reasoning: str | None = None
     allow_control_tokens: bool = False
+
+
+def take_prompt_options(given: dict[str, Any]) -> PromptOptions:
+    """Take the options out of a command's parameters."""
+    return PromptOptions(**{each.name: given.pop(each.name) for each in fields(PromptOptions)})
 
 
 def prompt_options(function: _Function) -> _Function:

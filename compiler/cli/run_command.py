@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ossc.compiler.cli.base import OsscCommand, format_option
-from ossc.compiler.cli.numbers import MAX_INT32, MAX_UINT64, Real, WholeNumber
-from ossc.compiler.cli.prompt_options import PromptOptions, Request, prompt_options, read_request
+from ossc.compiler.cli.numbers import MAX_INT32, WholeNumber
+from ossc.compiler.cli.prompt_options import (
+    Request,
+    prompt_options,
+    read_request,
+    take_prompt_options,
+)
+from ossc.compiler.cli.sampling_options import resolve_sampling, sampling_options
 from ossc.compiler.cli.session_options import kv_option, threads_option, weights_option
 from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.weights_mode import WeightsMode
@@ -43,30 +49,7 @@ INTERRUPTED = 130
     help="Most tokens to generate, if no stop token comes first.  [default: 128; with --chat what "
     "the context holds]",
 )
-@click.option(
-    "--temp",
-    type=Real(0),
-    default=0.0,
-    show_default=True,
-    metavar="F",
-    help="Temperature of sampling; 0 is greedy: always the likeliest token.",
-)
-@click.option(
-    "--top-p",
-    type=Real(0, 1, min_open=True),
-    default=1.0,
-    show_default=True,
-    metavar="F",
-    help="Sample among the fewest tokens that have this probability together.",
-)
-@click.option(
-    "--seed",
-    type=WholeNumber(0, MAX_UINT64),
-    default=0,
-    show_default="0",
-    metavar="N",
-    help="Equal seeds sample equal tokens.",
-)
+@sampling_options
 @threads_option
 @weights_option
 @kv_option
@@ -75,14 +58,11 @@ def command(
     bundle: Path,
     thinking: str,
     max_new_tokens: int | None,
-    temp: float,
-    top_p: float,
-    seed: int,
     threads: int | None,
     weights: WeightsMode,
     kv: KvType | None,
     form: str,
-    **prompt: Any,
+    **given: Any,
 ) -> None:
     """Continue a prompt with BUNDLE, and print what comes as it comes.
 
@@ -93,11 +73,11 @@ def command(
     ossc run bundle --messages conversation.json --format json
     ossc run bundle --token-ids "1 2 3" --format json
 
-    Decoding is greedy unless a temperature is given. Timings go to stderr, or into the JSON. With
-    --chat, so does what a model says on other channels than the final one (gpt-oss thinks on the
-    channel analysis). An answer that was cut says so: finish_reason in the JSON, a sentence on
-    stderr; Ctrl-C ends it with what came so far, and status 130. A bundle for another architecture
-    runs under qemu where that is installed, and the output says so.
+    Decoding is greedy unless --temp or --sampling model is given. Timings go to stderr, or into the
+    JSON. With --chat, so does what a model says on other channels than the final one (gpt-oss
+    thinks on the channel analysis). An answer that was cut says so: finish_reason in the JSON, a
+    sentence on stderr. Ctrl-C ends it with what came so far, and status 130. A bundle for another
+    architecture runs under qemu where that is installed, and the output says so.
     """  # noqa: D301 - click reads the character \b
     from ossc.runtimes.answer import read_answer
     from ossc.runtimes.bundle import Bundle
@@ -105,8 +85,9 @@ def command(
     from ossc.runtimes.run_report import RunOptions
     from ossc.runtimes.tokenizer import TOKENIZER_NAME, BundleTokenizer
 
-    request = read_request(PromptOptions(**prompt))
+    request = read_request(take_prompt_options(given))
     manifest = Bundle.open(bundle).manifest  # its text files are read only when they are as listed
+    sampling = resolve_sampling(given, bundle, manifest)
     tokenizer = None
     if request.token_ids is None or TOKENIZER_NAME in manifest.files:
         tokenizer = BundleTokenizer.open(bundle)
@@ -114,13 +95,7 @@ def command(
     if max_new_tokens is None and not request.chat:
         max_new_tokens = MAX_NEW_TOKENS
     options = RunOptions(
-        max_new_tokens=max_new_tokens,
-        temperature=temp,
-        top_p=top_p,
-        seed=seed,
-        threads=threads,
-        weights=weights,
-        kv=kv,
+        max_new_tokens=max_new_tokens, threads=threads, weights=weights, kv=kv, **sampling
     )
     if form == "json":
         report = run_bundle(bundle, ids, options)

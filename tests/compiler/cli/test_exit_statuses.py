@@ -78,6 +78,20 @@ def statuses(ossc, tiny_bundle, tmp_path):
             pytest.param((*IDS, "--top-p", value), 2, id=f"top-p-{value}")
             for value in ("0", "-0.5", "1.1", "nan", "1e-60")
         ),
+        pytest.param((*IDS, "--temp", "2", "--top-k", "3", "--min-p", "0.1"), 0, id="sampling"),
+        pytest.param((*IDS, "--repeat-penalty", "1.5", "--top-k", "0"), 0, id="penalty"),
+        *(
+            pytest.param((*IDS, "--top-k", value), 2, id=f"top-k-{value}")
+            for value in ("-1", "1.5", str(2**31), "")
+        ),
+        *(
+            pytest.param((*IDS, "--min-p", value), 2, id=f"min-p-{value}")
+            for value in ("-0.1", "1.1", "nan")
+        ),
+        *(
+            pytest.param((*IDS, "--repeat-penalty", value), 2, id=f"penalty-{value}")
+            for value in ("0", "-1", "inf", "1e-60")
+        ),
         pytest.param((*IDS, "--weights", "paged"), 2, id="weights"),
         pytest.param((*IDS, "--kv", "f8"), 2, id="kv"),
         pytest.param((*IDS, "--kv", "int8"), 1, id="kv-that-the-bundle-lacks"),
