@@ -17,10 +17,15 @@ from ossc.runtimes.manifest import (
     FileEntry,
     hash_file,
 )
+from ossc.runtimes.model_sampling import GENERATION_CONFIG_NAME
 from ossc.targets.errors import BundleError, CheckpointError
 
-TEXT_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
-"""Files of a checkpoint that turn text into token ids and back; copied as they are."""
+TEXT_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"),
+    GENERATION_CONFIG_NAME,
+)
+"""Files of a checkpoint that turn text into token ids and back, and say how the model is to be
+sampled; copied as they are."""
 
 CODE_BYTES = 4_000_000
 """Allowance for ``ossc-run``, ``libossc_model.so`` and the plan; gpt-oss takes less."""

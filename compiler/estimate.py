@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ossc.compiler.bundle import CODE_BYTES, TEXT_FILES
 from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.describe import memory_entry
+from ossc.compiler.generation_config import check_generation_config
 from ossc.compiler.lowering.lower import LoweredModel, lower_model
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.recipe import Recipe
@@ -92,6 +93,7 @@ def estimate(recipe: Recipe) -> Estimate:
         OsscError: As `compile_model`, for everything that it checks before it reads weights.
     """
     checkpoint = Checkpoint.open(recipe.model)
+    check_generation_config(checkpoint.path)
     options = lowering_options(recipe, checkpoint.config)
     model = quantized_model(checkpoint, recipe.resolve_plan())
     lowered = lower_model(model, options)

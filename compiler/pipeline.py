@@ -16,6 +16,7 @@ from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.config import ModelConfig
 from ossc.compiler.describe import describe_bundle
 from ossc.compiler.export import export_model
+from ossc.compiler.generation_config import check_generation_config
 from ossc.compiler.lowering.lower import LoweredModel, lower_model
 from ossc.compiler.lowering.pipeline import write_objects
 from ossc.compiler.lowering.plan import weight_offsets
@@ -59,6 +60,7 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
 
     progress.phase(f"Reading {recipe.model} for {target.name}")
     checkpoint = Checkpoint.open(recipe.model)
+    check_generation_config(checkpoint.path)
     options = lowering_options(recipe, checkpoint.config)
 
     progress.phase("Exporting to ONNX, fusing and quantizing")

@@ -60,12 +60,19 @@ class ChatTemplate:
     clock: Callable[[], datetime] = datetime.now
     """Tells the time for ``strftime_now``."""
 
-    def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> str:
+    def render(
+        self,
+        messages: Sequence[Message],
+        *,
+        add_generation_prompt: bool = True,
+        **template_arguments: Any,
+    ) -> str:
         """Return the text of a conversation.
 
         Args:
             messages: From first to last.
             add_generation_prompt: Whether to end where the assistant's answer begins.
+            template_arguments: What else the template reads, such as ``reasoning_effort="high"``.
 
         Raises:
             SessionError: The template is faulty, or refuses the messages.
@@ -82,7 +89,7 @@ class ChatTemplate:
                 tools=None,
                 documents=None,
                 add_generation_prompt=add_generation_prompt,
-                **self.special_tokens,
+                **{**self.special_tokens, **template_arguments},
             )
         except (jinja2.TemplateError, TypeError, ValueError, OverflowError) as error:
             raise SessionError(

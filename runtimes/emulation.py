@@ -4,13 +4,16 @@ It shows that the bundle computes the right thing, not how fast a device is.
 """
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 
 from ossc.runtimes.bundle import EXECUTABLE_NAME, Bundle
-from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.run_report import RunOptions, RunReport
-from ossc.targets.errors import BundleError, SessionError
+from ossc.targets.errors import BundleError, SessionError, UsageError
+
+INTERRUPTED = 130
+"""Exit status after SIGINT: 128 and its number."""
 
 
 def find_emulator(arch: str) -> str:
@@ -39,6 +42,7 @@ def run_emulated(bundle: Bundle, token_ids: Sequence[int], options: RunOptions) 
 
     Raises:
         BundleError: The bundle has no executable.
+        UsageError: The program refuses an option.
         SessionError: There is no emulator, or the run failed.
     """
     emulator = find_emulator(bundle.manifest.target.arch)
@@ -52,26 +56,56 @@ def run_emulated(bundle: Bundle, token_ids: Sequence[int], options: RunOptions) 
         "max",
         executable,
         str(bundle.path),
-        *_arguments(options, bundle.kv),
+        *_arguments(options, bundle),
     ]
     prompt = " ".join(map(str, token_ids))
-    finished = subprocess.run(command, input=prompt, capture_output=True, text=True, check=False)
-    if finished.returncode:
-        reason = finished.stderr.strip().removeprefix(f"{EXECUTABLE_NAME}: ")
-        raise SessionError(reason or f"{emulator} ended with status {finished.returncode}.")
-    return RunReport.from_json(finished.stdout, emulator)
+    status, output, message = _run(command, prompt)
+    if status not in (0, INTERRUPTED):
+        reason = message.strip().removeprefix(f"{EXECUTABLE_NAME}: ")
+        error = UsageError if status == UsageError.exit_code else SessionError
+        raise error(reason or f"{emulator} ended with status {status}.")
+    return RunReport.from_json(output, emulator)
 
 
-def _arguments(options: RunOptions, kv: KvType) -> list[str]:
+def _run(command: Sequence[str], prompt: str) -> tuple[int, str, str]:
+    """Run a program; the first SIGINT is its to obey, a second one ends it.
+
+    Returns:
+        Its status, output and messages.
+    """
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, process_group=0
+    ) as process:
+        try:
+            try:
+                output, message = process.communicate(prompt)
+            except KeyboardInterrupt:
+                process.send_signal(signal.SIGINT)
+                output, message = process.communicate()
+        except BaseException:
+            process.kill()
+            raise
+    return process.returncode, output, message
+
+
+def _arguments(options: RunOptions, bundle: Bundle) -> list[str]:
+    most = options.max_new_tokens
+    if most is None:
+        most = bundle.plan.context + 1
     values = {
         "--token-ids": "-",
-        "-n": options.max_new_tokens,
+        "-n": most,
         "--temp": options.temperature,
         "--top-p": options.top_p,
         "--seed": options.seed,
-        "--threads": options.threads or 0,
+        "--top-k": options.top_k,
+        "--min-p": options.min_p,
+        "--repeat-penalty": options.repeat_penalty,
         "--weights": options.weights,
-        "--kv": kv,
+        "--kv": bundle.kv,
         "--format": "json",
     }
+    if options.threads is not None:
+        values["--threads"] = options.threads
     return [str(part) for pair in values.items() for part in pair]

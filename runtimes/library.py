@@ -9,7 +9,7 @@ from typing import Any
 from ossc.runtimes.system_advice import load_advice
 from ossc.targets.errors import BundleError, OsscError, SessionError
 
-API_VERSION = 2
+API_VERSION = 3
 """The ``OSSC_API_VERSION`` that this module mirrors."""
 
 ERROR_BUNDLE = 3
@@ -31,7 +31,10 @@ class SessionOptions(ctypes.Structure):
 class SamplerOptions(ctypes.Structure):
     """``ossc_sampler_options``."""
 
-    _fields_ = (("temperature", c_float), ("top_p", c_float), ("seed", u64))
+    _fields_ = (
+        *(("temperature", c_float), ("top_p", c_float), ("seed", u64)),
+        *(("top_k", c_int32), ("min_p", c_float), ("repeat_penalty", c_float)),
+    )
 
 
 class ProcessMemory(ctypes.Structure):
@@ -56,6 +59,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "ossc_session_threads": (c_void_p, POINTER(c_int32)),
     "ossc_session_router_indices": (c_void_p, POINTER(_IDS), POINTER(c_size_t)),
     "ossc_sampler_create": (POINTER(SamplerOptions), POINTER(c_void_p)),
+    "ossc_sampler_accept": (c_void_p, _IDS, c_size_t),
     "ossc_sampler_sample": (c_void_p, _LOGITS, c_size_t, POINTER(c_int32)),
     "ossc_get_process_memory": (POINTER(ProcessMemory),),
 }

@@ -2,21 +2,23 @@
 
 import ctypes
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ossc.runtimes.arguments import directory_path, token_id_array, whole_number
 from ossc.runtimes.bundle import LIBRARY_NAME, Bundle
+from ossc.runtimes.finish_reason import FinishReason
+from ossc.runtimes.generation import generate_tokens
 from ossc.runtimes.kv_type import KV_TYPES, KvType
 from ossc.runtimes.library import MAX_THREADS, Library, ModelOptions, ProcessMemory, SessionOptions
 from ossc.runtimes.machine_check import check_machine
 from ossc.runtimes.manifest import Manifest
 from ossc.runtimes.plan import Plan
-from ossc.runtimes.sampler import Sampler
+from ossc.runtimes.sampler import Sampler, SamplerArguments
 from ossc.runtimes.session_handle import SessionHandle
 from ossc.runtimes.weights_mode import WEIGHTS_MODES, WeightsMode
 from ossc.targets.errors import BundleError, SessionError
@@ -175,55 +177,53 @@ class Session:
         layers, k = len(self.plan.router_layers), self.plan.num_experts_per_tok
         return self._handle.router_indices(layers, k)
 
-    def sampler(self, *, temperature: float = 0.0, top_p: float = 1.0, seed: int = 0) -> Sampler:
+    def sampler(self, **options: Unpack[SamplerArguments]) -> Sampler:
         """Make a sampler for this session's logits; see :class:`Sampler`.
 
         Raises:
             SessionError: An option is out of range.
         """
-        return Sampler(self._library, temperature=temperature, top_p=top_p, seed=seed)
+        return Sampler(self._library, **options)
 
     def generate(
         self,
         token_ids: Sequence[int],
         *,
-        max_new_tokens: int = 128,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
-    ) -> Iterator[int]:
+        max_new_tokens: int | None = 128,
+        **options: Unpack[SamplerArguments],
+    ) -> Generator[int, None, FinishReason]:
         """Continue a prompt; ends at a stop token, which is not given out, or a full context.
 
         Whoever runs other tokens on the session between two of these ends the generation.
 
         Args:
             token_ids: The prompt, run from the current position on.
-            max_new_tokens: Most tokens to give out.
-            temperature: See :class:`Sampler`.
-            top_p: See :class:`Sampler`.
-            seed: See :class:`Sampler`.
+            max_new_tokens: Most tokens to give out; None is as many as the context holds.
+            options: Temperature and the rest, see :class:`Sampler`; greedy by default.
+
+        Returns:
+            Why it ended, for those who drive the generator by hand.
 
         Raises:
             SessionError: The prompt is refused, an option is out of range, or other tokens ran.
         """
         if max_new_tokens is not None:
             whole_number("max_new_tokens", max_new_tokens, 0, 2**63 - 1)
-        sampler = self.sampler(temperature=temperature, top_p=top_p, seed=seed)
+        sampler = self.sampler(**options)
         try:
-            logits = self.prefill(token_ids)
-            for remaining in reversed(range(max_new_tokens)):
-                token_id = sampler.sample(logits)
-                if token_id in self.manifest.stop_token_ids:
-                    return
-                yield token_id
-                if not remaining or self.position == self.context:
-                    return
-                logits = self._continue(logits, token_id)
+            return (yield from generate_tokens(self, token_ids, sampler, max_new_tokens))
         finally:
             sampler.close()
 
-    def _continue(self, logits: NDArray[np.float32], token_id: int) -> NDArray[np.float32]:
-        """Run the token that was chosen from the logits, if nothing else ran since."""
+    def decode_after(self, logits: NDArray[np.float32], token_id: int) -> NDArray[np.float32]:
+        """Run the token that was chosen from the last call's logits.
+
+        Returns:
+            ``[vocab_size]``.
+
+        Raises:
+            SessionError: As :meth:`decode`, or other tokens ran since.
+        """
         following = self._empty_logits(())
         self._handle.run(np.array([token_id], np.int32), following, after=logits)
         return following

@@ -143,7 +143,19 @@ def parse_object(data: bytes, where: str) -> StrictObject:
 
 
 def parse_fields(data: bytes) -> dict[str, Any]:
-    """Parse strict JSON: UTF-8, no repeated name, no NaN or infinity, one object.
+    """Parse strict JSON that is one object; see :func:`parse_json`.
+
+    Raises:
+        ValueError: It is anything else; the message continues a sentence that begins with the file.
+    """
+    value = parse_json(data)
+    if type(value) is not dict:
+        raise ValueError(f"has to hold a JSON object, but holds {shorten(value)}")
+    return value
+
+
+def parse_json(data: bytes) -> Any:
+    """Parse strict JSON: UTF-8, no repeated name, no NaN or infinity.
 
     Raises:
         ValueError: It is anything else; the message continues a sentence that begins with the file.
@@ -157,8 +169,6 @@ def parse_fields(data: bytes) -> dict[str, Any]:
         raise ValueError("is not valid JSON: it is nested too deeply") from error
     except ValueError as error:
         raise ValueError(f"is not valid JSON: {_cut(str(error), 200)}") from error
-    if type(value) is not dict:
-        raise ValueError(f"has to hold a JSON object, but holds {shorten(value)}")
     return value
 
 

@@ -54,8 +54,19 @@ class BundleTokenizer:
         """Token ids of a text, with the special tokens that the tokenizer puts around it."""
         return list(self._tokenizer.encode(text).ids)
 
-    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+    def encode_chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        allow_control_tokens: bool = False,  # noqa: ARG002
+        **template_arguments: Any,
+    ) -> list[int]:
         """Token ids of a conversation, up to where the answer begins.
+
+        Args:
+            messages: From first to last.
+            allow_control_tokens: Whether text in a message can become a control token.
+            template_arguments: What else the template reads, such as ``reasoning_effort="high"``.
 
         Raises:
             SessionError: The bundle has no chat template, or it refuses the messages.
@@ -65,7 +76,7 @@ class BundleTokenizer:
                 "The bundle has no chat template, because its checkpoint had none; run without "
                 "--chat."
             )
-        text = self.chat_template.render(messages)
+        text = self.chat_template.render(messages, **template_arguments)
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def decode(self, token_ids: Sequence[int]) -> str:

@@ -1,165 +1,140 @@
 """``ossc run``: a prompt in, text or token ids out."""
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ossc.compiler.cli.base import OsscCommand, format_option
+from ossc.compiler.cli.numbers import MAX_INT32, WholeNumber
+from ossc.compiler.cli.prompt_options import (
+    Request,
+    prompt_options,
+    read_request,
+    take_prompt_options,
+)
+from ossc.compiler.cli.sampling_options import resolve_sampling, sampling_options
 from ossc.compiler.cli.session_options import kv_option, threads_option, weights_option
-from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.weights_mode import WeightsMode
-from ossc.targets.errors import UsageError
 
 if TYPE_CHECKING:
-    from ossc.runtimes.harmony import Piece
+    from ossc.compiler.cli.answer_printer import ChatPrinter, TextPrinter, TokenPrinter
+    from ossc.runtimes.run_report import RunReport
     from ossc.runtimes.tokenizer import BundleTokenizer
+
+MAX_NEW_TOKENS = 128
+"""Where no number is given, and the prompt is no chat."""
+
+INTERRUPTED = 130
+"""Exit status after SIGINT: 128 and its number."""
 
 
 @click.command("run", cls=OsscCommand)
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("-p", "--prompt", metavar="TEXT", help="The prompt; needs the bundle's tokenizer.")
-@click.option("--token-ids", metavar='"1 2 3"', help="The prompt as token ids instead.")
-@click.option("--chat", is_flag=True, help="Put the prompt into the model's chat template.")
+@prompt_options
+@click.option(
+    "--thinking",
+    type=click.Choice(["show", "hide"]),
+    default="show",
+    show_default=True,
+    help="With --chat, whether what a model says beside its answer is printed on stderr. JSON has "
+    "it in any case.",
+)
 @click.option(
     "-n",
     "max_new_tokens",
-    type=click.IntRange(1),
-    default=128,
-    show_default=True,
+    type=WholeNumber(1, MAX_INT32),
     metavar="N",
-    help="Tokens to generate, if no stop token comes first.",
+    help="Most tokens to generate, if no stop token comes first.  [default: 128; with --chat what "
+    "the context holds]",
 )
-@click.option(
-    "--temp",
-    type=click.FloatRange(0),
-    default=0.0,
-    show_default=True,
-    metavar="F",
-    help="Temperature of sampling; 0 always takes the likeliest token.",
-)
-@click.option(
-    "--top-p",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=1.0,
-    show_default=True,
-    metavar="F",
-    help="Sample among the fewest tokens that have this probability together.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Equal seeds sample equal tokens.",
-)
+@sampling_options
 @threads_option
 @weights_option
 @kv_option
 @format_option
 def command(
     bundle: Path,
-    prompt: str | None,
-    token_ids: str | None,
-    chat: bool,
-    max_new_tokens: int,
-    temp: float,
-    top_p: float,
-    seed: int,
+    thinking: str,
+    max_new_tokens: int | None,
     threads: int | None,
     weights: WeightsMode,
     kv: KvType | None,
     form: str,
+    **given: Any,
 ) -> None:
     """Continue a prompt with BUNDLE, and print what comes as it comes.
 
     \b
     ossc run bundle -p "def main():" -n 64
     ossc run bundle --chat -p "Why is the sky blue?" --temp 0.7 --seed 1
+    ossc run bundle --system "Answer in French." --reasoning low -f question.txt
+    ossc run bundle --messages conversation.json --format json
     ossc run bundle --token-ids "1 2 3" --format json
 
-    Timings go to stderr, or into the JSON. With --chat, so does what a model says on other channels
-    than the final one (gpt-oss thinks on the channel analysis). A bundle for another architecture
-    runs under qemu where that is installed, and the output says so.
+    Decoding is greedy unless --temp or --sampling model is given. Timings go to stderr, or into the
+    JSON. With --chat, so does what a model says on other channels than the final one (gpt-oss
+    thinks on the channel analysis). An answer that was cut says so: finish_reason in the JSON, a
+    sentence on stderr. Ctrl-C ends it with what came so far, and status 130. A bundle for another
+    architecture runs under qemu where that is installed, and the output says so.
     """  # noqa: D301 - click reads the character \b
-    from ossc.runtimes.harmony import HarmonyStream, speaks_harmony
+    from ossc.runtimes.answer import read_answer
+    from ossc.runtimes.bundle import Bundle
     from ossc.runtimes.run import run_bundle
     from ossc.runtimes.run_report import RunOptions
     from ossc.runtimes.tokenizer import TOKENIZER_NAME, BundleTokenizer
 
-    if (prompt is None) == (token_ids is None):
-        raise UsageError("Give the prompt either as -p TEXT or as --token-ids, not both or none.")
-    if chat and prompt is None:
-        raise UsageError("--chat puts a text into the chat template; give it with -p.")
+    request = read_request(take_prompt_options(given))
     manifest = Bundle.open(bundle).manifest  # its text files are read only when they are as listed
+    sampling = resolve_sampling(given, bundle, manifest)
     tokenizer = None
-    if prompt is not None or TOKENIZER_NAME in manifest.files:
+    if request.token_ids is None or TOKENIZER_NAME in manifest.files:
         tokenizer = BundleTokenizer.open(bundle)
-    ids = _prompt_ids(prompt, token_ids, chat, tokenizer)
+    ids = _encode(request, tokenizer)
+    if max_new_tokens is None and not request.chat:
+        max_new_tokens = MAX_NEW_TOKENS
     options = RunOptions(
-        max_new_tokens=max_new_tokens,
-        temperature=temp,
-        top_p=top_p,
-        seed=seed,
-        threads=threads,
-        weights=weights,
-        kv=kv,
+        max_new_tokens=max_new_tokens, threads=threads, weights=weights, kv=kv, **sampling
     )
     if form == "json":
         report = run_bundle(bundle, ids, options)
-        text = tokenizer.decode(report.token_ids) if tokenizer is not None else None
-        click.echo(report.to_json(text))
-        return
-    if tokenizer is None:
-        report = run_bundle(bundle, ids, options, _show_token_id)
-        click.echo("")
-    elif chat and speaks_harmony(tokenizer):
-        messages = HarmonyStream(tokenizer)
-        report = run_bundle(bundle, ids, options, lambda token_id: _show(messages.push(token_id)))
-        _show(messages.finish())
-        click.echo("")
+        answer = read_answer(tokenizer, report.token_ids, ids, chat=request.chat)
+        click.echo(report.to_json(answer))
     else:
-        stream = tokenizer.stream()
-        report = run_bundle(bundle, ids, options, _show_text(stream.push))
-        click.echo(stream.finish())
-    click.echo(str(report), err=True)
+        printer = _printer(tokenizer, ids, request.chat, thinking == "show")
+        report = run_bundle(bundle, ids, options, printer.push)
+        printer.finish()
+        _say(report)
+    if report.interrupted:
+        click.get_current_context().exit(INTERRUPTED)
 
 
-def _prompt_ids(
-    prompt: str | None, token_ids: str | None, chat: bool, tokenizer: "BundleTokenizer | None"
-) -> list[int]:
-    if token_ids is not None:
-        try:
-            return [int(word) for word in token_ids.replace(",", " ").split()]
-        except ValueError as error:
-            raise UsageError(
-                f"--token-ids is {token_ids!r}; give whole numbers between blanks."
-            ) from error
-    assert prompt is not None
+def _encode(request: Request, tokenizer: "BundleTokenizer | None") -> list[int]:
+    if request.token_ids is not None:
+        return list(request.token_ids)
     assert tokenizer is not None
-    if chat:
-        return tokenizer.encode_chat([{"role": "user", "content": prompt}])
-    return tokenizer.encode(prompt)
+    if request.text is not None:
+        return tokenizer.encode(request.text)
+    from ossc.compiler.cli.chat_request import encode_conversation
+
+    return encode_conversation(request, tokenizer)
 
 
-def _show(pieces: Iterable["Piece"]) -> None:
-    """Print the answer; what the model says on other channels goes to stderr."""
-    from ossc.runtimes.harmony import FINAL_CHANNEL
+def _printer(
+    tokenizer: "BundleTokenizer | None", prompt_ids: list[int], chat: bool, show_thinking: bool
+) -> "TokenPrinter | TextPrinter | ChatPrinter":
+    from ossc.compiler.cli.answer_printer import ChatPrinter, TextPrinter, TokenPrinter
+    from ossc.runtimes.harmony import speaks_harmony
 
-    for piece in pieces:
-        if piece.channel == FINAL_CHANNEL:
-            click.echo(piece.text, nl=False)
-        else:
-            title = f"\n[{piece.channel}] " if piece.begins else ""
-            click.secho(f"{title}{piece.text}", nl=False, err=True, dim=True)
-
-
-def _show_text(push: Callable[[int], str]) -> Callable[[int], None]:
-    return lambda token_id: click.echo(push(token_id), nl=False)
+    if tokenizer is None:
+        return TokenPrinter()
+    if chat and speaks_harmony(tokenizer):
+        return ChatPrinter(tokenizer, prompt_ids, show_thinking=show_thinking)
+    return TextPrinter(tokenizer)
 
 
-def _show_token_id(token_id: int) -> None:
-    click.echo(f"{token_id} ", nl=False)
+def _say(report: "RunReport") -> None:
+    click.echo(str(report), err=True)
+    if report.cut is not None:
+        click.echo(report.cut, err=True)

@@ -2,12 +2,16 @@
 
 import click
 
+from ossc.compiler.cli.numbers import WholeNumber
 from ossc.runtimes.kv_type import KV_TYPES
 from ossc.runtimes.weights_mode import WEIGHTS_MODES
 
+MAX_THREADS = 1024
+"""``THREAD_POOL_MAX_THREADS`` of the C runtime."""
+
 threads_option = click.option(
     "--threads",
-    type=click.IntRange(1),
+    type=WholeNumber(1, MAX_THREADS),
     metavar="N",
     help="Threads that compute.  [default: one for each CPU]",
 )

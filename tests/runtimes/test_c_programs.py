@@ -80,6 +80,12 @@ def test_threads_forks_and_damaged_weights_are_met(build, variant, tmp_path):
 
 
 @pytest.mark.parametrize("variant", ["zig", "asan-ubsan"])
+def test_a_generation_ends_for_a_reason(build, variant, tmp_path):
+    bundle = write_bundle(tmp_path, stop_token_ids=())
+    run_program(build("test_generate", variant), bundle)
+
+
+@pytest.mark.parametrize("variant", ["zig", "asan-ubsan"])
 def test_every_changed_byte_of_a_bundle_is_refused(build, variant, tmp_path):
     run_program(build("test_attacks", variant), write_bundle(tmp_path))
 

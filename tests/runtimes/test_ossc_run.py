@@ -1,7 +1,9 @@
 """The program ``ossc-run``: its options, output and exit status."""
 
+import fcntl
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from ossc.runtimes.run_report import RunReport
 from ossc.runtimes.session import Session
+from synthetic.tiny_bundle import write_bundle
 from synthetic.tiny_plan import CONTEXT
 
 PROMPT = [5, 1, 30]
@@ -40,7 +43,8 @@ def test_token_ids_go_to_stdout_and_times_to_stderr(ossc_run, tiny_bundle, optio
 def test_json_has_the_fields_of_ossc_run(ossc_run, tiny_bundle):
     finished = ossc_run("--token-ids", IDS, "-n", 4, "--format", "json")
     fields = json.loads(finished.stdout)
-    assert fields["text"] is None
+    assert (fields["text"], fields["thinking"], fields["channels"]) == (None, None, None)
+    assert fields["finish_reason"] == "length"
     report = RunReport.from_json(finished.stdout)
     assert list(report.token_ids) == greedy(tiny_bundle, 4)
     assert (report.prefill_tokens, report.decode_tokens) == (3, 3)
@@ -57,8 +61,7 @@ def test_the_prompt_can_come_from_stdin(ossc_run, tiny_bundle, separator):
 
 def test_a_prompt_longer_than_an_argument_is_read(ossc_run):
     finished = ossc_run("--token-ids", "-", input="1 " * 300_000)
-    assert "300000 tokens do not fit" in finished.stderr
-    assert "reset" not in finished.stderr
+    assert "The prompt has 300000 tokens and the context holds 24" in finished.stderr
     assert finished.returncode == 1
 
 
@@ -70,15 +73,72 @@ def test_a_seed_gives_the_draws_of_the_session(ossc_run, tiny_bundle):
         assert drawn == list(session.generate(PROMPT, max_new_tokens=8, **sampling))
 
 
-def test_nothing_is_generated_when_nothing_is_wanted(ossc_run):
-    finished = ossc_run("--token-ids", IDS, "-n", 0)
-    assert (finished.stdout, finished.returncode) == ("\n", 0)
-
-
 def test_generation_ends_when_the_context_is_full(ossc_run):
     finished = ossc_run("--token-ids", IDS, "-n", 1000)
     assert len(finished.stdout.split()) == CONTEXT - len(PROMPT) + 1
     assert finished.returncode == 0
+    assert "the context of 24 tokens is full" in finished.stderr
+
+
+ROOM = CONTEXT - len(PROMPT) + 1
+
+
+@pytest.mark.parametrize(
+    ("count", "reason"), [(1, "length"), (ROOM, "length"), (ROOM + 1, "context")]
+)
+def test_the_json_says_why_generation_ended(ossc_run, tiny_bundle, count, reason):
+    finished = ossc_run("--token-ids", IDS, "-n", count, "--format", "json")
+    fields = json.loads(finished.stdout)
+    with Session(tiny_bundle, threads=1) as session:
+        tokens = session.generate(PROMPT, max_new_tokens=count)
+        assert len([next(tokens) for _ in range(min(count, ROOM))]) == len(fields["token_ids"])
+        with pytest.raises(StopIteration) as end:
+            next(tokens)
+    assert end.value.value == fields["finish_reason"] == reason
+
+
+def test_a_stop_token_is_a_reason_and_no_cut(ossc_run, tiny_bundle):
+    write_bundle(tiny_bundle, stop_token_ids=tuple(greedy(tiny_bundle, 1)))
+    finished = ossc_run("--token-ids", IDS, "--format", "json")
+    assert json.loads(finished.stdout)["finish_reason"] == "stop"
+    assert "cut" not in ossc_run("--token-ids", IDS).stderr
+
+
+def test_a_cut_says_what_helps(ossc_run):
+    lines = ossc_run("--token-ids", IDS, "-n", 4).stderr.splitlines()
+    assert lines[-1] == "ossc-run: It was cut by -n 4; have more with a larger one."
+
+
+def handles_interrupts(process):
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (caught,) = [line for line in status.splitlines() if line.startswith("SigCgt:")]
+    return bool(int(caught.split()[1], 16) & 1 << (signal.SIGINT - 1))
+
+
+def test_an_interrupt_gives_what_came(tiny_bundle):
+    """The program waits for room in a pipe, so that it cannot end before the signal."""
+    read_end, write_end = os.pipe()
+    room = fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(write_end, b"x" * room)
+    command = [tiny_bundle / "ossc-run", tiny_bundle, "--token-ids", IDS, "-n", "9"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=write_end, stderr=pipe) as process:
+        os.close(write_end)
+        while not handles_interrupts(process):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        with os.fdopen(read_end, "rb") as reader:
+            output = reader.read()[room:].decode()
+        message = process.communicate()[1].decode()
+    assert output in ("\n", f"{greedy(tiny_bundle, 1)[0]}\n")
+    assert message.splitlines()[-1].startswith("ossc-run: It was interrupted")
+    assert process.returncode == 130
+
+
+def test_an_option_and_its_value_can_be_one_word(ossc_run, tiny_bundle):
+    apart = ossc_run("--token-ids", IDS, "-n", 4, "--temp", 2.0, "--seed", 3)
+    joined = ossc_run(f"--token-ids={IDS}", "-n", 4, "--temp=2.0", "--seed=3")
+    assert joined.stdout == apart.stdout
 
 
 @pytest.mark.parametrize(
@@ -95,14 +155,16 @@ def test_generation_ends_when_the_context_is_full(ossc_run):
         pytest.param(("--token-ids", "1", "-n", "x"), '-n is "x"', id="count"),
         pytest.param(("--token-ids", "1", "-n", "-1"), '-n is "-1"', id="negative-count"),
         pytest.param(("--token-ids", "1", "--temp", "warm"), '--temp is "warm"', id="temperature"),
+        pytest.param(("--token-ids", "1", "-n", "0"), '-n is "0"', id="no-tokens"),
         pytest.param(("--token-ids", "1", "--temp", "-1"), "temperature is -1", id="cold"),
+        pytest.param(("--token-ids", "1", "--temp", "1e39"), "float32 holds", id="hot"),
         pytest.param(("--token-ids", "1", "--top-p", "2"), "top_p is 2", id="top-p"),
         pytest.param(
             ("--token-ids", "1", "--weights", "paged"), "mapped or resident", id="weights"
         ),
         pytest.param(("--token-ids", "1", "--kv", "f8"), "f32, f16 or int8", id="kv"),
         pytest.param(("--token-ids", "1", "--format", "xml"), "text or json", id="format"),
-        pytest.param(("--token-ids", "1", "--threads", "5000"), "5000 threads", id="threads"),
+        pytest.param(("--token-ids", "1", "--threads", "5000"), "from 1 to 1024", id="threads"),
         pytest.param(("--speed", "1"), "no option --speed", id="option"),
         pytest.param(("second", "--token-ids", "1"), "one bundle too many", id="bundles"),
     ],

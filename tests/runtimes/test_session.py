@@ -262,7 +262,7 @@ def test_a_library_that_cannot_be_loaded_is_refused(tmp_path):
 
 def test_a_library_of_another_version_is_refused(tiny_bundle, monkeypatch):
     monkeypatch.setattr(library_module, "API_VERSION", 1)
-    with pytest.raises(BundleError, match="API version 2 and this ossc calls 1"):
+    with pytest.raises(BundleError, match="API version 3 and this ossc calls 1"):
         Session(tiny_bundle)
 
 
@@ -307,3 +307,12 @@ def test_a_type_of_caches_that_the_bundle_has_no_plan_for_is_refused(tiny_bundle
 def test_a_type_of_caches_that_there_is_not_is_refused(tiny_bundle):
     with pytest.raises(SessionError, match="kv is 'f8'; it has to be one of f32, f16, int8"):
         Session(tiny_bundle, kv="f8")
+
+
+def test_a_repeat_penalty_keeps_tokens_from_coming_again(tiny_bundle):
+    with Session(tiny_bundle, threads=1) as session:
+        plain = list(session.generate([5], max_new_tokens=15))
+        session.reset()
+        penalized = list(session.generate([5], max_new_tokens=15, repeat_penalty=100.0))
+    assert len({5, *plain}) < len(plain) + 1
+    assert len({5, *penalized}) == len(penalized) + 1

@@ -35,7 +35,7 @@ extern "C" {
 #define OSSC_API __attribute__((visibility("default")))
 
 /* Version of the functions and structs in this file. */
-#define OSSC_API_VERSION 2
+#define OSSC_API_VERSION 3
 
 typedef enum ossc_status {
   OSSC_OK = 0,
@@ -186,14 +186,25 @@ OSSC_API void ossc_session_destroy(ossc_session* session);
 
 typedef struct ossc_sampler ossc_sampler;
 
+/* In this order: the repeat penalty, the temperature, top_k, top_p of what that leaves, min_p. */
 typedef struct ossc_sampler_options {
   float temperature; /* 0: the largest logit, the lowest id of equals */
   float top_p;   /* in (0, 1]: draw among the fewest tokens that have this probability together */
   uint64_t seed; /* equal seeds draw equal tokens from equal logits */
+  int32_t top_k; /* draw among so many of the likeliest tokens; 0: among all */
+  float min_p;   /* in [0, 1]: draw none that has less than this share of the likeliest one's
+                  * probability */
+  float repeat_penalty; /* above 0: logits of accepted tokens are divided by it, negative ones
+                         * multiplied; 0 or 1: none */
 } ossc_sampler_options;
 
 OSSC_API ossc_status ossc_sampler_create(const ossc_sampler_options* options,
                                          ossc_sampler** sampler_out);
+
+/* Tells the sampler which tokens are there, for the repeat penalty: those of the prompt, and each
+ * one that follows.  token_ids: [count], none negative. */
+OSSC_API ossc_status ossc_sampler_accept(ossc_sampler* sampler, const int32_t* token_ids,
+                                         size_t count);
 
 /* logits: [count], count >= 1.  NaN is never chosen; logits without a number are an error. */
 OSSC_API ossc_status ossc_sampler_sample(ossc_sampler* sampler, const float* logits, size_t count,

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "error.h"
+#include "interrupt.h"
 
 /* What a run holds open. */
 typedef struct runner {
@@ -56,12 +57,27 @@ static bool is_stop(const ossc_model_info* info, int32_t token_id) {
   return false;
 }
 
+static ossc_status check_prompt(const runner* r, const run_options* options) {
+  size_t count = options->num_token_ids;
+  if (count <= (size_t)r->info.context) return OSSC_OK;
+  return fail(OSSC_ERROR_CONTEXT,
+              "The prompt has %zu tokens and the context holds %d; give a shorter prompt, or "
+              "compile the model with a larger --context.",
+              count, (int)r->info.context);
+}
+
+/* Runs the prompt chunk by chunk, so that an interrupt need not wait for all of it. */
 static ossc_status run_prompt(runner* r, const run_options* options, generation* g) {
   double start = now_s();
-  ossc_status status =
-      ossc_session_prefill(r->session, options->token_ids, options->num_token_ids, r->logits);
+  size_t chunk = (size_t)r->info.prefill_chunk, count = options->num_token_ids;
+  ossc_status status = OSSC_OK;
+  while (status == OSSC_OK && g->prefill_tokens < count && !interrupt_came()) {
+    size_t left = count - g->prefill_tokens, now = left < chunk ? left : chunk;
+    status = ossc_session_prefill(r->session, options->token_ids + g->prefill_tokens, now,
+                                  now == left ? r->logits : NULL);
+    g->prefill_tokens += now;
+  }
   g->prefill_s = now_s() - start;
-  g->prefill_tokens = options->num_token_ids;
   return status;
 }
 
@@ -72,14 +88,21 @@ static size_t most_tokens(const runner* r, const run_options* options) {
   return wanted < room ? wanted : room;
 }
 
+static ossc_status finish(generation* g, finish_reason reason) {
+  g->finish_reason = reason;
+  return OSSC_OK;
+}
+
 static ossc_status run_tokens(runner* r, size_t most, generate_callback callback, generation* g) {
-  double start = now_s();
   ossc_status status = OSSC_OK;
   while (status == OSSC_OK && g->num_token_ids < most) {
     int32_t token_id;
+    if (interrupt_came()) return finish(g, FINISH_INTERRUPTED);
     status = ossc_sampler_sample(r->sampler, r->logits, (size_t)r->info.vocab_size, &token_id);
-    if (status != OSSC_OK || is_stop(&r->info, token_id)) break;
-    status = callback(g->num_token_ids, token_id);
+    if (status != OSSC_OK) break;
+    if (is_stop(&r->info, token_id)) return finish(g, FINISH_STOP);
+    status = ossc_sampler_accept(r->sampler, &token_id, 1);
+    if (status == OSSC_OK) status = callback(g->num_token_ids, token_id);
     if (status != OSSC_OK) break;
     g->token_ids[g->num_token_ids++] = token_id;
     observe_memory(g);
@@ -87,7 +110,6 @@ static ossc_status run_tokens(runner* r, size_t most, generate_callback callback
     status = ossc_session_decode(r->session, token_id, r->logits);
     g->decode_tokens += status == OSSC_OK;
   }
-  g->decode_s = now_s() - start;
   return status;
 }
 
@@ -96,13 +118,23 @@ static ossc_status run(runner* r, const run_options* options, generate_callback 
   double start = now_s();
   ossc_status status = open_runner(options, r);
   g->load_s = now_s() - start;
-  if (status == OSSC_OK) status = run_prompt(r, options, g);
+  if (status == OSSC_OK) status = check_prompt(r, options);
   if (status != OSSC_OK) return status;
-  observe_memory(g);
   size_t most = most_tokens(r, options);
+  g->context = r->info.context;
+  g->finish_reason = most < (size_t)options->max_new_tokens ? FINISH_CONTEXT : FINISH_LENGTH;
   g->token_ids = malloc((most + 1) * sizeof(int32_t));
   if (g->token_ids == NULL) return fail_out_of_memory("the tokens");
-  return run_tokens(r, most, callback, g);
+  status = ossc_sampler_accept(r->sampler, options->token_ids, options->num_token_ids);
+  if (status != OSSC_OK) return status;
+  interrupt_notice();
+  status = run_prompt(r, options, g);
+  if (status != OSSC_OK) return status;
+  observe_memory(g);
+  start = now_s();
+  status = run_tokens(r, most, callback, g);
+  g->decode_s = now_s() - start;
+  return status;
 }
 
 ossc_status generate(const run_options* options, generate_callback callback,

@@ -6,7 +6,7 @@
 #include "generate.h"
 #include "measure.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 static int exit_status(ossc_status status) {
   if (status == OSSC_OK) return EXIT_DONE;
@@ -34,17 +34,39 @@ static double per_second(size_t tokens, double seconds) {
   return tokens > 0 && seconds > 0 ? (double)tokens / seconds : 0;
 }
 
+static const char* reason_name(finish_reason reason) {
+  static const char* const names[] = {"stop", "length", "context", "interrupted"};
+  return names[reason];
+}
+
 static void print_json(const generation* g) {
   printf("{\"token_ids\": [");
   for (size_t i = 0; i < g->num_token_ids; ++i) {
     printf("%s%d", i == 0 ? "" : ", ", (int)g->token_ids[i]);
   }
-  printf("], \"text\": null, \"prefill_tokens\": %zu, \"prefill_tokens_per_s\": %.3f, ",
-         g->prefill_tokens, per_second(g->prefill_tokens, g->prefill_s));
+  printf("], \"text\": null, \"thinking\": null, \"channels\": null, ");
+  printf("\"finish_reason\": \"%s\", ", reason_name(g->finish_reason));
+  printf("\"prefill_tokens\": %zu, \"prefill_tokens_per_s\": %.3f, ", g->prefill_tokens,
+         per_second(g->prefill_tokens, g->prefill_s));
   printf("\"decode_tokens\": %zu, \"decode_tokens_per_s\": %.3f, \"load_s\": %.6f, ",
          g->decode_tokens, per_second(g->decode_tokens, g->decode_s), g->load_s);
   printf("\"peak_rss_bytes\": %llu, \"peak_anonymous_bytes\": %llu}\n",
          (unsigned long long)g->peak_rss_bytes, (unsigned long long)g->peak_anonymous_bytes);
+}
+
+/* Says that more would have come, and how to have it. */
+static void print_cut(const generation* g) {
+  if (g->finish_reason == FINISH_LENGTH) {
+    fprintf(stderr, "ossc-run: It was cut by -n %zu; have more with a larger one.\n",
+            g->num_token_ids);
+  } else if (g->finish_reason == FINISH_CONTEXT) {
+    fprintf(stderr,
+            "ossc-run: It was cut because the context of %d tokens is full; give a shorter "
+            "prompt, or compile the model with a larger --context.\n",
+            (int)g->context);
+  } else if (g->finish_reason == FINISH_INTERRUPTED) {
+    fputs("ossc-run: It was interrupted; this is what came until then.\n", stderr);
+  }
 }
 
 /* The token ids are out already. */
@@ -57,9 +79,10 @@ static void print_timings(const generation* g) {
   fprintf(stderr, "peak RSS %llu MB, peak anonymous %llu MB\n",
           (unsigned long long)g->peak_rss_bytes >> 20,
           (unsigned long long)g->peak_anonymous_bytes >> 20);
+  print_cut(g);
 }
 
-static ossc_status run(const run_options* options) {
+static ossc_status run(const run_options* options, bool* interrupted_out) {
   generation g;
   ossc_status status = generate(options, options->json ? print_nothing : print_token, &g);
   if (status != OSSC_OK) return status;
@@ -68,12 +91,14 @@ static ossc_status run(const run_options* options) {
   } else {
     print_timings(&g);
   }
+  *interrupted_out = g.finish_reason == FINISH_INTERRUPTED;
   generation_free(&g);
   return OSSC_OK;
 }
 
 int main(int argc, char** argv) {
   run_options options;
+  bool interrupted = false;
   signal(SIGPIPE, SIG_IGN); /* a write to a pipe without a reader fails as others do */
   ossc_status status = run_options_parse(argc, argv, &options);
   if (status != OSSC_OK) return exit_status(status);
@@ -84,8 +109,9 @@ int main(int argc, char** argv) {
   } else if (options.measure) {
     status = measure(&options);
   } else {
-    status = run(&options);
+    status = run(&options, &interrupted);
   }
   run_options_free(&options);
-  return exit_status(status == OSSC_OK ? flush_output() : status);
+  if (status == OSSC_OK) status = flush_output();
+  return status == OSSC_OK && interrupted ? EXIT_INTERRUPTED : exit_status(status);
 }

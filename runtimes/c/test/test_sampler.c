@@ -7,7 +7,7 @@
 enum { DRAWS = 20000 };
 
 static ossc_sampler* new_sampler(float temperature, float top_p, uint64_t seed) {
-  ossc_sampler_options options = {temperature, top_p, seed};
+  ossc_sampler_options options = {.temperature = temperature, .top_p = top_p, .seed = seed};
   ossc_sampler* sampler = NULL;
   CHECK(ossc_sampler_create(&options, &sampler) == OSSC_OK);
   return sampler;
@@ -21,11 +21,17 @@ static int32_t sample(ossc_sampler* sampler, const float* logits, size_t count) 
 }
 
 /* Shares of each of 4 tokens in many draws. */
-static void draw_many(float temperature, float top_p, const float* logits, double shares[4]) {
-  ossc_sampler* sampler = new_sampler(temperature, top_p, 1);
+static void draw_with(const ossc_sampler_options* options, const float* logits, double shares[4]) {
+  ossc_sampler* sampler = NULL;
+  CHECK(ossc_sampler_create(options, &sampler) == OSSC_OK);
   memset(shares, 0, 4 * sizeof(double));
   for (int i = 0; i < DRAWS; ++i) shares[sample(sampler, logits, 4)] += 1.0 / DRAWS;
   ossc_sampler_destroy(sampler);
+}
+
+static void draw_many(float temperature, float top_p, const float* logits, double shares[4]) {
+  ossc_sampler_options options = {.temperature = temperature, .top_p = top_p, .seed = 1};
+  draw_with(&options, logits, shares);
 }
 
 static void greedy_takes_the_lowest_of_the_largest(void) {
@@ -71,6 +77,66 @@ static void top_p_keeps_the_fewest_that_suffice(void) {
   CHECK(shares[3] > 0.999);
 }
 
+/* Weights 1, 2, 4 and 8 of 15; shares as parts of what is left. */
+static void top_k_top_p_and_min_p_cut_one_after_the_other(void) {
+  const float log2 = 0.69314718f, logits[] = {0, log2, 2 * log2, 3 * log2};
+  const struct {
+    ossc_sampler_options options;
+    double shares[4];
+  } cases[] = {
+      {{.temperature = 1, .top_p = 1, .top_k = 2}, {0, 0, 4.0 / 12, 8.0 / 12}},
+      {{.temperature = 1, .top_p = 1, .top_k = 9}, {1.0 / 15, 2.0 / 15, 4.0 / 15, 8.0 / 15}},
+      {{.temperature = 1, .top_p = 1, .top_k = 1}, {0, 0, 0, 1}},
+      {{.temperature = 1, .top_p = 1, .min_p = 0.4f}, {0, 0, 4.0 / 12, 8.0 / 12}},
+      {{.temperature = 1, .top_p = 1, .min_p = 1}, {0, 0, 0, 1}},
+      /* 8 of 12 is enough, where 8 of 15 was not */
+      {{.temperature = 1, .top_p = 0.6f, .top_k = 2}, {0, 0, 0, 1}},
+      {{.temperature = 1, .top_p = 0.6f}, {0, 0, 4.0 / 12, 8.0 / 12}},
+      {{.temperature = 1, .top_p = 0.9f, .min_p = 0.2f, .top_k = 3},
+       {0, 2.0 / 14, 4.0 / 14, 8.0 / 14}},
+      {{.temperature = 1, .top_p = 0.9f, .min_p = 0.3f, .top_k = 3}, {0, 0, 4.0 / 12, 8.0 / 12}},
+      {{.temperature = 1, .top_p = 0.9f, .min_p = 0.3f}, {0, 0, 4.0 / 12, 8.0 / 12}},
+  };
+  for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); ++c) {
+    double shares[4];
+    draw_with(&cases[c].options, logits, shares);
+    for (int i = 0; i < 4; ++i) {
+      CHECK(fabs(shares[i] - cases[c].shares[i]) < 0.02);
+      CHECK((shares[i] == 0) == (cases[c].shares[i] == 0));
+    }
+  }
+}
+
+static void the_repeat_penalty_makes_what_was_there_less_likely(void) {
+  const float logits[] = {3, 2, -1, -1.5f}, below[] = {-2, -3, -INFINITY, NAN};
+  const int32_t first[] = {0}, far[] = {900}, negative[] = {-1};
+  ossc_sampler_options options = {.top_p = 1, .repeat_penalty = 2};
+  ossc_sampler* sampler = NULL;
+  CHECK(ossc_sampler_create(&options, &sampler) == OSSC_OK);
+  CHECK(sample(sampler, logits, 4) == 0);
+  CHECK(ossc_sampler_accept(sampler, first, 1) == OSSC_OK);
+  CHECK(ossc_sampler_accept(sampler, first, 1) == OSSC_OK); /* it counts once */
+  CHECK(ossc_sampler_accept(sampler, far, 1) == OSSC_OK);
+  CHECK(sample(sampler, logits, 4) == 1);
+  CHECK(sample(sampler, below, 4) == 1); /* -2 became -4 */
+  CHECK_FAILS(ossc_sampler_accept(sampler, negative, 1), OSSC_ERROR_ARGUMENT, "negative");
+  CHECK_FAILS(ossc_sampler_accept(sampler, NULL, 1), OSSC_ERROR_ARGUMENT, "NULL");
+  ossc_sampler_destroy(sampler);
+}
+
+static void the_repeat_penalty_is_in_the_draws(void) {
+  const float log2 = 0.69314718f, logits[] = {2 * log2, log2, 0, 0};
+  const int32_t first[] = {0};
+  ossc_sampler_options options = {.temperature = 1, .top_p = 1, .seed = 1, .repeat_penalty = 2};
+  double shares[4] = {0};
+  ossc_sampler* sampler = NULL;
+  CHECK(ossc_sampler_create(&options, &sampler) == OSSC_OK);
+  CHECK(ossc_sampler_accept(sampler, first, 1) == OSSC_OK);
+  for (int i = 0; i < DRAWS; ++i) shares[sample(sampler, logits, 4)] += 1.0 / DRAWS;
+  for (int i = 0; i < 4; ++i) CHECK(fabs(shares[i] - (i < 2 ? 2 : 1) / 6.0) < 0.02);
+  ossc_sampler_destroy(sampler);
+}
+
 static void nan_and_infinity_are_handled(void) {
   const float with_nan[] = {NAN, 0, NAN, 0}, infinite[] = {0, INFINITY, 1, INFINITY};
   const float nothing[] = {NAN, -INFINITY};
@@ -107,8 +173,21 @@ static void equal_seeds_draw_equal_tokens(void) {
 
 static void options_are_checked(void) {
   ossc_sampler* sampler = NULL;
-  const ossc_sampler_options bad[] = {{-1, 1, 0}, {NAN, 1, 0},  {INFINITY, 1, 0},
-                                      {1, 0, 0},  {1, 1.1f, 0}, {1, NAN, 0}};
+  const ossc_sampler_options bad[] = {
+      {.temperature = -1, .top_p = 1},
+      {.temperature = NAN, .top_p = 1},
+      {.temperature = INFINITY, .top_p = 1},
+      {.temperature = 1, .top_p = 0},
+      {.temperature = 1, .top_p = 1.1f},
+      {.temperature = 1, .top_p = NAN},
+      {.temperature = 1, .top_p = 1, .top_k = -1},
+      {.temperature = 1, .top_p = 1, .min_p = -0.1f},
+      {.temperature = 1, .top_p = 1, .min_p = 1.1f},
+      {.temperature = 1, .top_p = 1, .min_p = NAN},
+      {.temperature = 1, .top_p = 1, .repeat_penalty = -1},
+      {.temperature = 1, .top_p = 1, .repeat_penalty = INFINITY},
+      {.temperature = 1, .top_p = 1, .repeat_penalty = NAN},
+  };
   for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); ++i) {
     CHECK(ossc_sampler_create(&bad[i], &sampler) == OSSC_ERROR_ARGUMENT);
   }
@@ -120,6 +199,9 @@ int main(void) {
   greedy_finds_the_largest_of_many();
   temperature_draws_in_proportion();
   top_p_keeps_the_fewest_that_suffice();
+  top_k_top_p_and_min_p_cut_one_after_the_other();
+  the_repeat_penalty_makes_what_was_there_less_likely();
+  the_repeat_penalty_is_in_the_draws();
   nan_and_infinity_are_handled();
   equal_seeds_draw_equal_tokens();
   options_are_checked();

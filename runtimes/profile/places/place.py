@@ -39,7 +39,9 @@ def measure_arguments(
     directory: str, bundle: Bundle, threads: int | None, weights: WeightsMode
 ) -> list[str]:
     """The arguments of ``ossc-run`` for a bundle that lies in a directory."""
-    how = ["--threads", str(threads or 0), "--weights", weights, "--kv", bundle.kv]
+    how = ["--weights", weights, "--kv", bundle.kv]
+    if threads is not None:
+        how += ["--threads", str(threads)]
     return [directory, "--measure", *how]
 
 
