@@ -111,6 +111,8 @@ class Checkpoint:
     def tensor(self, name: str) -> NDArray[Any]:
         """Map a tensor into memory, read-only; its pages are read when they are touched.
 
+        It is not aligned where the file has it at odd bytes.
+
         Raises:
             CheckpointError: It is missing, or its file has changed since the checkpoint was opened.
         """

@@ -100,10 +100,11 @@ def _adapter_sentence(folder: Path, config: Mapping[str, Any]) -> str:
         f'M.from_pretrained("{folder}").merge_and_unload()'
         f'.save_pretrained("{model_name(folder)}-merged")'
     )
+    merged = "; if the weights here have it merged already, remove adapter_config.json"
     return (
         f"{folder} holds an adapter (LoRA) {of}, which ossc does not apply: merge it into the "
         f"model with python -c {shlex.quote(script)} and compile that, with the tokenizer's "
-        "files beside it; if the weights here have it merged already, remove adapter_config.json."
+        f"files beside it{merged if config else ''}."
     )
 
 

@@ -94,7 +94,8 @@ def _look_up(model: str) -> Path | None:
         command = download_command(hub_id, revision)
         raise CheckpointError(
             f"{model} is no folder here, and as an id of the Hugging Face hub it is not in the "
-            f"cache {cache_folder()}; get it with {command}, or give the checkpoint's folder."
+            f"cache {cache_folder()}; get it with {command} and run this again, or give the "
+            "checkpoint's folder."
         )
     return snapshot
 

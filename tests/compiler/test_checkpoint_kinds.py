@@ -193,6 +193,20 @@ def test_beside_the_layout_that_is_read_original_is_answered_with_that(original,
     Checkpoint.open(original.parent)
 
 
+def test_a_state_dict_that_was_saved_with_its_adapter_is_recognised_by_its_names(model):
+    """Without adapter_config.json there is none to remove."""
+    file = model / "model.safetensors"
+    content = file.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    renamed = {
+        f"base_model.model.{name}": entry for name, entry in header.items() if "_" not in name[:2]
+    }
+    text = json.dumps(renamed).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+    assert refusal(model).endswith("with the tokenizer's files beside it.")
+
+
 def test_openais_tensors_beside_another_config_are_recognised(model):
     file = model / "model.safetensors"
     content = file.read_bytes().replace(b'"model.norm.weight"', b'"block.0.nor.scale"', 1)

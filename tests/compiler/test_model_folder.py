@@ -97,7 +97,7 @@ def test_an_id_that_is_not_in_the_cache_is_answered_with_the_command_that_gets_i
 ):
     message = refusal(model)
     assert f"{model} is no folder here, and as an id" in message
-    assert f"not in the cache {hub}; get it with {command}, or give" in message
+    assert f"not in the cache {hub}; get it with {command} and run this again, or" in message
 
 
 def test_main_may_name_a_commit_that_was_not_downloaded(snapshot, hub):
