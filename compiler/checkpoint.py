@@ -16,16 +16,16 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from ossc.compiler.checkpoint_advice import INDEX_FILE, SINGLE_FILE
+from ossc.compiler.checkpoint_kinds import why_no_weights, why_not_readable, why_other_names
 from ossc.compiler.config import ModelConfig, read_model_config
+from ossc.compiler.model_folder import find_model_folder
 from ossc.compiler.safetensors_header import TensorEntry, read_header
 from ossc.compiler.strict_json import read_json_object
 from ossc.runtimes.strict_json import shorten
 from ossc.targets.errors import CheckpointError
 
 __all__ = ["Checkpoint", "TensorEntry"]
-
-SINGLE_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
 
 MAX_INDEX_BYTES = 100_000_000
 """Largest index that is believed; that of gpt-oss-120b has 60 kilobytes."""
@@ -70,19 +70,25 @@ class Checkpoint:
         """Read the config and the headers of all files, and check that they fit together.
 
         Args:
-            path: The folder with config.json, and with model.safetensors or its shards and index.
+            path: The folder with config.json, and with model.safetensors or its shards and index;
+                or what :func:`find_model_folder` takes for one.
 
         Raises:
             ConfigError: The configuration is not valid.
-            CheckpointError: A file is missing or damaged, or the index and the files disagree.
+            CheckpointError: A file is missing or damaged, the index and the files disagree, or it
+                is a checkpoint of a kind that is not read.
         """
-        path = Path(path)
-        if not path.is_dir():
+        folder = find_model_folder(path)
+        try:
+            _refuse(why_not_readable(folder))
+            config = read_model_config(folder)
+            tensors = _read_tensors(folder)
+        except OSError as error:
             raise CheckpointError(
-                f"{path} is not a folder; give one that holds config.json and {SINGLE_FILE}."
-            )
-        config = read_model_config(path)
-        return cls(path=path, config=config, tensors=_read_tensors(path))
+                f"{error.filename or folder} cannot be read ({error.strerror})."
+            ) from error
+        _refuse(why_other_names(folder, tensors.keys()))
+        return cls(path=folder, config=config, tensors=tensors)
 
     def require(self, name: str, dtype: str, shape: tuple[int, ...]) -> TensorEntry:
         """Return the entry of a tensor that has to be there, of this dtype and shape.
@@ -104,6 +110,8 @@ class Checkpoint:
 
     def tensor(self, name: str) -> NDArray[Any]:
         """Map a tensor into memory, read-only; its pages are read when they are touched.
+
+        It is not aligned where the file has it at odd bytes.
 
         Raises:
             CheckpointError: It is missing, or its file has changed since the checkpoint was opened.
@@ -144,6 +152,11 @@ class Checkpoint:
         )
 
 
+def _refuse(sentence: str | None) -> None:
+    if sentence is not None:
+        raise CheckpointError(sentence)
+
+
 def _read_tensors(path: Path) -> dict[str, TensorEntry]:
     """Read the headers of the shards that the index names, or of the single file."""
     index, single = path / INDEX_FILE, path / SINGLE_FILE
@@ -158,10 +171,7 @@ def _read_tensors(path: Path) -> dict[str, TensorEntry]:
         return _read_shards(path, weight_map)
     if has_single:
         return read_header(single)
-    raise CheckpointError(
-        f"{path} has neither {SINGLE_FILE} nor {INDEX_FILE}; "
-        f"save the checkpoint in the safetensors format."
-    )
+    raise CheckpointError(why_no_weights(path))
 
 
 def _read_weight_map(index: Path) -> dict[str, str]:

@@ -99,7 +99,7 @@ def estimate(recipe: Recipe) -> Estimate:
     lowered = lower_model(model, options)
     memory = memory_entry(checkpoint.config, lowered)
     session = memory.default
-    files = [recipe.model / name for name in TEXT_FILES]
+    files = [checkpoint.path / name for name in TEXT_FILES]
     text_bytes = sum(file.stat().st_size for file in files if file.is_file())
     return Estimate(
         target=options.target.name,

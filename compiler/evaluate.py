@@ -83,7 +83,7 @@ def evaluate(
     bundle: Path,
     text: Path,
     *,
-    against: Path | None = None,
+    against: Path | str | None = None,
     threads: int | None = None,
     kv: KvType | None = None,
     progress: Reporter | None = None,
@@ -146,7 +146,7 @@ def _run_window(
 class _Reference:
     """The checkpoint in onnxruntime."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path | str) -> None:
         from ossc.compiler.checkpoint import Checkpoint
         from ossc.compiler.export import export_model
         from ossc.compiler.export.reference import ReferenceSession

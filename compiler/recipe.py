@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ossc.compiler.config import ModelConfig
+from ossc.compiler.hub_cache import model_name, require_outside_cache
+from ossc.compiler.model_folder import find_model_folder
 from ossc.compiler.quantization.plan import QuantizationPlan, load_plan
 from ossc.targets import Target, resolve_target
 from ossc.targets.errors import UnknownNameError, UsageError
@@ -16,8 +18,9 @@ DEFAULT_CONTEXT = 4096
 class Recipe:
     """The order that `compile_model` carries out."""
 
-    model: Path
-    """Folder of a checkpoint in Hugging Face's layout."""
+    model: Path | str
+    """A folder in Hugging Face's layout, one of the hub's cache, or ``org/name[@revision]`` of it;
+    see `find_model_folder`."""
 
     target: str = "cpu"
     """Name of a target; ``cpu`` is the best one that fits this machine."""
@@ -83,7 +86,15 @@ class Recipe:
         return context
 
     def resolve_out(self, target: Target) -> Path:
-        """Return the bundle's folder: ``out``, or ``<model>-<target>`` in the current folder."""
-        if self.out is not None:
-            return self.out
-        return Path(f"{self.model.resolve().name}-{target.name.replace(':', '-')}")
+        """Return the bundle's folder: ``out``, or ``<model>-<target>`` in the current folder.
+
+        Raises:
+            CheckpointError: There is no such model.
+            UsageError: The folder would be in the cache of the Hugging Face hub.
+        """
+        out = self.out
+        if out is None:
+            name = model_name(find_model_folder(self.model))
+            out = Path(f"{name}-{target.name.replace(':', '-')}")
+        require_outside_cache(out)
+        return out

@@ -14,8 +14,33 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from ossc.targets.errors import CheckpointError
+
 SLICE_BYTES = 16 << 20
 """How much of a tensor is held when all of it is streamed."""
+
+
+class FileTensor(ir.ExternalTensor):
+    """A tensor of a checkpoint, which stays in its file.
+
+    ``onnx_ir`` reads no file that a link leads to out of the folder, as in the cache of the Hugging
+    Face hub, and none with a second hard link, as after ``ossc export``; this one reads them all.
+    """
+
+    def numpy(self) -> NDArray[Any]:
+        """Return all values, a read-only view into the file.
+
+        Raises:
+            CheckpointError: The file cannot be read, or is shorter than it was.
+        """
+        return _map_values(self, self.offset or 0, tuple(self.shape.numpy()))
+
+    def __array__(self, dtype: Any = None) -> NDArray[Any]:
+        return self.numpy().__array__(dtype)
+
+    def tobytes(self) -> bytes:
+        """Return the bytes as they are in the file."""
+        return self.numpy().tobytes()
 
 
 class SlicedTensor(ir.LazyTensor):
@@ -52,10 +77,14 @@ class SlicedTensor(ir.LazyTensor):
 def read_rows(tensor: ir.TensorProtocol, begin: int, end: int) -> NDArray[Any]:
     """Return rows ``begin <= row < end`` of an initializer along axis 0, reading nothing else.
 
-    Rows of an external tensor are a read-only view into its file.
+    Rows of an external tensor are a read-only view into its file, or a read-only copy where they
+    lie at odd bytes.
 
     Returns:
         ``[end - begin, *tensor.shape[1:]]``; bfloat16 as ``ml_dtypes.bfloat16``.
+
+    Raises:
+        CheckpointError: The file cannot be read, or is shorter than it was.
     """
     if isinstance(tensor, SlicedTensor):
         return tensor.read(begin, end)
@@ -65,15 +94,35 @@ def read_rows(tensor: ir.TensorProtocol, begin: int, end: int) -> NDArray[Any]:
 
 
 def _map_rows(tensor: ir.ExternalTensor, begin: int, end: int) -> NDArray[Any]:
-    shape = tensor.shape.numpy()
+    row_shape = tuple(tensor.shape.numpy()[1:])
+    row_bytes = math.prod(row_shape) * tensor.dtype.numpy().itemsize
+    return _map_values(tensor, (tensor.offset or 0) + begin * row_bytes, (end - begin, *row_shape))
+
+
+def _map_values(
+    tensor: ir.ExternalTensor, offset_bytes: int, shape: tuple[int, ...]
+) -> NDArray[Any]:
+    """Return values that begin at a byte of the tensor's file.
+
+    They are a view where that byte suits their type; elsewhere a copy, since not every processor
+    and not all of NumPy takes numbers at odd bytes.
+    """
     dtype = tensor.dtype.numpy().newbyteorder("<")
-    rows = (end - begin, *shape[1:])
-    if math.prod(rows) == 0:
-        return np.empty(rows, dtype)
-    row_bytes = math.prod(shape[1:]) * dtype.itemsize
-    offset = (tensor.offset or 0) + begin * row_bytes
-    mapped = np.memmap(Path(tensor.path), dtype, mode="r", offset=offset, shape=rows)
-    return mapped.view(np.ndarray)
+    if math.prod(shape) == 0:
+        return np.empty(shape, dtype)
+    try:
+        mapped = np.memmap(Path(tensor.path), dtype, mode="r", offset=offset_bytes, shape=shape)
+    except (OSError, ValueError) as reason:
+        raise CheckpointError(
+            f"{tensor.path}: tensor {tensor.name!r} can no longer be read; the file has changed "
+            "since it was opened, so start again when it is whole."
+        ) from reason
+    values = mapped.view(np.ndarray)
+    if values.flags.aligned:
+        return values
+    copied = values.copy()
+    copied.flags.writeable = False
+    return copied
 
 
 def iterate_rows(tensor: ir.TensorProtocol) -> Iterator[NDArray[Any]]:

@@ -89,7 +89,7 @@ def fixed_token_ids(vocab_size: int, count: int = N_TOKENS) -> list[int]:
     return [(i * 7919 + 1) % vocab_size for i in range(count)]
 
 
-def verify_against(bundle: Bundle, model: Path, *, threads: int | None = None) -> Comparison:
+def verify_against(bundle: Bundle, model: Path | str, *, threads: int | None = None) -> Comparison:
     """Compare a bundle with the checkpoint that it was compiled from.
 
     Raises:

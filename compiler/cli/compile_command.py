@@ -13,7 +13,7 @@ from ossc.targets.errors import UsageError
 
 
 @click.command("compile", cls=OsscCommand)
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model")
 @click.option(
     "--target",
     "targets",
@@ -47,7 +47,7 @@ from ossc.targets.errors import UsageError
 @click.option("--dry-run", is_flag=True, help="Only say what compiling and running will take.")
 @click.option("--force", is_flag=True, help="Replace a bundle that is there already.")
 def command(
-    model: Path,
+    model: str,
     targets: tuple[str, ...],
     quant: str,
     context: int | None,
@@ -55,11 +55,12 @@ def command(
     dry_run: bool,
     force: bool,
 ) -> None:
-    """Compile the checkpoint in the folder MODEL into a bundle.
+    """Compile the checkpoint MODEL into a bundle.
 
-    MODEL is a folder in Hugging Face's layout: config.json, *.safetensors, and tokenizer.json for
-    text. The bundle's path is printed on stdout. The first compilation for a target takes a minute
-    or two more, in which zig builds its C library.
+    MODEL is a folder in Hugging Face's layout (config.json, *.safetensors, and tokenizer.json for
+    text), or org/name[@revision] of a model in the hub's local cache. The bundle's path is printed
+    on stdout. The first compilation for a target takes a minute or two more, in which zig builds
+    its C library.
 
     \b
     ossc compile gpt-oss-20b --target cpu --dry-run     what it will take

@@ -17,7 +17,6 @@ from ossc.runtimes.kv_type import KvType
 )
 @click.option(
     "--against",
-    type=click.Path(path_type=Path),
     metavar="MODEL",
     help="Also compare with the checkpoint's own logits, by onnxruntime on its exported ONNX.",
 )
@@ -27,7 +26,7 @@ from ossc.runtimes.kv_type import KvType
 def command(
     bundle: Path,
     text: Path,
-    against: Path | None,
+    against: str | None,
     threads: int | None,
     kv: KvType | None,
     form: str,

@@ -8,23 +8,25 @@ from ossc.compiler.cli.base import OsscCommand
 
 
 @click.command("export", cls=OsscCommand)
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE.onnx",
-    help="The ONNX file.  [default: model.onnx in MODEL]",
+    help="The ONNX file.  [default: model.onnx in MODEL; NAME.onnx in the current folder for a "
+    "model in the hub's cache]",
 )
-def command(model: Path, out: Path | None) -> None:
-    """Write the checkpoint in the folder MODEL as ONNX, opset 24, with KV cache.
+def command(model: str, out: Path | None) -> None:
+    """Write the checkpoint MODEL as ONNX, opset 24, with KV cache.
 
-    No weight is copied: the initializers point into the safetensors files. Elsewhere than in
-    MODEL, those files are hard-linked beside the ONNX file. The file's path is printed on stdout.
+    MODEL is a folder, or org/name[@revision] of a model in the hub's local cache. No weight is
+    copied: the initializers point into the safetensors files. Elsewhere than in MODEL, those files
+    are hard-linked beside the ONNX file. The file's path is printed on stdout.
     """
     from ossc.compiler.checkpoint import Checkpoint
-    from ossc.compiler.export import export_model, save_model
+    from ossc.compiler.export import default_place, export_model, save_model
 
     checkpoint = Checkpoint.open(model)
-    place = out or model / "model.onnx"
+    place = out or default_place(checkpoint.path)
     save_model(export_model(checkpoint), place)
     click.echo(place)

@@ -7,10 +7,10 @@ import onnx_ir as ir
 
 from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.export.graph_builder import GraphBuilder
-from ossc.compiler.export.save import save_model
+from ossc.compiler.export.save import default_place, save_model
 from ossc.compiler.families import find_family
 
-__all__ = ["export_model", "save_model"]
+__all__ = ["default_place", "export_model", "save_model"]
 
 
 def export_model(checkpoint: Checkpoint) -> ir.Model:

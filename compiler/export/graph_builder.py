@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.dialect.functions import OPSET_VERSION, attach_functions
+from ossc.compiler.tensors import FileTensor
 
 IR_VERSION = 12
 """Of the file format; what onnxruntime 1.32 reads."""
@@ -58,7 +59,7 @@ class GraphBuilder:
         """Return a tensor of the checkpoint as an initializer; its bytes stay where they are."""
         if name not in self._graph.initializers:
             entry = self.checkpoint.tensors[name]
-            tensor = ir.ExternalTensor(
+            tensor = FileTensor(
                 entry.file.name,
                 entry.offset_bytes,
                 entry.length_bytes,

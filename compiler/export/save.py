@@ -13,11 +13,19 @@ from typing import BinaryIO
 import onnx_ir as ir
 
 from ossc.compiler.export.external_data import LargeTensor, append_tensor, file_of, to_proto
+from ossc.compiler.hub_cache import is_in_cache, model_name, require_outside_cache
 from ossc.compiler.tensors import SlicedTensor
 from ossc.targets.errors import ExportError
 
 COMPUTED_FILE = "computed.bin"
 """Holds the initializers that are in no file yet: those that a pass computes."""
+
+
+def default_place(checkpoint: Path) -> Path:
+    """Return where a checkpoint's ``.onnx`` file goes: to its folder, unless that is the hub's."""
+    if is_in_cache(checkpoint):
+        return Path(f"{model_name(checkpoint)}.onnx")
+    return checkpoint / "model.onnx"
 
 
 def save_model(model: ir.Model, path: Path) -> None:
@@ -30,7 +38,9 @@ def save_model(model: ir.Model, path: Path) -> None:
     Raises:
         ExportError: The folder is missing or not writable, or is on another file system than the
             weights, or the disk is full.
+        UsageError: The file would be in the cache of the Hugging Face hub.
     """
+    require_outside_cache(path)
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as file:
@@ -83,10 +93,15 @@ class _Weights:
         except OSError as error:
             raise ExportError(
                 f"{file} cannot be linked to {link} ({error.strerror}), and an ONNX file cannot "
-                "refer to weights elsewhere; write it into the checkpoint's folder, or to its file "
-                "system."
+                f"refer to weights elsewhere; write it {_near(file)}."
             ) from error
 
     def close(self) -> None:
         if self._computed is not None:
             self._computed.close()
+
+
+def _near(file: Path) -> str:
+    if is_in_cache(file):
+        return "to the file system of that cache"
+    return "into the checkpoint's folder, or to its file system"

@@ -12,6 +12,9 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from safetensors.torch import load_file
+from torch.distributed import checkpoint as distributed_checkpoint
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
 
 from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.safetensors_header import DTYPE_BYTES
@@ -75,6 +78,26 @@ def test_shards_hold_the_same_as_one_file(tmp_path, model):
     shards = make_checkpoint(tmp_path / "shards", max_shard_bytes=60_000)
     assert len(list(shards.glob("*.safetensors"))) > 3
     assert bits(shards) == bits(model)
+
+
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled:UserWarning")
+def test_a_file_that_pytorch_consolidated_is_read_though_its_tensors_are_at_odd_bytes(tmp_path):
+    """Only of floats: PyTorch 2.13 consolidates no tensors of integers, such as MXFP4's."""
+    model = make_checkpoint(tmp_path / "model", experts="bf16")
+    written = tmp_path / "written"
+    distributed_checkpoint.save(
+        load_file(model / "model.safetensors"),
+        storage_writer=HuggingFaceStorageWriter(
+            str(written), save_distributed=True, enable_consolidation=True
+        ),
+        no_dist=True,
+    )
+    shutil.copy(model / "config.json", written)
+    shutil.copy(model / "generation_config.json", written)
+    entries = Checkpoint.open(written).tensors.values()
+    assert any(entry.offset_bytes % 2 for entry in entries)
+    assert bits(written) == bits(model)
+    assert Checkpoint.open(written).fingerprint() == Checkpoint.open(model).fingerprint()
 
 
 def test_a_single_file_with_an_index_is_read(model):

@@ -1,5 +1,7 @@
 """Reading initializers a slice at a time."""
 
+import mmap
+import os
 from pathlib import Path
 
 import ml_dtypes
@@ -9,6 +11,7 @@ import pytest
 
 from ossc.compiler import tensors
 from ossc.compiler.tensors import (
+    FileTensor,
     SlicedTensor,
     concatenate_rows,
     derive_tensors,
@@ -16,12 +19,13 @@ from ossc.compiler.tensors import (
     read_rows,
     transpose_matrices,
 )
+from ossc.targets.errors import CheckpointError
 
 
-def in_file(path: Path, values: np.ndarray, offset: int = 3) -> ir.ExternalTensor:
+def in_file(path: Path, values: np.ndarray, offset: int = 3) -> FileTensor:
     """Write values at an unaligned offset of a file and describe them."""
     path.write_bytes(b"?" * offset + values.tobytes() + b"tail")
-    return ir.ExternalTensor(
+    return FileTensor(
         path.name,
         offset,
         values.nbytes,
@@ -32,13 +36,73 @@ def in_file(path: Path, values: np.ndarray, offset: int = 3) -> ir.ExternalTenso
     )
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32, ml_dtypes.bfloat16])
-def test_rows_of_an_external_tensor_are_a_view_into_its_file(tmp_path, dtype):
+DTYPES = [np.uint8, np.float16, np.float32, np.int64, ml_dtypes.bfloat16]
+
+
+def begins_in(array: np.ndarray) -> object:
+    """Return the object whose memory an array shows."""
+    while isinstance(array, np.ndarray) and array.base is not None:
+        array = array.base
+    return array
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("offset", [0, 3, 8, 4099])
+def test_rows_of_a_tensor_in_a_file_are_what_it_holds(tmp_path, dtype, offset):
     values = np.arange(30).reshape(5, 3, 2).astype(dtype)
-    rows = read_rows(in_file(tmp_path / "data", values), 1, 3)
+    rows = read_rows(in_file(tmp_path / "data", values, offset), 1, 3)
     assert rows.dtype == dtype
+    assert rows.flags.aligned
     assert not rows.flags.writeable
     assert rows.tobytes() == values[1:3].tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_at_a_suitable_byte_are_a_view_into_the_file_and_no_copy(tmp_path, dtype):
+    tensor = in_file(tmp_path / "data", np.ones((5, 8), dtype), offset=8)
+    assert isinstance(begins_in(read_rows(tensor, 1, 3)), mmap.mmap)
+
+
+def test_of_a_tensor_at_odd_bytes_only_the_rows_asked_for_are_copied(tmp_path):
+    rows = read_rows(in_file(tmp_path / "data", np.ones((1000, 8), np.float32)), 1, 3)
+    assert begins_in(rows).nbytes == 64
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0, 2), (3, 2)])
+def test_all_values_of_a_tensor_in_a_file_are_read_in_every_way(tmp_path, shape):
+    values = np.full(shape, 1.5, ml_dtypes.bfloat16)
+    tensor = in_file(tmp_path / "data", values)
+    assert tensor.numpy().shape == shape
+    assert np.array_equal(tensor.numpy(), values)
+    assert np.array_equal(np.asarray(tensor), values)
+    assert tensor.tobytes() == values.tobytes()
+
+
+@pytest.mark.parametrize("link", ["symbolic", "hard"])
+def test_a_file_with_links_is_read(tmp_path, link):
+    """As a snapshot of the hub's cache has them, and a checkpoint after ``ossc export``."""
+    (tmp_path / "folder").mkdir()
+    values = np.arange(6, dtype=np.float32).reshape(3, 2)
+    tensor = in_file(tmp_path / "folder" / "data", values)
+    if link == "hard":
+        (tmp_path / "other").hardlink_to(tmp_path / "folder" / "data")
+    else:
+        (tmp_path / "folder" / "data").rename(tmp_path / "blob")
+        (tmp_path / "folder" / "data").symlink_to("../blob")
+    assert np.array_equal(tensor.numpy(), values)
+    assert np.array_equal(read_rows(tensor, 1, 2), values[1:2])
+    assert tensor.tobytes() == values.tobytes()
+
+
+def test_a_file_that_is_cut_or_gone_is_an_error_that_names_the_tensor(tmp_path):
+    tensor = in_file(tmp_path / "data", np.ones((4, 2), np.float32))
+    os.truncate(tmp_path / "data", 20)
+    for read in (tensor.numpy, lambda: read_rows(tensor, 3, 4)):
+        with pytest.raises(CheckpointError, match="'weight' can no longer be read; the file has"):
+            read()
+    (tmp_path / "data").unlink()
+    with pytest.raises(CheckpointError, match="'weight' can no longer be read; the file has"):
+        tensor.numpy()
 
 
 def test_no_rows_of_an_external_tensor_are_an_empty_array(tmp_path):

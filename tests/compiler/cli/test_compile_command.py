@@ -4,6 +4,7 @@ import pytest
 
 from ossc.targets import resolve_target
 from synthetic import make_checkpoint
+from synthetic.hub_cache import write_snapshot
 from synthetic.tiny_bundle import write_bundle
 
 
@@ -46,6 +47,22 @@ def test_what_cannot_be_done_is_refused_in_one_sentence_and_writes_nothing(
     before = sorted(tmp_path.rglob("*"))
     assert sentence in refusal("compile", model, *options, exit_code=exit_code)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_nothing_is_compiled_into_the_cache_of_the_hub(refusal, model, tmp_path, monkeypatch):
+    snapshot = write_snapshot(model, tmp_path / "hub")
+    out = ["--out", snapshot / "bundle"]
+    assert "choose an --out elsewhere" in refusal("compile", model, *out, exit_code=2)
+    monkeypatch.chdir(snapshot)
+    assert "choose an --out elsewhere" in refusal("compile", snapshot, exit_code=2)
+    assert not (snapshot / "bundle").exists()
+
+
+def test_a_dry_run_takes_an_id_of_the_hub(ossc, model, tmp_path, monkeypatch):
+    write_snapshot(model, tmp_path / "hub")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    target = ["--target", "cpu:aarch64", "--dry-run"]
+    assert ossc("compile", "org/tiny", *target).stdout == ossc("compile", model, *target).stdout
 
 
 def test_a_place_that_is_taken_is_refused_before_the_first_target_is_compiled(refusal, model):

@@ -9,13 +9,15 @@ import onnxruntime
 import pytest
 
 from ossc.compiler.checkpoint import Checkpoint
-from ossc.compiler.export import export_model, save_model
+from ossc.compiler.export import default_place, export_model, save_model
 from ossc.compiler.export.reference import reference_logits
 from ossc.compiler.passes.fuse_linear import FuseLinear
 from ossc.compiler.passes.quantize_weights import QuantizeWeights
 from ossc.compiler.quantization.plan import load_plan
-from ossc.targets.errors import ExportError
+from ossc.targets.errors import ExportError, UsageError
 from synthetic import make_checkpoint
+from synthetic.hub_cache import write_snapshot
+from synthetic.odd_bytes import move_to_odd_bytes
 
 IDS = [5, 6, 7]
 
@@ -73,6 +75,34 @@ def test_links_that_leave_the_folder_become_hard_links(checkpoint, tmp_path):
     assert all(name.startswith("model.weights/") for name in locations(snapshot / "model.onnx"))
     expected = reference_logits(model, IDS).logits
     np.testing.assert_array_equal(run_file(snapshot / "model.onnx"), expected)
+
+
+def test_the_cache_of_the_hub_is_linked_to_and_never_written_to(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    snapshot = write_snapshot(checkpoint.path, tmp_path / "hub")
+    before = sorted((tmp_path / "hub").rglob("*"))
+    model = export_model(Checkpoint.open(snapshot))
+    for folder in (snapshot, snapshot.parent.parent / "blobs"):
+        with pytest.raises(UsageError, match="in the cache of the Hugging Face hub"):
+            save_model(model, folder / "model.onnx")
+    place = default_place(snapshot)
+    save_model(model, place)
+    assert str(place) == "tiny.onnx"
+    assert sorted((tmp_path / "hub").rglob("*")) == before
+    np.testing.assert_array_equal(run_file(place), reference_logits(model, IDS).logits)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("experts", ["mxfp4", "bf16"])
+def test_weights_at_odd_bytes_are_run_by_onnxruntime_from_where_they_are(
+    tmp_path, experts, elsewhere
+):
+    folder = make_checkpoint(tmp_path / "model", experts=experts)
+    expected = reference_logits(export_model(Checkpoint.open(folder)), IDS).logits
+    move_to_odd_bytes(folder)
+    path = (tmp_path if elsewhere else folder) / "model.onnx"
+    save_model(export_model(Checkpoint.open(folder)), path)
+    np.testing.assert_array_equal(run_file(path), expected)
 
 
 def test_what_a_pass_computes_is_written_beside_the_links(checkpoint, tmp_path):
