@@ -7,20 +7,20 @@ and that of transformers 5.
 from dataclasses import dataclass
 from pathlib import Path
 
+from ossc.compiler.config_fields import refuse_other_models, with_class_defaults
 from ossc.compiler.families import family_names
 from ossc.compiler.rope_parameters import RopeParameters, read_rope_parameters
+from ossc.compiler.stop_tokens import MAX_CONFIG_BYTES, read_stop_token_ids
 from ossc.compiler.strict_json import JsonObject, read_json_object
 from ossc.targets.errors import ConfigError
 
-__all__ = ["ModelConfig", "RopeParameters", "read_model_config"]
+__all__ = ["ModelConfig", "RopeParameters", "read_config_json", "read_model_config"]
 
-MAX_CONFIG_BYTES = 16 << 20
-"""Largest config.json that is believed; real ones are a few kilobytes."""
+LAYER_TYPES = ("sliding_attention", "full_attention")
+"""In the order in which layers alternate where config.json does not say."""
 
-LAYER_TYPES = ("full_attention", "sliding_attention")
-
-DEFAULT_SWIGLU_ALPHA = 1.702
-"""gpt-oss computes with it; configs older than transformers 5 do not mention it."""
+MAX_LAYERS = 10_000
+"""Far above any real model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +54,10 @@ class ModelConfig:
     tie_word_embeddings: bool
     rope_parameters: RopeParameters
     quant_method: str | None
-    """Of ``quantization_config``; ``mxfp4`` where the experts are."""
+    """Of ``quantization_config``; how weights are stored is for the tensors to say."""
 
     eos_token_ids: tuple[int, ...]
-    """Ids that end a generation: from generation_config.json, else config.json, else none."""
+    """Ids that end a generation; see `stop_tokens`. Without any, none ends by itself."""
 
 
 def read_model_config(checkpoint: Path) -> ModelConfig:
@@ -68,10 +68,14 @@ def read_model_config(checkpoint: Path) -> ModelConfig:
 
     Raises:
         ConfigError: A file is missing or not valid, a field is missing, of the wrong type or out of
-            range, the fields contradict each other, or the model type is unknown.
+            range, the fields contradict each other or ask for what is not computed, or the model
+            type is unknown.
+        CheckpointError: tokenizer.json cannot be read.
     """
-    config = read_json_object(checkpoint / "config.json", ConfigError, max_bytes=MAX_CONFIG_BYTES)
+    config = read_config_json(checkpoint)
     model_type = _read_model_type(config)
+    refuse_other_models(config)
+    config = with_class_defaults(config)
     layer_types = _read_layer_types(config)
     return ModelConfig(
         model_type=model_type,
@@ -86,14 +90,23 @@ def read_model_config(checkpoint: Path) -> ModelConfig:
         layer_types=layer_types,
         sliding_window=_read_sliding_window(config, layer_types),
         hidden_act=config.text("hidden_act"),
-        swiglu_alpha=config.number("swiglu_alpha", DEFAULT_SWIGLU_ALPHA),
+        swiglu_alpha=config.number("swiglu_alpha"),
         swiglu_limit=config.number("swiglu_limit"),
         attention_bias=config.flag("attention_bias"),
         tie_word_embeddings=config.flag("tie_word_embeddings", False),
         rope_parameters=read_rope_parameters(config),
         quant_method=_read_quant_method(config),
-        eos_token_ids=_read_eos_token_ids(checkpoint, config),
+        eos_token_ids=read_stop_token_ids(checkpoint, config),
     )
+
+
+def read_config_json(checkpoint: Path) -> JsonObject:
+    """Read a checkpoint's config.json as it stands.
+
+    Raises:
+        ConfigError: It is missing, or not strict JSON.
+    """
+    return read_json_object(checkpoint / "config.json", ConfigError, max_bytes=MAX_CONFIG_BYTES)
 
 
 def _read_model_type(config: JsonObject) -> str:
@@ -105,8 +118,12 @@ def _read_model_type(config: JsonObject) -> str:
 
 
 def _read_layer_types(config: JsonObject) -> tuple[str, ...]:
-    layer_types = config.texts("layer_types")
     layers = config.integer("num_hidden_layers")
+    if layers > MAX_LAYERS:
+        config.fail(f"has {layers} layers, but at most {MAX_LAYERS} are believed")
+    if "layer_types" not in config:
+        return tuple(LAYER_TYPES[layer % 2] for layer in range(layers))
+    layer_types = config.texts("layer_types")
     if len(layer_types) != layers:
         config.fail(f"has {layers} layers but {len(layer_types)} layer_types; they have to agree")
     unknown = sorted(set(layer_types).difference(LAYER_TYPES))
@@ -139,35 +156,31 @@ def _read_attention(config: JsonObject) -> dict[str, int]:
 
 
 def _read_experts(config: JsonObject) -> dict[str, int]:
-    experts = config.integer("num_local_experts")
+    experts = _read_num_experts(config)
     chosen = config.integer("num_experts_per_tok")
     if chosen > experts:
         config.fail(f"chooses {chosen} experts for a token, but has only {experts}")
-    if config.integer("experts_per_token", chosen) != chosen:
-        config.fail("contradicts itself: 'experts_per_token' differs from 'num_experts_per_tok'")
+    if (other := config.integer("experts_per_token", chosen)) != chosen:
+        config.fail(
+            f"contradicts itself: 'experts_per_token' {other} differs from 'num_experts_per_tok' "
+            f"{chosen}"
+        )
     return {"num_local_experts": experts, "num_experts_per_tok": chosen}
+
+
+def _read_num_experts(config: JsonObject) -> int:
+    """Return the number of experts, which has two names."""
+    if "num_experts" not in config:
+        return config.integer("num_local_experts")
+    experts = config.integer("num_experts")
+    if (other := config.integer("num_local_experts", experts)) != experts:
+        config.fail(
+            f"contradicts itself: 'num_local_experts' {other} differs from 'num_experts' {experts}"
+        )
+    return experts
 
 
 def _read_quant_method(config: JsonObject) -> str | None:
     if "quantization_config" not in config:
         return None
     return config.section("quantization_config").text("quant_method")
-
-
-def _read_eos_token_ids(checkpoint: Path, config: JsonObject) -> tuple[int, ...]:
-    """Return the stop ids in their order; each has to be an id of the vocabulary."""
-    path = checkpoint / "generation_config.json"
-    source = config
-    if path.is_symlink() or path.exists():
-        generation = read_json_object(path, ConfigError, max_bytes=MAX_CONFIG_BYTES)
-        source = generation if "eos_token_id" in generation else config
-    if "eos_token_id" not in source:
-        return ()
-    given = source.fields["eos_token_id"]
-    ids = tuple(given) if type(given) is list else (given,)
-    vocab_size = config.integer("vocab_size")
-    if any(type(id_) is not int or not 0 <= id_ < vocab_size for id_ in ids):
-        source.fail(
-            f"has the eos_token_id {given!r}, but the vocabulary has the ids 0 to {vocab_size - 1}"
-        )
-    return ids

@@ -12,7 +12,9 @@ from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.describe import memory_entry
 from ossc.compiler.generation_config import check_generation_config
 from ossc.compiler.lowering.lower import LoweredModel, lower_model
+from ossc.compiler.notes import checkpoint_notes
 from ossc.compiler.pipeline import lowering_options, quantized_model
+from ossc.compiler.progress import Reporter, SilentReporter
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.manifest import MemoryEntry
 from ossc.runtimes.profile.prediction.efficiency import find_efficiencies
@@ -86,8 +88,12 @@ class Estimate:
         return "\n".join(f"{name:12} {value}" for name, value in rows.items())
 
 
-def estimate(recipe: Recipe) -> Estimate:
+def estimate(recipe: Recipe, progress: Reporter | None = None) -> Estimate:
     """Estimate a compilation and a session.
+
+    Args:
+        recipe: What would be compiled.
+        progress: Receives the notes on the checkpoint.
 
     Raises:
         OsscError: As `compile_model`, for everything that it checks before it reads weights.
@@ -96,6 +102,8 @@ def estimate(recipe: Recipe) -> Estimate:
     check_generation_config(checkpoint.path)
     options = lowering_options(recipe, checkpoint.config)
     model = quantized_model(checkpoint, recipe.resolve_plan())
+    for note in checkpoint_notes(checkpoint):
+        (progress or SilentReporter()).note(note)
     lowered = lower_model(model, options)
     memory = memory_entry(checkpoint.config, lowered)
     session = memory.default

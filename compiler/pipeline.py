@@ -21,6 +21,7 @@ from ossc.compiler.lowering.lower import LoweredModel, lower_model
 from ossc.compiler.lowering.pipeline import write_objects
 from ossc.compiler.lowering.plan import weight_offsets
 from ossc.compiler.lowering.segment import LoweringOptions
+from ossc.compiler.notes import checkpoint_notes
 from ossc.compiler.passes import Pass
 from ossc.compiler.passes.fuse_add_rms_norm import FuseAddRmsNorm
 from ossc.compiler.passes.fuse_combine_experts import FuseCombineExperts
@@ -65,6 +66,8 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
 
     progress.phase("Exporting to ONNX, fusing and quantizing")
     model = quantized_model(checkpoint, plan)
+    for note in checkpoint_notes(checkpoint):
+        progress.note(note)
 
     progress.phase("Lowering to kernels and a plan")
     lowered = lower_model(model, options)

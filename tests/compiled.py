@@ -37,6 +37,9 @@ class Build:
     target: str = "cpu"
     context: int = CONTEXT
     seed: int = 0
+    tied: str | None = None
+    """The one of embedding and head that the checkpoint lacks, because it is the other one."""
+
     prefill_chunk: int | None = 128
     instruction_sets: tuple[str, ...] | None = ()
     """Each one more makes compiling a third longer; the tests of kernels compare them all."""
@@ -130,6 +133,7 @@ def compile_once(build: Build, folder: Path) -> Compiled:
                 seed=build.seed,
                 experts=build.experts,
                 generation_config=False,
+                tied=build.tied,
             )
             compile_model(result.recipe(out=result.bundle))
     return result

@@ -35,6 +35,10 @@ def float32_weights(checkpoint: Checkpoint) -> dict[str, NDArray[np.float32]]:
             weights[stem] = np.ascontiguousarray(mxfp4.dequantize(*parts).swapaxes(1, 2))
         elif part != "scales":
             weights[name] = checkpoint.tensor(name).astype(np.float32)
+    if checkpoint.config.tie_word_embeddings:
+        embedding, head = "model.embed_tokens.weight", "lm_head.weight"
+        weights.setdefault(head, weights.get(embedding))
+        weights.setdefault(embedding, weights[head])
     return weights
 
 

@@ -75,7 +75,9 @@ def command(
     if dry_run:
         from ossc.compiler.estimate import estimate
 
-        click.echo("\n\n".join(str(estimate(recipe)) for recipe in recipes))
+        with terminal_progress() as progress:
+            estimates = [estimate(recipe, progress) for recipe in recipes]
+        click.echo("\n\n".join(map(str, estimates)))
         return
     from ossc.compiler.pipeline import check_recipe, compile_model
 

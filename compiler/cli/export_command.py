@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from ossc.compiler.cli.base import OsscCommand
+from ossc.compiler.cli.progress import terminal_progress
 
 
 @click.command("export", cls=OsscCommand)
@@ -25,8 +26,13 @@ def command(model: str, out: Path | None) -> None:
     """
     from ossc.compiler.checkpoint import Checkpoint
     from ossc.compiler.export import default_place, export_model, save_model
+    from ossc.compiler.notes import checkpoint_notes
 
     checkpoint = Checkpoint.open(model)
     place = out or default_place(checkpoint.path)
-    save_model(export_model(checkpoint), place)
+    graph = export_model(checkpoint)
+    with terminal_progress() as progress:
+        for note in checkpoint_notes(checkpoint):
+            progress.note(note)
+    save_model(graph, place)
     click.echo(place)

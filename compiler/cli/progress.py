@@ -16,6 +16,7 @@ class TerminalReporter(Reporter):
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
+        self._notes: set[str] = set()
 
     def phase(self, name: str, total_bytes: int | None = None) -> None:
         """Begin a phase; the one before it is done."""
@@ -30,6 +31,12 @@ class TerminalReporter(Reporter):
         if self._bar is not None:
             self._bar.set_postfix_str(detail, refresh=False)
             self._bar.update(size_bytes)
+
+    def note(self, text: str) -> None:
+        """Print a sentence on a line of its own, once; a bar goes on below it."""
+        if text not in self._notes:
+            self._notes.add(text)
+            tqdm.write(f"Note: {text}", file=sys.stderr)
 
     def close(self) -> None:
         """End the last phase."""

@@ -30,6 +30,7 @@ class GraphBuilder:
         self._graph = ir.Graph(
             (), (), nodes=(), opset_imports={"": OPSET_VERSION}, name=checkpoint.config.model_type
         )
+        self._stored: dict[str, str] = {}
         self._scopes: list[str] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
 
@@ -55,10 +56,14 @@ class GraphBuilder:
         value.shape = ir.Shape(shape)
         self._graph.outputs.append(value)
 
+    def alias(self, name: str, stored: str) -> None:
+        """Let a weight that the checkpoint does not hold be another one's bytes, under its name."""
+        self._stored[name] = stored
+
     def weight(self, name: str) -> ir.Value:
         """Return a tensor of the checkpoint as an initializer; its bytes stay where they are."""
         if name not in self._graph.initializers:
-            entry = self.checkpoint.tensors[name]
+            entry = self.checkpoint.tensors[self._stored.get(name, name)]
             tensor = FileTensor(
                 entry.file.name,
                 entry.offset_bytes,

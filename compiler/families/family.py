@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,5 +20,7 @@ class Family:
     summary: str
     check: Callable[[Checkpoint], None]
     """Raises ConfigError or CheckpointError where the checkpoint is not what it should be."""
+    notes: Callable[[Checkpoint], Iterable[str]]
+    """Sentences on what a checked checkpoint leaves to be understood; see `notes`."""
     build: Callable[[GraphBuilder], None]
     """Writes the whole graph; the checkpoint was checked before."""

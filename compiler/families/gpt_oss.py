@@ -22,6 +22,7 @@ from ossc.compiler.export.graph_builder import GraphBuilder
 from ossc.compiler.export.linear import linear, rms_norm
 from ossc.compiler.families.family import Family
 from ossc.compiler.quantization import mxfp4
+from ossc.compiler.tied_embeddings import EMBEDDING, HEAD, tied_weight
 from ossc.targets.errors import CheckpointError, ConfigError
 
 ExpertLayout = Literal["mxfp4", "bf16"]
@@ -39,10 +40,12 @@ def check(checkpoint: Checkpoint) -> None:
     """
     _check_config(checkpoint)
     layout = expert_layout(checkpoint)
-    expected = set()
-    for name, dtype, shape in tensor_specs(checkpoint.config, layout):
+    tied = tied_weight(checkpoint)
+    specs = [spec for spec in tensor_specs(checkpoint.config, layout) if spec[0] not in tied]
+    expected = {name for name, _, _ in specs}
+    _check_quant_method(checkpoint, layout, expected)
+    for name, dtype, shape in specs:
         checkpoint.require(name, dtype, shape)
-        expected.add(name)
     for name, entry in checkpoint.tensors.items():
         if name not in expected:
             raise CheckpointError(
@@ -57,7 +60,6 @@ def _check_config(checkpoint: Checkpoint) -> None:
     for field, given, needed in (
         ("hidden_act", config.hidden_act, "silu"),
         ("attention_bias", config.attention_bias, True),
-        ("tie_word_embeddings", config.tie_word_embeddings, False),
     ):
         if given != needed:
             raise ConfigError(
@@ -66,26 +68,44 @@ def _check_config(checkpoint: Checkpoint) -> None:
             )
 
 
+def _check_quant_method(checkpoint: Checkpoint, layout: ExpertLayout, expected: set[str]) -> None:
+    """Refuse a method of quantization that the tensors do not speak against.
+
+    One that was left in config.json when the weights were made plain again changes nothing.
+    """
+    method = checkpoint.config.quant_method
+    left_over = layout == "bf16" and checkpoint.tensors.keys() == expected
+    if method not in (None, "mxfp4") and not left_over:
+        raise ConfigError(
+            f"{checkpoint.path / 'config.json'} has the quant_method {method!r}, but gpt_oss "
+            "checkpoints are read in mxfp4 or, without quantization_config, in bfloat16."
+        )
+
+
+def notes(checkpoint: Checkpoint) -> Iterator[str]:
+    """Say where the tensors of a checked checkpoint decided against config.json."""
+    config, path = checkpoint.config, checkpoint.path / "config.json"
+    layout = expert_layout(checkpoint)
+    if layout == "bf16" and config.quant_method is not None:
+        yield (
+            f"{path} has a quantization_config with the quant_method {config.quant_method!r}, but "
+            "no tensor is quantized; the tensors are read as they are."
+        )
+    if layout == "mxfp4" and config.quant_method is None:
+        yield (
+            f"{path} has no quantization_config, but the experts are MXFP4 blocks; they are read "
+            "as such."
+        )
+
+
 def expert_layout(checkpoint: Checkpoint) -> ExpertLayout:
     """Tell from the tensors how the experts are stored.
 
     Raises:
-        ConfigError: config.json says otherwise, or MXFP4 cannot hold rows of this length.
+        ConfigError: MXFP4 cannot hold rows of this length.
     """
     config, path = checkpoint.config, checkpoint.path / "config.json"
-    has_blocks = "model.layers.0.mlp.experts.gate_up_proj_blocks" in checkpoint.tensors
-    if config.quant_method not in (None, "mxfp4"):
-        raise ConfigError(
-            f"{path} has the quant_method {config.quant_method!r}, but gpt_oss checkpoints are "
-            "read in mxfp4 or, without quantization_config, in bfloat16."
-        )
-    if has_blocks != (config.quant_method == "mxfp4"):
-        says = "mxfp4 experts" if config.quant_method else "no quantization_config"
-        holds = "MXFP4 blocks" if has_blocks else "no MXFP4 blocks"
-        raise ConfigError(
-            f"{path} has {says}, but the checkpoint holds {holds}; correct quantization_config."
-        )
-    if not has_blocks:
+    if not any(name.endswith("_proj_blocks") for name in checkpoint.tensors):
         return "bf16"
     for field in ("hidden_size", "intermediate_size"):
         if getattr(config, field) % mxfp4.BLOCK_SIZE:
@@ -99,7 +119,7 @@ def expert_layout(checkpoint: Checkpoint) -> ExpertLayout:
 def tensor_specs(config: ModelConfig, layout: ExpertLayout) -> Iterator[TensorSpec]:
     """List every tensor of a checkpoint: name, dtype and shape."""
     vocab, hidden = config.vocab_size, config.hidden_size
-    yield "model.embed_tokens.weight", "BF16", (vocab, hidden)
+    yield EMBEDDING, "BF16", (vocab, hidden)
     for layer in range(config.num_hidden_layers):
         prefix = f"model.layers.{layer}"
         yield f"{prefix}.input_layernorm.weight", "BF16", (hidden,)
@@ -109,7 +129,7 @@ def tensor_specs(config: ModelConfig, layout: ExpertLayout) -> Iterator[TensorSp
         yield f"{prefix}.mlp.router.bias", "BF16", (config.num_local_experts,)
         yield from _expert_specs(config, f"{prefix}.mlp.experts", layout)
     yield "model.norm.weight", "BF16", (hidden,)
-    yield "lm_head.weight", "BF16", (vocab, hidden)
+    yield HEAD, "BF16", (vocab, hidden)
 
 
 def _attention_specs(config: ModelConfig, prefix: str) -> Iterator[TensorSpec]:
@@ -145,13 +165,15 @@ def _expert_specs(config: ModelConfig, prefix: str, layout: ExpertLayout) -> Ite
 def build(b: GraphBuilder) -> None:
     """Write the graph: tokens, positions and cache in; logits, cache and chosen experts out."""
     config = b.checkpoint.config
+    for name, stored in tied_weight(b.checkpoint).items():
+        b.alias(name, stored)
     input_ids = b.input("input_ids", ir.DataType.INT64, ["batch", "sequence"])
     position_ids = b.input("position_ids", ir.DataType.INT64, ["batch", "sequence"])
     with b.scope("model.rotary_emb"):
         positions = rotary_positions(b, position_ids, config.rope_parameters, config.head_dim)
     with b.scope("model.embed_tokens"):
         ids = b.op("Reshape", input_ids, b.integers(-1))
-        rows = b.op("Gather", b.weight("model.embed_tokens.weight"), ids, axis=0)
+        rows = b.op("Gather", b.weight(EMBEDDING), ids, axis=0)
         hidden = b.op("Cast", rows, to=ir.DataType.FLOAT)  # [T, H]
     outputs = []
     for layer in range(config.num_hidden_layers):
@@ -160,7 +182,7 @@ def build(b: GraphBuilder) -> None:
             outputs.append(observed)
     with b.scope("lm_head"):
         normed = rms_norm(b, hidden, "model.norm.weight", config.rms_norm_eps)
-        flat = linear(b, normed, "lm_head.weight")
+        flat = linear(b, normed, HEAD)
         shape = b.op("Concat", b.op("Shape", input_ids), b.integers(config.vocab_size), axis=0)
         logits = b.op("Reshape", flat, shape)
     b.output("logits", logits, ir.DataType.FLOAT, ["batch", "sequence", config.vocab_size])
@@ -228,5 +250,6 @@ FAMILY = Family(
     model_type="gpt_oss",
     summary="gpt-oss: MXFP4 or bfloat16 experts, attention with sinks and sliding windows",
     check=check,
+    notes=notes,
     build=build,
 )

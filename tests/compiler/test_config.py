@@ -18,6 +18,12 @@ def edit(path: Path, file: str = "config.json", **fields: object) -> None:
     (path / file).write_text(json.dumps(config))
 
 
+def edit_fields(path: Path, remove: tuple[str, ...], **fields: object) -> None:
+    config = json.loads((path / "config.json").read_text())
+    kept = {name: value for name, value in config.items() if name not in remove}
+    (path / "config.json").write_text(json.dumps(kept | fields))
+
+
 @pytest.fixture
 def model(tmp_path):
     return make_checkpoint(tmp_path / "model", sparse=True)
@@ -92,32 +98,34 @@ def test_the_older_name_of_the_rope_type_is_understood(model):
     assert read_model_config(model).rope_parameters.rope_type == "default"
 
 
-def test_the_stop_ids_come_from_the_generation_config_first(model):
-    edit(model, eos_token_id=7)
-    edit(model, "generation_config.json", eos_token_id=[3, 4])
-    assert read_model_config(model).eos_token_ids == (3, 4)
-
-
-@pytest.mark.parametrize("remove", [True, False], ids=["no-file", "no-field"])
-def test_the_stop_id_comes_from_the_config_where_the_generation_config_has_none(model, remove):
-    edit(model, eos_token_id=7)
-    edit(model, "generation_config.json", eos_token_id=None)
-    if remove:
-        (model / "generation_config.json").unlink()
-    assert read_model_config(model).eos_token_ids == (7,)
-
-
-def test_a_model_without_stop_ids_has_none(tmp_path):
-    path = make_checkpoint(tmp_path, generation_config=False, sparse=True)
-    assert read_model_config(path).eos_token_ids == ()
-
-
 def test_a_model_without_sliding_layers_needs_no_window(model):
     edit(model, layer_types=["full_attention"] * 2, sliding_window=None)
     assert read_model_config(model).sliding_window is None
 
 
-def test_the_head_size_is_derived_where_it_is_not_given(model):
+@pytest.mark.parametrize("also", [{}, {"num_local_experts": 4}], ids=["alone", "both"])
+def test_the_other_name_of_the_number_of_experts_is_understood(model, also):
+    edit_fields(model, remove=("num_local_experts",), num_experts=4, **also)
+    assert read_model_config(model).num_local_experts == 4
+    assert GptOssConfig.from_pretrained(model).num_local_experts == 4
+
+
+def test_what_is_absent_is_as_in_transformers(model):
+    absent = ("attention_bias", "head_dim", "hidden_act", "layer_types", "num_key_value_heads")
+    absent += ("rms_norm_eps", "sliding_window", "swiglu_limit", "tie_word_embeddings")
+    edit_fields(model, remove=absent, num_attention_heads=16)
+    ours, theirs = read_model_config(model), GptOssConfig.from_pretrained(model)
+    assert list(ours.layer_types) == theirs.layer_types
+    for name in (*absent, "swiglu_alpha"):
+        assert name == "layer_types" or getattr(ours, name) == getattr(theirs, name), name
+
+
+def test_layers_alternate_where_their_types_are_null(model):
+    edit(model, layer_types=None)
+    assert read_model_config(model).layer_types == ("sliding_attention", "full_attention")
+
+
+def test_the_head_size_is_derived_where_it_is_null(model):
     edit(model, head_dim=None, num_key_value_heads=None)
     config = read_model_config(model)
     assert (config.head_dim, config.num_key_value_heads) == (16, 4)

@@ -36,6 +36,7 @@ def make_checkpoint(
     generation_config: bool = True,
     tokenizer: bool = False,
     sparse: bool = False,
+    tied: str | None = None,
 ) -> Path:
     """Write a checkpoint; the same arguments give the same bytes.
 
@@ -53,6 +54,7 @@ def make_checkpoint(
         tokenizer: Write tokenizer.json, tokenizer_config.json and chat_template.jinja; needs a
             vocabulary of at least 265.
         sparse: Leave the data zero and without blocks on the disk, for what reads headers only.
+        tied: The one of embedding and head that is left out, because config.json ties the two.
 
     Returns:
         ``path``.
@@ -60,12 +62,14 @@ def make_checkpoint(
     shape = shape or SyntheticShape()
     path.mkdir(parents=True, exist_ok=True)
     config = config_json(shape, config_form=config_form, experts=experts)
+    if tied is not None:
+        config["tie_word_embeddings"] = True
     (path / "config.json").write_text(json.dumps(config, indent=2))
     if generation_config:
         ids = {"eos_token_id": shape.stop_token_ids(), "do_sample": True}
         (path / "generation_config.json").write_text(json.dumps(ids, indent=2))
     if tokenizer:
         write_tokenizer(path, shape)
-    tensors = layout(shape, experts)
+    tensors = [tensor for tensor in layout(shape, experts) if tensor.name != tied]
     write_tensors(path, tensors, seed=seed, max_shard_bytes=max_shard_bytes, sparse=sparse)
     return path

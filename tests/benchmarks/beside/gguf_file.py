@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.config import ModelConfig
+from ossc.compiler.families.gpt_oss import expert_layout
 from ossc.targets.errors import CheckpointError
 
 DenseType = Literal["Q8_0", "Q4_0"]
@@ -72,7 +73,7 @@ def write_gguf(model: Path, out: Path, dense: DenseType) -> Path:
         ConfigError: Its configuration is not valid.
     """
     checkpoint = Checkpoint.open(model)
-    if checkpoint.config.quant_method != "mxfp4":
+    if expert_layout(checkpoint) != "mxfp4":
         raise CheckpointError(f"{model} has no MXFP4 experts; give a checkpoint that has.")
     tensors = list_tensors(checkpoint, GGMLQuantizationType[dense])
     writer = GGUFWriter(out, "gpt-oss")

@@ -96,3 +96,13 @@ def test_a_dry_run_says_what_each_target_takes_and_writes_nothing(ossc, model, t
     assert rows[:6] == ["target", "read", "disk", "compile RAM", "run RAM", "mapped"]
     assert rows[6:] in ([], ["speed"])  # of targets of which a machine was measured
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_note_is_printed_once_and_not_on_stdout(ossc, model):
+    (model / "generation_config.json").unlink()
+    targets = ["--target", "cpu", "--target", "cpu:aarch64"]
+    result = ossc("compile", model, *targets, "--dry-run")
+    assert result.exit_code == 0
+    (note,) = result.stderr.splitlines()
+    assert note.startswith(f"Note: {model} names no token that ends an answer")
+    assert "Note" not in result.stdout

@@ -53,3 +53,10 @@ def test_a_place_that_cannot_be_written_is_refused(refusal, tmp_path):
     assert "Not a directory" in refusal("export", model, "--out", tmp_path / "file" / "x.onnx")
     assert "No such file or directory" in refusal("export", model, "--out", tmp_path / "a" / "b")
     assert "Is a directory" in refusal("export", model, "--out", tmp_path)
+
+
+def test_a_note_is_on_stderr_and_only_the_path_on_stdout(ossc, tmp_path):
+    model = make_checkpoint(tmp_path / "model", generation_config=False)
+    result = ossc("export", model)
+    assert result.stdout == f"{model / 'model.onnx'}\n"
+    assert result.stderr.startswith("Note: ")
