@@ -9,6 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from ossc.compiler.export.session import ort_session
+from ossc.compiler.passes.take_rotary_positions import ROTARY_POSITIONS
 from ossc.compiler.passes.take_routing import CHOSEN_EXPERTS, ROUTER_SHORTFALL
 
 
@@ -47,7 +48,10 @@ class ReferenceSession:
         }
 
     def run(
-        self, token_ids: Sequence[int], chosen_experts: NDArray[Any] | None = None
+        self,
+        token_ids: Sequence[int],
+        chosen_experts: NDArray[Any] | None = None,
+        rotary_positions: Sequence[int] | None = None,
     ) -> ReferenceOutputs:
         """Compute tokens that follow those before, all of them in one call.
 
@@ -55,6 +59,7 @@ class ReferenceSession:
             token_ids: At least one.
             chosen_experts: ``[num_hidden_layers, n_tokens, num_experts_per_tok]``, for a model that
                 takes them as inputs.
+            rotary_positions: One a token, for a model that takes them as an input.
 
         Returns:
             Logits and chosen experts of every token.
@@ -67,6 +72,8 @@ class ReferenceSession:
         }
         if "row_indices" in self._inputs:
             feeds["row_indices"] = np.arange(n_tokens)
+        if rotary_positions is not None:
+            feeds[ROTARY_POSITIONS] = np.array([rotary_positions], np.int64)
         for layer, experts in enumerate(() if chosen_experts is None else chosen_experts):
             feeds[f"{CHOSEN_EXPERTS}.{layer}"] = experts.astype(np.int64)
         values = self._session.run(self._outputs, feeds)
@@ -94,6 +101,7 @@ def reference_logits(
     *,
     tokens_a_run: int | None = None,
     chosen_experts: NDArray[Any] | None = None,
+    rotary_positions: Sequence[int] | None = None,
 ) -> ReferenceOutputs:
     """Compute a sequence from its start.
 
@@ -103,6 +111,7 @@ def reference_logits(
         tokens_a_run: How many to compute at once, by default all. The weights of every token's
             experts are held at once in float32: 0.4 GB a token for gpt-oss's shapes.
         chosen_experts: See :meth:`ReferenceSession.run`.
+        rotary_positions: See :meth:`ReferenceSession.run`.
 
     Returns:
         Logits and chosen experts of every token.
@@ -113,7 +122,8 @@ def reference_logits(
     for begin in range(0, len(token_ids), step):
         tokens = slice(begin, begin + step)
         experts = None if chosen_experts is None else chosen_experts[:, tokens]
-        runs.append(session.run(token_ids[tokens], experts))
+        positions = None if rotary_positions is None else rotary_positions[tokens]
+        runs.append(session.run(token_ids[tokens], experts, positions))
     return _concatenated(runs)
 
 

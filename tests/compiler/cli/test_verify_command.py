@@ -70,3 +70,15 @@ def test_another_file_is_refused(refusal, tiny_bundle, name):
 def test_another_folder_is_refused(refusal, tiny_bundle):
     (tiny_bundle / "folder").mkdir()
     assert "does not list (folder)" in refusal("verify", tiny_bundle)
+
+
+def test_an_oracle_without_a_model_is_wrong_usage(ossc, tiny_bundle):
+    result = ossc("verify", tiny_bundle, "--oracle", "transformers")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--oracle needs --against MODEL" in result.stderr
+
+
+def test_an_oracle_that_there_is_not_is_wrong_usage(ossc, tiny_bundle):
+    result = ossc("verify", tiny_bundle, "--against", tiny_bundle, "--oracle", "llama.cpp")
+    assert result.exit_code == 2
+    assert "'llama.cpp' is not one of 'onnxruntime', 'transformers'" in result.stderr

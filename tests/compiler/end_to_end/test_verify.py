@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from compiled import Build, Compiled
+from ossc.compiler import config, oracle_transformers, verify
 from ossc.compiler.bundle import file_entry
 from ossc.compiler.cli import main
 from ossc.compiler.export.reference import ReferenceOutputs
@@ -85,6 +86,46 @@ def test_the_command_says_what_it_found(compiled, tmp_path):
     another = run.invoke(main, ["verify", str(model.bundle), "--against", str(other.model)])
     assert another.exit_code == 3
     assert "give the checkpoint that it was compiled from" in another.stderr
+
+
+def test_transformers_as_the_oracle_is_one_comparison_more(compiled, tmp_path):
+    model = compiled(Build(quant="default"))
+    arguments = ["--against", str(model.model), "--oracle", "transformers"]
+    good = CliRunner().invoke(main, ["verify", str(model.bundle), *arguments])
+    assert good.exit_code == 0, good.stderr
+    assert "against GptOssForCausalLM of transformers" in good.stdout
+    assert "against onnxruntime" in good.stdout
+    assert good.stdout.count("It holds.") == 2
+
+    changed = shutil.copytree(model.bundle, tmp_path / "bundle")
+    change_byte(Bundle.open(changed), weight_offset(model, "lm_head") + 3)
+    bad = CliRunner().invoke(main, ["verify", str(changed), *arguments])
+    assert bad.exit_code == 1
+    assert bad.stdout.index("It holds.") < bad.stdout.index("IT DOES NOT HOLD.")
+
+
+def test_a_checkpoint_that_is_read_wrongly_does_not_hold(compiled, monkeypatch):
+    model = compiled(Build())
+    read = config.read_rope_parameters
+
+    def read_wrongly(fields):
+        return dataclasses.replace(read(fields), factor=16.0)
+
+    arguments = ["verify", str(model.bundle), "--against", str(model.model)]
+    monkeypatch.setattr(config, "read_rope_parameters", read_wrongly)
+    monkeypatch.setattr(verify, "_require_same_model", lambda *_: None)
+    result = CliRunner().invoke(main, [*arguments, "--oracle", "transformers"])
+    assert result.exit_code == 1
+    assert "reads otherwise: rope_parameters.factor: 32.0, not 16.0" in result.stdout
+
+
+def test_a_model_that_is_too_large_for_transformers_has_no_verdict(compiled, monkeypatch):
+    model = compiled(Build())
+    monkeypatch.setattr(oracle_transformers, "available_bytes", lambda: 10_000_000)
+    arguments = ["verify", str(model.bundle), "--against", str(model.model)]
+    result = CliRunner().invoke(main, [*arguments, "--oracle", "transformers"])
+    assert result.exit_code == 3
+    assert result.stderr.splitlines()[-1].startswith("Error: In float32 this model takes ")
 
 
 def test_a_context_of_one_token_is_enough(compiled):
