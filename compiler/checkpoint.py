@@ -16,7 +16,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from ossc.compiler.checkpoint_advice import INDEX_FILE, SINGLE_FILE
+from ossc.compiler.checkpoint_advice import INDEX_FILE, SINGLE_FILE, rest_advice
 from ossc.compiler.checkpoint_kinds import why_no_weights, why_not_readable, why_other_names
 from ossc.compiler.config import ModelConfig, read_model_config
 from ossc.compiler.model_folder import find_model_folder
@@ -194,7 +194,7 @@ def _read_shards(path: Path, weight_map: Mapping[str, str]) -> dict[str, TensorE
         if not (path / file).exists():
             raise CheckpointError(
                 f"{path / file} is missing, which {INDEX_FILE} says holds {shorten(name, 200)}; "
-                f"download the rest of the checkpoint."
+                f"{rest_advice(path)}."
             )
         tensors |= _read_shard(path / file, weight_map)
     for name, file in weight_map.items():

@@ -4,7 +4,6 @@ Each kind is recognised by its files, and answered by one sentence with the comm
 kind is guessed at: what none of them describes is left to the readers of config and weights.
 """
 
-import json
 import re
 import shlex
 from collections.abc import Callable, Collection, Mapping
@@ -15,10 +14,12 @@ from ossc.compiler.checkpoint_advice import (
     CONFIG_FILE,
     INDEX_FILE,
     SINGLE_FILE,
+    WEIGHT_FILES,
     layout_advice,
     rest_advice,
     source_advice,
 )
+from ossc.compiler.file_content import begins_with, read_fields
 from ossc.compiler.hub_cache import model_name
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -31,8 +32,6 @@ PART_OF = re.compile(r"-of-0*(\d+)\.")
 
 READ_SUFFIXES = (".json", ".jinja", ".safetensors")
 """Of the files that a compilation reads."""
-
-MAX_CONFIG_BYTES = 1 << 20
 
 Kind = Callable[[Path], str | None]
 """Returns the sentence about a folder of this kind, None about any other."""
@@ -57,7 +56,9 @@ def why_not_readable(folder: Path) -> str | None:
     """
     kinds: list[Kind] = [_adapter, _git_lfs_pointer, _mlx, _openai]
     if not (folder / CONFIG_FILE).exists():
-        kinds += [*_WITHOUT_WEIGHTS, _bundle, _folder_of_checkpoints]
+        has_weights = any((folder / name).exists() for name in WEIGHT_FILES)
+        kinds += [_only_weights] if has_weights else _WITHOUT_WEIGHTS
+        kinds += [_bundle, _folder_of_checkpoints]
     return _first(kinds, folder)
 
 
@@ -89,7 +90,7 @@ def _adapter(folder: Path) -> str | None:
     files = [config, *folder.glob("adapter_model.*"), *folder.glob("adapters.safetensors")]
     if not any(file.exists() for file in files):
         return None
-    return _adapter_sentence(folder, _read_fields(config))
+    return _adapter_sentence(folder, read_fields(config))
 
 
 def _adapter_sentence(folder: Path, config: Mapping[str, Any]) -> str:
@@ -110,7 +111,7 @@ def _adapter_sentence(folder: Path, config: Mapping[str, Any]) -> str:
 
 def _git_lfs_pointer(folder: Path) -> str | None:
     for file in sorted(folder.iterdir()):
-        if file.suffix in READ_SUFFIXES and _begins_with(file, LFS_POINTER, MAX_POINTER_BYTES):
+        if file.suffix in READ_SUFFIXES and begins_with(file, LFS_POINTER, MAX_POINTER_BYTES):
             return (
                 f"{file} is a Git LFS pointer and not the file itself; get that with "
                 f"git -C {shlex.quote(str(folder))} lfs pull (after git lfs install)."
@@ -119,7 +120,7 @@ def _git_lfs_pointer(folder: Path) -> str | None:
 
 
 def _mlx(folder: Path) -> str | None:
-    quantization = _read_fields(folder / CONFIG_FILE).get("quantization")
+    quantization = read_fields(folder / CONFIG_FILE).get("quantization")
     if not isinstance(quantization, dict) or not {"group_size", "bits"} <= quantization.keys():
         return None
     return _mlx_sentence(folder)
@@ -133,7 +134,7 @@ def _mlx_sentence(folder: Path) -> str:
 
 
 def _openai(folder: Path) -> str | None:
-    fields = _read_fields(folder / CONFIG_FILE)
+    fields = read_fields(folder / CONFIG_FILE)
     if "model_type" in fields or not {"experts_per_token", "num_experts"} <= fields.keys():
         return None
     return f"{folder} is OpenAI's own layout of gpt-oss, {layout_advice(folder)}"
@@ -148,7 +149,7 @@ def _openai_below(folder: Path) -> str | None:
 
 def _metal(folder: Path) -> str | None:
     for place in (folder, folder / "metal"):
-        if _begins_with(place / "model.bin", b"GPT-OSS v"):
+        if begins_with(place / "model.bin", b"GPT-OSS v"):
             return f"{place} holds weights in the layout for Apple's GPUs, {layout_advice(place)}"
     return None
 
@@ -226,6 +227,10 @@ _WITHOUT_WEIGHTS: tuple[Kind, ...] = (
 )
 
 
+def _only_weights(folder: Path) -> str | None:
+    return f"{folder} has weights, but no {CONFIG_FILE}; {rest_advice(folder)}."
+
+
 def _bundle(folder: Path) -> str | None:
     if not all((folder / name).is_file() for name in ("manifest.json", "weights.bin")):
         return None
@@ -243,21 +248,4 @@ def _folder_of_checkpoints(folder: Path) -> str | None:
 
 def _is_gguf(path: Path) -> bool:
     """Tell by the first bytes: the files of some programs have no suffix."""
-    return path.suffix == ".gguf" or _begins_with(path, b"GGUF")
-
-
-def _begins_with(file: Path, magic: bytes, max_bytes: int | None = None) -> bool:
-    if not file.is_file() or (max_bytes is not None and file.stat().st_size > max_bytes):
-        return False
-    with file.open("rb") as stream:
-        return stream.read(len(magic)) == magic
-
-
-def _read_fields(file: Path) -> dict[str, Any]:
-    """Return the fields of a JSON file; none where it is missing or is not one."""
-    try:
-        with file.open("rb") as stream:
-            fields = json.loads(stream.read(MAX_CONFIG_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return fields if isinstance(fields, dict) else {}
+    return path.suffix == ".gguf" or begins_with(path, b"GGUF")

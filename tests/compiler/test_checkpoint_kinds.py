@@ -244,6 +244,17 @@ def test_shards_without_an_index_are_answered_with_what_is_missing(tmp_path):
     assert "get the rest with hf download org/shards --revision 0123" in refusal(snapshot)
 
 
+@pytest.mark.parametrize("pattern", ["config.json", "model-00001-of-*.safetensors"])
+def test_a_download_that_is_not_whole_is_answered_with_the_command_for_the_rest(tmp_path, pattern):
+    model = make_checkpoint(tmp_path / "model", max_shard_bytes=200_000)
+    (missing,) = model.glob(pattern)
+    missing.unlink()
+    assert missing.name in refusal(model)
+    assert "download all of the checkpoint" in refusal(model)
+    snapshot = write_snapshot(model, tmp_path / "hub", "org/part")
+    assert "get the rest with hf download org/part --revision 0123" in refusal(snapshot)
+
+
 @pytest.mark.parametrize("name", ["weights.safetensors", "model-00001-of-00001.safetensors"])
 def test_one_file_of_another_name_is_answered_with_its_renaming(model, name):
     (model / "model.safetensors").rename(model / name)
