@@ -19,6 +19,15 @@ def test_the_first_one_is_noticed_and_the_second_one_is_python_s():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_something_can_be_done_at_the_first_one():
+    done = []
+    with noticed_interrupt(lambda: done.append(1)):
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert done == [1]
+
+
 def test_the_handler_from_before_comes_back_without_a_signal():
     before = signal.getsignal(signal.SIGINT)
     with noticed_interrupt() as came:
