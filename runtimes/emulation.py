@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Sequence
 
 from ossc.runtimes.bundle import EXECUTABLE_NAME, Bundle
+from ossc.runtimes.interrupt import noticed_interrupt
 from ossc.runtimes.run_report import RunOptions, RunReport
 from ossc.targets.errors import BundleError, SessionError, UsageError
 
@@ -78,11 +79,8 @@ def _run(command: Sequence[str], prompt: str) -> tuple[int, str, str]:
         command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, process_group=0
     ) as process:
         try:
-            try:
+            with noticed_interrupt(lambda: process.send_signal(signal.SIGINT)):
                 output, message = process.communicate(prompt)
-            except KeyboardInterrupt:
-                process.send_signal(signal.SIGINT)
-                output, message = process.communicate()
         except BaseException:
             process.kill()
             raise

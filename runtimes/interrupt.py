@@ -8,8 +8,11 @@ from types import FrameType
 
 
 @contextmanager
-def noticed_interrupt() -> Iterator[Callable[[], bool]]:
+def noticed_interrupt(act: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
     """Let the first SIGINT only be noticed; a second one does what it did before.
+
+    Args:
+        act: Called when the first one comes.
 
     Yields:
         Whether one came. Never, where Python handles no SIGINT: in other threads than the main one,
@@ -21,6 +24,7 @@ def noticed_interrupt() -> Iterator[Callable[[], bool]]:
     def notice(_number: int, _frame: FrameType | None) -> None:
         came.set()
         signal.signal(signal.SIGINT, previous)
+        act()
 
     if threading.current_thread() is not threading.main_thread() or not callable(previous):
         yield came.is_set

@@ -150,6 +150,8 @@ static ossc_status parse_option(const char* name, const char* value, run_options
   return fail(OSSC_ERROR_ARGUMENT, "There is no option %.32s; see ossc-run --help.", name);
 }
 
+static bool is_option(const char* argument) { return argument[0] == '-' && argument[1] != '\0'; }
+
 /* Handles --name=value. */
 static ossc_status parse_assignment(char* argument, run_options* options) {
   char* equals = strchr(argument, '=');
@@ -167,12 +169,14 @@ static ossc_status parse_arguments(int argc, char** argv, run_options* options) 
       options->version = true;
     } else if (strcmp(argument, "--measure") == 0) {
       options->measure = true;
-    } else if (argument[0] != '-' && options->bundle == NULL) {
+    } else if (!is_option(argument) && options->bundle == NULL) {
       options->bundle = argument;
-    } else if (argument[0] != '-') {
+    } else if (!is_option(argument)) {
       status = fail(OSSC_ERROR_ARGUMENT, "There is one bundle too many, %.128s.", argument);
     } else if (strncmp(argument, "--", 2) == 0 && strchr(argument, '=') != NULL) {
       status = parse_assignment(argv[i], options);
+    } else if (strncmp(argument, "-n", 2) == 0 && argument[2] != '\0') {
+      status = parse_option("-n", argument + 2, options);
     } else if (i + 1 == argc) {
       status = fail(OSSC_ERROR_ARGUMENT, "%.32s has no value, or is unknown; see ossc-run --help.",
                     argument);

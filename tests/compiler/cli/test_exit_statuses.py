@@ -40,6 +40,11 @@ def statuses(ossc, tiny_bundle, tmp_path):
         pytest.param(("--token-ids", " 5,1,\t30\n"), 0, id="separators"),
         pytest.param(("--token-ids", "0005"), 0, id="leading-zeros"),
         pytest.param(("--token-ids=5", "--temp=1.5"), 0, id="joined"),
+        pytest.param((*IDS, "-n2"), 0, id="joined-n"),
+        pytest.param((*IDS, "-nx"), 2, id="joined-n-x"),
+        pytest.param((*IDS, "-n=2"), 2, id="joined-n-="),
+        pytest.param((*IDS, "--temp=warm"), 2, id="joined-temp"),
+        pytest.param((*IDS, "--format="), 2, id="joined-nothing"),
         pytest.param((*IDS, "--temp", ".5", "--top-p", "1e-1"), 0, id="reals"),
         pytest.param((*IDS, "--top-p", "1.00000001"), 0, id="rounds-to-1"),
         pytest.param((*IDS, "--temp", "1e-60"), 0, id="rounds-to-0"),
@@ -102,6 +107,10 @@ def statuses(ossc, tiny_bundle, tmp_path):
 )
 def test_equal_arguments_end_with_equal_statuses(statuses, tiny_bundle, arguments, status):
     assert statuses(tiny_bundle, *arguments) == (status, status)
+
+
+def test_a_bundle_called_like_stdin_is_not_there(statuses):
+    assert statuses("-", *IDS) == (1, 1)
 
 
 def test_options_without_a_bundle_are_wrong_usage(statuses):
