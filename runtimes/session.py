@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from ossc.runtimes.arguments import directory_path, token_id_array, whole_number
 from ossc.runtimes.bundle import LIBRARY_NAME, Bundle
 from ossc.runtimes.kv_type import KV_TYPES, KvType
-from ossc.runtimes.library import MAX_THREADS, Library, ModelOptions, ProcessMemory, SessionOptions
+from ossc.runtimes.library import Library, ModelOptions, ProcessMemory, SessionOptions
 from ossc.runtimes.machine_check import check_machine
 from ossc.runtimes.manifest import Manifest
 from ossc.runtimes.plan import Plan
 from ossc.runtimes.sampler import Sampler
 from ossc.runtimes.session_handle import SessionHandle
+from ossc.runtimes.thread_count import MAX_THREADS
 from ossc.runtimes.weights_mode import WEIGHTS_MODES, WeightsMode
 from ossc.targets.errors import BundleError, SessionError
 from ossc.targets.machine import this_machine
