@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**64 - 1),
+    type=click.IntRange(0),
     default=0,
     show_default=True,
     metavar="N",

@@ -3,12 +3,11 @@
 import click
 
 from ossc.runtimes.kv_type import KV_TYPES
-from ossc.runtimes.thread_count import MAX_THREADS
 from ossc.runtimes.weights_mode import WEIGHTS_MODES
 
 threads_option = click.option(
     "--threads",
-    type=click.IntRange(1, MAX_THREADS),
+    type=click.IntRange(1),
     metavar="N",
     help="Threads that compute.  [default: one for each CPU]",
 )

@@ -1,6 +1,5 @@
 #include "run_options.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,7 @@ const char run_options_usage[] =
     "  --temp F                    temperature; 0 takes the likeliest token (0)\n"
     "  --top-p F                   draw among the likeliest tokens of this probability (1)\n"
     "  --seed N                    of the random numbers (0)\n"
-    "  --threads N                 threads that compute, at most 1024; 0: one for each CPU (0)\n"
+    "  --threads N                 threads that compute; 0 is one for each CPU (0)\n"
     "  --weights mapped|resident   from the file, or copied into huge pages (mapped)\n"
     "  --kv f32|f16|int8           type of the KV caches (what the bundle was compiled with)\n"
     "  --format text|json          token ids as they come, or one JSON object (text)\n"
@@ -47,16 +46,10 @@ static ossc_status parse_count(const char* name, const char* text, int32_t* valu
 }
 
 static ossc_status parse_seed(const char* text, uint64_t* seed_out) {
-  char* end;
-  errno = 0;
-  unsigned long long value = strtoull(text, &end, 10);
-  if (*text < '0' || *text > '9' || *end != '\0' || errno != 0) {
-    return fail(OSSC_ERROR_ARGUMENT,
-                "--seed is \"%.32s\"; it has to be a whole number from 0 to %llu.", text,
-                (unsigned long long)UINT64_MAX);
-  }
-  *seed_out = value;
-  return OSSC_OK;
+  int64_t value;
+  ossc_status status = parse_integer("--seed", text, 0, INT64_MAX, &value);
+  if (status == OSSC_OK) *seed_out = (uint64_t)value;
+  return status;
 }
 
 /* Whether the text is the second of two words; another one is an error. */
