@@ -149,16 +149,27 @@ class Session:
                 "give fewer tokens, or do not ask for all logits."
             ) from error
 
-    def decode(self, token_id: int) -> NDArray[np.float32]:
+    def decode(
+        self, token_id: int, *, after: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """Run one token.
+
+        Args:
+            token_id: In the vocabulary.
+            after: Logits that the last call has to have returned: those that it was chosen from.
 
         Returns:
             ``[vocab_size]``.
 
         Raises:
-            SessionError: The token is not in the vocabulary, or the context is full.
+            SessionError: The token is not in the vocabulary, the context is full, the logits are
+                not numbers, or the session was reset or ran other tokens since ``after``.
+            BundleError: ``weights.bin`` was cut since it was opened.
         """
-        return self.prefill([token_id])
+        ids = token_id_array([token_id], self.vocab_size)
+        logits = self._empty_logits(())
+        self._handle.run(ids, logits, after)
+        return logits
 
     def reset(self) -> None:
         """Forget all tokens: the next one has position 0."""
@@ -219,15 +230,9 @@ class Session:
                 yield token_id
                 if not remaining or self.position == self.context:
                     return
-                logits = self._continue(logits, token_id)
+                logits = self.decode(token_id, after=logits)
         finally:
             sampler.close()
-
-    def _continue(self, logits: NDArray[np.float32], token_id: int) -> NDArray[np.float32]:
-        """Run the token that was chosen from the logits, if nothing else ran since."""
-        following = self._empty_logits(())
-        self._handle.run(np.array([token_id], np.int32), following, after=logits)
-        return following
 
     def process_memory(self) -> tuple[int, int]:
         """Bytes of this process: peak RSS, and anonymous memory now; zeros where unknown."""
