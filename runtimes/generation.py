@@ -53,7 +53,7 @@ def generate_tokens(
         if remaining and session.position == session.context:
             return "context"
         if remaining:
-            logits = session.decode_after(logits, token_id)
+            logits = session.decode(token_id, after=logits)
     return "length"
 
 

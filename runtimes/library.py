@@ -43,9 +43,6 @@ class ProcessMemory(ctypes.Structure):
     _fields_ = (("peak_rss_bytes", u64), ("anonymous_bytes", u64), ("mapped_bytes", u64))
 
 
-MAX_THREADS = 1024
-"""``THREAD_POOL_MAX_THREADS``."""
-
 _IDS = POINTER(c_int32)
 _LOGITS = POINTER(c_float)
 _FUNCTIONS: dict[str, tuple[Any, ...]] = {

@@ -14,12 +14,13 @@ from ossc.runtimes.bundle import LIBRARY_NAME, Bundle
 from ossc.runtimes.finish_reason import FinishReason
 from ossc.runtimes.generation import generate_tokens
 from ossc.runtimes.kv_type import KV_TYPES, KvType
-from ossc.runtimes.library import MAX_THREADS, Library, ModelOptions, ProcessMemory, SessionOptions
+from ossc.runtimes.library import Library, ModelOptions, ProcessMemory, SessionOptions
 from ossc.runtimes.machine_check import check_machine
 from ossc.runtimes.manifest import Manifest
 from ossc.runtimes.plan import Plan
 from ossc.runtimes.sampler import Sampler, SamplerArguments
 from ossc.runtimes.session_handle import SessionHandle
+from ossc.runtimes.thread_count import MAX_THREADS
 from ossc.runtimes.weights_mode import WEIGHTS_MODES, WeightsMode
 from ossc.targets.errors import BundleError, SessionError
 from ossc.targets.machine import this_machine
@@ -150,16 +151,27 @@ class Session:
                 "give fewer tokens, or do not ask for all logits."
             ) from error
 
-    def decode(self, token_id: int) -> NDArray[np.float32]:
+    def decode(
+        self, token_id: int, *, after: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """Run one token.
+
+        Args:
+            token_id: In the vocabulary.
+            after: Logits that the last call has to have returned: those that it was chosen from.
 
         Returns:
             ``[vocab_size]``.
 
         Raises:
-            SessionError: The token is not in the vocabulary, or the context is full.
+            SessionError: The token is not in the vocabulary, the context is full, the logits are
+                not numbers, or the session was reset or ran other tokens since ``after``.
+            BundleError: ``weights.bin`` was cut since it was opened.
         """
-        return self.prefill([token_id])
+        ids = token_id_array([token_id], self.vocab_size)
+        logits = self._empty_logits(())
+        self._handle.run(ids, logits, after)
+        return logits
 
     def reset(self) -> None:
         """Forget all tokens: the next one has position 0."""
@@ -214,19 +226,6 @@ class Session:
             return (yield from generate_tokens(self, token_ids, sampler, max_new_tokens))
         finally:
             sampler.close()
-
-    def decode_after(self, logits: NDArray[np.float32], token_id: int) -> NDArray[np.float32]:
-        """Run the token that was chosen from the last call's logits.
-
-        Returns:
-            ``[vocab_size]``.
-
-        Raises:
-            SessionError: As :meth:`decode`, or other tokens ran since.
-        """
-        following = self._empty_logits(())
-        self._handle.run(np.array([token_id], np.int32), following, after=logits)
-        return following
 
     def process_memory(self) -> tuple[int, int]:
         """Bytes of this process: peak RSS, and anonymous memory now; zeros where unknown."""

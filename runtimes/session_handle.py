@@ -79,7 +79,8 @@ class SessionHandle:
                 self._library.call(name, session, pointer, len(token_ids), as_floats(logits))
                 self._latest = weakref.ref(logits)
             finally:  # an interrupt during the call is raised once it has run its tokens
-                self._position = self._library.integer("ossc_session_position", session)
+                if session:  # its handler may have closed it
+                    self._position = self._library.integer("ossc_session_position", session)
 
     def reset(self) -> None:
         """Forget all tokens.

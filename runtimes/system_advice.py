@@ -6,6 +6,7 @@ from pathlib import Path
 
 _MORE_FILES = "close files, or allow more of them (ulimit -n)"
 _MORE_MEMORY = "close other programs, or allow more memory (ulimit -v)"
+_NOEXEC = "its file system is mounted noexec and gives no code; copy the bundle to another one"
 _ADVICE = {
     errno.EMFILE: _MORE_FILES,
     errno.ENFILE: _MORE_FILES,
@@ -36,11 +37,26 @@ def load_advice(path: Path, error: OSError, otherwise: str) -> str:
         otherwise: What to do for other reasons than those of the system.
     """
     if _is_noexec(path):
-        return "its file system is mounted noexec and gives no code; copy the bundle to another one"
+        return _NOEXEC
     for number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES):
         if os.strerror(number) in str(error):
             return _ADVICE[number]
     return otherwise
+
+
+def start_advice(program: Path, error: OSError, otherwise: str) -> str:
+    """What to do when a program does not start.
+
+    Args:
+        program: The program.
+        error: Why.
+        otherwise: What to do for other reasons than those of the system.
+    """
+    if _is_noexec(program):
+        return _NOEXEC
+    if error.errno == errno.EACCES:
+        return "allow this user to run it (chmod +x)"
+    return read_advice(error, otherwise)
 
 
 def _is_noexec(path: Path) -> bool:

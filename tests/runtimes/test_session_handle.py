@@ -75,6 +75,42 @@ def test_closing_waits_for_the_call_of_another_thread(tiny_bundle):
         session.decode(1)
 
 
+def test_a_signal_during_a_call_finds_the_session_after_it(session):
+    """Python handles a signal when the call has ended; here, before its position is known."""
+    handle, native = session._handle, session._library
+    logits = np.empty(VOCAB, np.float32)
+
+    class Interrupted:
+        def call(self, *arguments):
+            native.call(*arguments)
+            raise KeyboardInterrupt
+
+        integer = native.integer
+
+    handle._library = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        handle.run(np.array([1], np.int32), logits)
+    handle._library = native
+    assert session.position == 1
+    session.decode(2)
+
+
+def test_a_handler_of_a_signal_may_close_the_session_that_it_interrupts(tiny_bundle):
+    session = Session(tiny_bundle, threads=2)
+    native = session._library
+
+    class Closing:
+        def call(self, *arguments):
+            session._handle._library = native
+            native.call(*arguments)
+            session.close()
+
+    session._handle._library = Closing()
+    assert np.isfinite(session.decode(1)).all()
+    with pytest.raises(SessionError, match="closed"):
+        session.decode(1)
+
+
 @pytest.mark.parametrize("disturb", [lambda s: s.decode(1), lambda s: s.reset()])
 def test_other_tokens_end_a_generation(session, disturb):
     generation = session.generate([5], max_new_tokens=5)

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from ossc.runtimes import system_advice
-from ossc.runtimes.system_advice import load_advice, read_advice
+from ossc.runtimes.system_advice import load_advice, read_advice, start_advice
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,12 @@ def test_a_file_system_that_gives_no_code_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(system_advice.os, "statvfs", lambda _: Noexec())
     error = OSError("lib.so: failed to map segment from shared object")
     assert "noexec" in load_advice(tmp_path, error, "it needs glibc")
+    assert "noexec" in start_advice(tmp_path, OSError(errno.EACCES, "denied"), "otherwise")
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"), [(errno.EACCES, "chmod"), (errno.ENOMEM, "ulimit -v"), (8, "otherwise")]
+)
+def test_a_program_that_does_not_start_has_advice(tmp_path, number, advice):
+    error = OSError(number, os.strerror(number))
+    assert advice in start_advice(tmp_path / "program", error, "otherwise")

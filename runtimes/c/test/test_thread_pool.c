@@ -1,4 +1,7 @@
 /* The thread pool: every task once, failures, idle and busy threads. Also run under TSan. */
+#define _POSIX_C_SOURCE 200809L /* pthread_sigmask */
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -122,6 +125,23 @@ static void each_thread_has_its_own_ticks(int32_t threads) {
   thread_pool_destroy(pool);
 }
 
+static ossc_status check_signals(const void* context, int32_t begin, int32_t end) {
+  sigset_t blocked;
+  CHECK(pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0);
+  bool is_caller = pthread_equal(pthread_self(), *(const pthread_t*)context);
+  CHECK(sigismember(&blocked, SIGINT) == !is_caller);
+  CHECK(!sigismember(&blocked, SIGBUS) && !sigismember(&blocked, SIGSEGV));
+  return meet(context, begin, end);
+}
+
+/* A fault that is blocked ends the process without asking its handlers. */
+static void workers_leave_sent_signals_to_others_and_keep_their_faults(int32_t threads) {
+  pthread_t caller = pthread_self();
+  thread_pool* pool = new_pool(threads);
+  CHECK(thread_pool_run(pool, check_signals, &caller, 2, not_wanted) == OSSC_OK);
+  thread_pool_destroy(pool);
+}
+
 static void a_pool_may_go_unused(int32_t threads) { thread_pool_destroy(new_pool(threads)); }
 
 int main(void) {
@@ -131,6 +151,7 @@ int main(void) {
     a_failure_is_reported_and_forgotten(threads);
     threads_say_when_they_worked(threads);
     if (threads > 1) each_thread_has_its_own_ticks(threads);
+    if (threads > 1) workers_leave_sent_signals_to_others_and_keep_their_faults(threads);
     a_pool_may_go_unused(threads);
   }
   return 0;

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -23,6 +24,7 @@ from ossc.runtimes.profile.device.answers import (
     parse_answer,
 )
 from ossc.runtimes.strict_json import parse_fields, shorten
+from ossc.runtimes.system_advice import start_advice
 from ossc.targets.errors import SessionError
 
 PROTOCOL = 2
@@ -66,7 +68,11 @@ class Runner:
             )
         except OSError as error:
             self._messages.close()
-            raise SessionError(f"{command[0]} does not start ({error.strerror}).") from error
+            program = Path(command[0])
+            is_ours = program.name == EXECUTABLE_NAME
+            otherwise = "copy or compile the bundle again" if is_ours else "install it"
+            advice = start_advice(program, error, otherwise)
+            raise SessionError(f"{program} does not start ({error.strerror}); {advice}.") from error
         try:
             begin = self._wait_until_ready(ready_line) or begin
             self.hello = self._parse(partial(parse_answer, Hello), self._read())
