@@ -81,8 +81,13 @@ def new_folder(place: Path) -> Iterator[NewFolder]:
         new.scratch.mkdir()
         yield new
     finally:
-        shutil.rmtree(sibling, ignore_errors=True)
-        os.close(lock)
+        try:
+            shutil.rmtree(sibling, ignore_errors=True)
+        except KeyboardInterrupt:  # once, while it is removed: there may be gigabytes left
+            shutil.rmtree(sibling, ignore_errors=True)
+            raise
+        finally:
+            os.close(lock)
 
 
 def remove_dead_siblings(place: Path) -> list[Path]:

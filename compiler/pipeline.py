@@ -37,7 +37,7 @@ from ossc.compiler.passes.select_rows_before_head import SelectRowsBeforeHead
 from ossc.compiler.progress import Reporter, SilentReporter
 from ossc.compiler.quantization.plan import QuantizationPlan
 from ossc.compiler.recipe import Recipe
-from ossc.compiler.toolchain import link_runtime
+from ossc.compiler.toolchain import link_runtime, prepare_linker
 from ossc.runtimes.kv_type import PLAN_NAMES
 from ossc.targets import Target
 
@@ -58,6 +58,7 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
     """
     progress = progress or SilentReporter()
     target, plan, place = check_recipe(recipe)
+    prepare_linker(target, progress)
 
     progress.phase(f"Reading {recipe.model} for {target.name}")
     checkpoint = Checkpoint.open(recipe.model)

@@ -1,21 +1,20 @@
 """Linking: the runtime's C sources and a model's object file, with zig, for any target.
 
-zig (PyPI ``ziglang``) brings the C libraries of every target, so no system compiler is needed, and
-the bytes it links depend only on its inputs. Its first use for a target takes a minute or two; the
-result is cached in ``ZIG_GLOBAL_CACHE_DIR``.
+zig brings the C libraries of every target, so no system compiler is needed, and the bytes it links
+depend only on its inputs. Its first use for a target takes a minute or two: :func:`prepare_linker`
+does that, and says so, before anything else is done.
 """
 
-import os
-import signal
-import subprocess
-import sys
+import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import ossc.runtimes
 from ossc.compiler.lowering.pipeline import KernelObject
+from ossc.compiler.progress import Reporter
+from ossc.compiler.zig import try_zig_cache, zig_cc
 from ossc.targets import Target
-from ossc.targets.errors import ToolchainError
 from ossc.targets.instruction_set import InstructionSet
 
 RUNTIME_SOURCES = Path(ossc.runtimes.__file__).parent / "c"
@@ -37,7 +36,29 @@ _COMPILE = (
     "-fno-sanitize=undefined",
     "-ffp-contract=off",
 )
-_LINK = ("-Wl,--gc-sections", "-Wl,--build-id=none", "-s")
+_LINK = ("-Wl,--gc-sections", "-Wl,--build-id=none", "-s", "-lm", "-lpthread")
+_STATIC = ("-static",)
+_SHARED = ("-shared", "-fPIC", f"-Wl,-soname,{LIBRARY}")
+
+
+def prepare_linker(target: Target, progress: Reporter) -> None:
+    """Link an empty program and library for a target, so that what is missing shows at once.
+
+    Raises:
+        ToolchainError: zig is not installed, its cache cannot be written, or it failed.
+    """
+    progress.phase("Trying zig")
+    with tempfile.TemporaryDirectory(prefix="ossc-", dir=try_zig_cache()) as folder:
+        source = Path(folder) / "empty.c"
+        source.write_text("int main(void) { return 0; }\n", encoding="utf-8")
+        for triple, flags in ((target.zig_static, _STATIC), (target.zig_shared, _SHARED)):
+            cold = f"Building zig's C library for {triple}, once: 1 to 2 minutes"
+            arguments = [*_compile_flags(triple, flags), str(source), *_LINK]
+            zig_cc(
+                [*arguments, "-o", str(source.with_suffix(".out"))],
+                f"an empty program for {triple}",
+                on_slow=partial(progress.phase, cold),
+            )
 
 
 def link_runtime(target: Target, objects: Sequence[KernelObject], folder: Path) -> None:
@@ -56,9 +77,8 @@ def link_runtime(target: Target, objects: Sequence[KernelObject], folder: Path) 
     sources = sorted((RUNTIME_SOURCES / "src").glob("*.c"))
     library_sources = [source for source in sources if source.name != "main.c"]
     common = [table, *(each.path for each in objects)]
-    _zig_cc(target.zig_static, ["-static"], [*sources, *common], folder / EXECUTABLE)
-    shared = ["-shared", "-fPIC", f"-Wl,-soname,{LIBRARY}"]
-    _zig_cc(target.zig_shared, shared, [*library_sources, *common], folder / LIBRARY)
+    _link(target.zig_static, _STATIC, [*sources, *common], folder / EXECUTABLE)
+    _link(target.zig_shared, _SHARED, [*library_sources, *common], folder / LIBRARY)
 
 
 def kernel_table(objects: Sequence[KernelObject]) -> str:
@@ -105,58 +125,11 @@ def _needs(kernels: KernelObject) -> str:
     return f"&{kernels.needs.name}" if kernels.needs else "NULL"
 
 
-def _zig_cc(triple: str, flags: Sequence[str], inputs: Sequence[Path], output: Path) -> None:
+def _link(triple: str, flags: Sequence[str], inputs: Sequence[Path], output: Path) -> None:
     includes = [f"-I{RUNTIME_SOURCES / name}" for name in ("include", "src")]
-    command = [
-        *zig_command(),
-        "cc",
-        "-target",
-        triple,
-        *_COMPILE,
-        *includes,
-        *flags,
-        *map(str, inputs),
-        *_LINK,
-        "-lm",
-        "-lpthread",
-        "-o",
-        str(output),
-    ]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    if finished.returncode:
-        problem = _problem(finished.returncode, finished.stderr)
-        raise ToolchainError(
-            f"zig could not link {output.name} for {triple}: {problem}."
-        ) from ToolchainError(finished.stderr)
+    arguments = [*_compile_flags(triple, flags), *includes, *map(str, inputs)]
+    zig_cc([*arguments, *_LINK, "-o", str(output)], f"{output.name} for {triple}")
 
 
-def zig_command() -> list[str]:
-    """Return the command that runs zig.
-
-    Raises:
-        ToolchainError: The package ``ziglang`` is not installed.
-    """
-    try:
-        import ziglang
-    except ImportError as error:
-        raise ToolchainError(
-            'Linking needs zig, which is not installed; pip install "ossc[compile]".'
-        ) from error
-    binary = Path(ziglang.__file__).parent / "zig"
-    return [str(binary)] if os.access(binary, os.X_OK) else [sys.executable, "-m", "ziglang"]
-
-
-def _problem(returncode: int, stderr: str) -> str:
-    """Say why zig failed, and what to do."""
-    if returncode < 0:  # zig maps the file that it writes, so a full disk ends it like a full RAM
-        name = signal.Signals(-returncode).name
-        return f"it was ended by {name}, as when disk or memory is full; free some and run again"
-    if "NoSpaceLeft" in stderr or "No space left" in stderr:
-        return (
-            "the disk of its cache is full; free space, or set ZIG_GLOBAL_CACHE_DIR to a folder on "
-            "another disk"
-        )
-    if "cache directory" in stderr:
-        return "its cache cannot be written; set ZIG_GLOBAL_CACHE_DIR to a folder that can"
-    errors = [line.strip() for line in stderr.splitlines() if "error:" in line]
-    return f"{errors[0] if errors else stderr.strip()[-200:]}; run again with --debug to see it all"
+def _compile_flags(triple: str, flags: Sequence[str]) -> list[str]:
+    return ["-target", triple, *_COMPILE, *flags]

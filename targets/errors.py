@@ -17,6 +17,7 @@ without a traceback and ends with the class's ``exit_code``.
     ├── BundleError            1   reading or writing a bundle
     ├── SessionError           1   running a bundle
     ├── TargetError            1   this machine and the target do not fit
+    ├── OutputError            1   stdout
     └── NotComparableError     3   no verdict: the two sides cannot be compared
 """
 
@@ -89,6 +90,10 @@ class SessionError(OsscError):
 
 class TargetError(OsscError):
     """The target and this machine do not fit together."""
+
+
+class OutputError(OsscError):
+    """The output cannot be written to stdout."""
 
 
 class NotComparableError(OsscError):

@@ -19,7 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from ossc.compiler import pipeline
+from ossc.compiler import atomic_folder, pipeline
+from ossc.compiler.cli.ending import ENDING_SIGNALS, die_of, interrupt_on_signals, signal_of
 from ossc.compiler.progress import Reporter
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME, Bundle
@@ -84,6 +85,8 @@ def compile_and_exit(reporter: Reporter, *, link: bool) -> NoReturn:
     except OsscError as error:
         print(f"Error: {error}", flush=True)
         os._exit(error.exit_code)
+    except KeyboardInterrupt as error:
+        die_of(signal_of(error) or signal.SIGKILL)
     os._exit(0)
 
 
@@ -156,6 +159,43 @@ def killed_while_generating_code() -> None:
     compile_in_child(AtPhase("never", print), link=False)
 
 
+def interrupt_self(number: signal.Signals) -> Callable[[], None]:
+    """Return a function that sends this process a signal, as another one may."""
+
+    def interrupt() -> None:
+        interrupt_on_signals()
+        os.kill(os.getpid(), number)
+
+    return interrupt
+
+
+def interrupt_removal() -> None:
+    """The first removal of a folder is interrupted too, where the removal of others begins."""
+    remove = atomic_folder.shutil.rmtree
+
+    def interrupted(path: Path, *, ignore_errors: bool) -> None:
+        atomic_folder.shutil.rmtree = remove
+        interrupt_self(signal.SIGTERM)()
+        remove(path, ignore_errors=ignore_errors)
+
+    atomic_folder.shutil.rmtree = interrupted
+
+
+def interrupt_twice() -> None:
+    """The second time while what the first one interrupted is removed."""
+    atomic_folder.shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)
+    interrupt_self(signal.SIGINT)()
+
+
+def ended_by_signals() -> None:
+    """While packing by each signal, in a removal, twice; then undisturbed."""
+    endings = [interrupt_self(number) for number in ENDING_SIGNALS]
+    for end in (*endings, interrupt_removal, interrupt_twice):
+        put_old_bundle()
+        compile_in_child(AtPhase("Packing", end), link=False)
+    compile_in_child(AtPhase("never", print), link=False)
+
+
 def fill_disk() -> None:
     """Leave no byte on the disk of the place."""
     with (PLACE.parent / "filler").open("wb", buffering=0) as filler:
@@ -176,7 +216,12 @@ def disk_filled() -> None:
 
 CASES = {
     case.__name__: case
-    for case in (killed_while_packing, killed_while_generating_code, disk_filled)
+    for case in (
+        killed_while_packing,
+        killed_while_generating_code,
+        ended_by_signals,
+        disk_filled,
+    )
 }
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
-"""What all commands share: loading on demand, and how a failure is printed."""
+"""What all commands share: loading on demand, and how a failure or a signal ends the process."""
 
 import importlib
 import sys
 import traceback
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from ossc.targets.errors import OsscError, UnknownNameError
+from ossc.compiler.cli.ending import die_of, interrupt_on_signals, signal_of
+from ossc.compiler.cli.streams import checked_streams
+from ossc.targets.errors import OsscError, OutputError, UnknownNameError
 
 format_option = click.option(
     "--format",
@@ -69,6 +71,26 @@ class OsscGroup(click.Group):
         super().__init__(*args, **kwargs)
         self._commands_help = commands_help
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run as the program of this process, whose streams and signals are its own."""
+        interrupt_on_signals()
+        try:
+            with checked_streams():
+                return super().__call__(*args, **kwargs)
+        except OutputError as error:
+            _fail(error, str(error), error.exit_code, debug=False)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; one that a signal interrupts has cleaned up when the process dies."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            number = signal_of(error)
+            if number is None:
+                raise
+            click.echo(f"\nEnded by {number.name}.", err=True)
+            die_of(number)
+
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Return the names in the order of use."""
         return list(self._commands_help)
@@ -89,7 +111,7 @@ class OsscGroup(click.Group):
             formatter.write_dl(list(self._commands_help.items()))
 
 
-def _fail(error: BaseException, message: str, exit_code: int, debug: bool) -> None:
+def _fail(error: BaseException, message: str, exit_code: int, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error)
     click.echo(f"Error: {message}", err=True)

@@ -85,7 +85,8 @@ def command(
         check_recipe(recipe)
     for recipe in recipes:
         with terminal_progress() as progress:
-            click.echo(compile_model(recipe, progress))
+            bundle = compile_model(recipe, progress)
+        click.echo(bundle)
 
 
 def _places(out: Path | None, names: tuple[str, ...]) -> dict[str, Path | None]:

@@ -183,11 +183,12 @@ def command(
         _write(out, _predictions(bundles, workload, target, roofline, form))
         return
     place = find_place(where)
-    with terminal_progress() as progress:
-        if baseline is not None:
+    if baseline is not None:
+        with terminal_progress() as progress:
             comparison = _comparison(bundles[0], baseline, workload, threshold, place, progress)
-            _write(out, comparison.to_json() if form == "json" else str(comparison))
-            sys.exit(1 if comparison.regressed else 0)
+        _write(out, comparison.to_json() if form == "json" else str(comparison))
+        sys.exit(1 if comparison.regressed else 0)
+    with terminal_progress() as progress:
         profiles = [profile_bundle(path, workload, place, progress.phase) for path in bundles]
     _write(out, _render(profiles, form, compare))
     if trace is not None:

@@ -1,13 +1,10 @@
 """bf16: bfloat16, as checkpoints store their dense weights."""
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from ossc.compiler.quantization.scheme import Part, QuantizationScheme
+from ossc.compiler.quantization.scheme import Part, QuantizationScheme, bfloat16
 from ossc.targets.errors import QuantizationError
-
-BFloat16 = np.dtype(ml_dtypes.bfloat16)
 
 
 def part_shapes(shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -33,7 +30,7 @@ def quantize(weight: NDArray[np.float32]) -> tuple[NDArray[np.generic]]:
         QuantizationError: A weight is infinite or NaN, or beyond bfloat16's range.
     """
     with np.errstate(over="ignore"):
-        rounded = weight.astype(BFloat16)
+        rounded = weight.astype(bfloat16())
     if not np.isfinite(rounded).all():
         raise QuantizationError("bf16 weights must be finite; one is infinite, NaN or too large.")
     return (rounded,)
@@ -65,7 +62,7 @@ SCHEME = QuantizationScheme(
     summary="bfloat16, not quantized",
     bits=16,
     group_size=1,
-    parts=(Part(name="weight", dtype=BFloat16),),
+    parts=(Part(name="weight", type_name="bfloat16"),),
     part_shapes=part_shapes,
     weight_shape=weight_shape,
     quantize=quantize,

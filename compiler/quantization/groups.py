@@ -6,15 +6,11 @@ CPU widens it with one shift; its 8 bits are enough, because the codes are chose
 scale.
 """
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
 GROUP_SIZE = 32
 """Weights that share one scale."""
-
-BFloat16 = np.dtype(ml_dtypes.bfloat16)
-"""The type of a scale."""
 
 
 def count_groups(columns: int) -> int:

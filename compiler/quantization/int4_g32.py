@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from ossc.compiler.quantization.groups import (
     APPLY_SCALES_BODY,
     GROUP_SIZE,
-    BFloat16,
     apply_scales,
     count_groups,
     pad_to_groups,
 )
-from ossc.compiler.quantization.scheme import Part, QuantizationScheme
+from ossc.compiler.quantization.scheme import Part, QuantizationScheme, bfloat16
 from ossc.targets.errors import QuantizationError
 
 SMALLEST_CODE, LARGEST_CODE = -8, 7
@@ -77,7 +76,7 @@ def quantize(weight: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np
     codes_shape, scales_shape = part_shapes(weight.shape)
     rows = weight.reshape(-1, weight.shape[-1])
     codes = np.empty((len(rows), codes_shape[-1]), np.uint8)
-    scales = np.empty((len(rows), scales_shape[-1]), BFloat16)
+    scales = np.empty((len(rows), scales_shape[-1]), bfloat16())
     rows_a_turn = max(1, _ELEMENTS_A_TURN // max(1, rows.shape[1]))
     for begin in range(0, len(rows), rows_a_turn):
         turn = slice(begin, begin + rows_a_turn)
@@ -112,13 +111,13 @@ def _search_scales(
     """
     unit = -_or_one(extreme)
     weights = groups / unit
-    best = np.zeros(len(unit), BFloat16)
+    best = np.zeros(len(unit), bfloat16())
     best_gain = np.zeros(len(unit), np.float32)
     for largest_code in _TRIED_CODES:
         codes = _nearest_codes(weights * np.float32(largest_code))
         a = np.einsum("kn,kn->n", weights, codes)
         b = np.einsum("kn,kn->n", codes, codes)
-        scales = (a / _or_one(b) * unit).astype(BFloat16)
+        scales = (a / _or_one(b) * unit).astype(bfloat16())
         relative = scales.astype(np.float32) / unit
         gain = relative * (2 * a - relative * b)
         better = gain > best_gain
@@ -193,8 +192,8 @@ SCHEME = QuantizationScheme(
     bits=4.5,
     group_size=GROUP_SIZE,
     parts=(
-        Part(name="codes", dtype=np.dtype(np.uint8)),
-        Part(name="scales", dtype=BFloat16),
+        Part(name="codes", type_name="uint8"),
+        Part(name="scales", type_name="bfloat16"),
     ),
     part_shapes=part_shapes,
     weight_shape=weight_shape,

@@ -10,12 +10,11 @@ from ossc.compiler.quantization import mxfp4
 from ossc.compiler.quantization.groups import (
     APPLY_SCALES_BODY,
     GROUP_SIZE,
-    BFloat16,
     apply_scales,
     count_groups,
     pad_to_groups,
 )
-from ossc.compiler.quantization.scheme import Part, QuantizationScheme
+from ossc.compiler.quantization.scheme import Part, QuantizationScheme, bfloat16
 from ossc.targets.errors import QuantizationError
 
 LARGEST_CODE = 127
@@ -54,7 +53,7 @@ def quantize(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.
     codes_shape, scales_shape = part_shapes(weight.shape)
     rows = weight.reshape(-1, weight.shape[-1])
     codes = np.empty(rows.shape, np.int8)
-    scales = np.empty((len(rows), scales_shape[-1]), BFloat16)
+    scales = np.empty((len(rows), scales_shape[-1]), bfloat16())
     rows_a_turn = max(1, _ELEMENTS_A_TURN // max(1, rows.shape[1]))
     for begin in range(0, len(rows), rows_a_turn):
         turn = slice(begin, begin + rows_a_turn)
@@ -78,7 +77,7 @@ def _encode(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.gen
 def _round_up_to_bfloat16(values: NDArray[np.float32]) -> NDArray[np.generic]:
     """Return the least bfloat16 that is no less; the values are finite and not negative."""
     bits = (values.view(np.uint32) + np.uint32(0xFFFF)) >> np.uint32(16)
-    return bits.astype(np.uint16).view(BFloat16)
+    return bits.astype(np.uint16).view(bfloat16())
 
 
 def dequantize(
@@ -124,7 +123,7 @@ def from_mxfp4(
         raise QuantizationError("int8-g32 cannot hold a NaN weight, and an MXFP4 scale is NaN.")
     half_units = mxfp4.dequantize(blocks, np.full_like(scales, mxfp4.SCALE_BIAS + 1))
     halved = np.ldexp(np.float32(0.5), scales.astype(np.int32) - mxfp4.SCALE_BIAS)
-    return half_units.astype(np.int8), halved.astype(BFloat16)
+    return half_units.astype(np.int8), halved.astype(bfloat16())
 
 
 SCHEME = QuantizationScheme(
@@ -134,8 +133,8 @@ SCHEME = QuantizationScheme(
     bits=8.5,
     group_size=GROUP_SIZE,
     parts=(
-        Part(name="codes", dtype=np.dtype(np.int8)),
-        Part(name="scales", dtype=BFloat16),
+        Part(name="codes", type_name="int8"),
+        Part(name="scales", type_name="bfloat16"),
     ),
     part_shapes=part_shapes,
     weight_shape=weight_shape,

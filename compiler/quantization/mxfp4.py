@@ -163,8 +163,8 @@ SCHEME = QuantizationScheme(
     bits=4.25,
     group_size=BLOCK_SIZE,
     parts=(
-        Part(name="blocks", dtype=np.dtype(np.uint8)),
-        Part(name="scales", dtype=np.dtype(np.uint8)),
+        Part(name="blocks", type_name="uint8"),
+        Part(name="scales", type_name="uint8"),
     ),
     part_shapes=part_shapes,
     weight_shape=weight_shape,

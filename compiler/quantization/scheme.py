@@ -2,10 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+@cache
+def bfloat16() -> np.dtype[Any]:
+    """The type bfloat16, from a package that an installation without [compile] has not."""
+    import ml_dtypes
+
+    dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return dtype
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +24,13 @@ class Part:
 
     name: str
     """Suffix of the initializer's name, such as ``"scales"``."""
-    dtype: np.dtype[Any]
+    type_name: str
+    """Type of its elements, such as ``"uint8"`` or ``"bfloat16"``."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type itself; for bfloat16, that needs the package ml_dtypes."""
+        return bfloat16() if self.type_name == "bfloat16" else np.dtype(self.type_name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,6 +84,22 @@ def test_a_failed_writer_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_removal_that_is_interrupted_is_done_again(tmp_path, monkeypatch):
+    removals = []
+
+    def rmtree(path, **options):
+        removals.append(path)
+        if len(removals) == 1:
+            raise KeyboardInterrupt
+        real_rmtree(path, **options)
+
+    real_rmtree = shutil.rmtree
+    monkeypatch.setattr(atomic_folder.shutil, "rmtree", rmtree)
+    with pytest.raises(KeyboardInterrupt):
+        publish(tmp_path / "place", "content")
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]
+
+
 def test_a_folder_that_was_not_published_is_gone(tmp_path):
     with new_folder(tmp_path / "place"):
         pass

@@ -78,8 +78,8 @@ class Runner:
             self.hello = self._parse(partial(parse_answer, Hello), self._read())
             self.start_s = time.perf_counter() - begin
             self._check_protocol()
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            self.close(at_once=isinstance(error, KeyboardInterrupt))
             raise
 
     def prefill(self, token_ids: Sequence[int]) -> PrefillTiming:
@@ -133,8 +133,14 @@ class Runner:
         """The machine, as its system describes it now."""
         return self._parse(partial(parse_answer, Machine), self._ask("machine"))
 
-    def close(self) -> None:
-        """End the process; nothing else may be called afterwards."""
+    def close(self, *, at_once: bool = False) -> None:
+        """End the process; nothing else may be called afterwards.
+
+        Args:
+            at_once: Whether it is not asked to finish the command that it carries out.
+        """
+        if at_once:
+            self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 _close_pipe(pipe)
@@ -154,7 +160,7 @@ class Runner:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        self.close(at_once=isinstance(error, KeyboardInterrupt))
 
     def _wait_until_ready(self, ready_line: str | None) -> float | None:
         if ready_line is None:

@@ -5,7 +5,7 @@ import shlex
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -55,7 +55,8 @@ class SshShell:
         with tempfile.TemporaryFile() as messages:
             with self._start(command, subprocess.DEVNULL, subprocess.PIPE, messages) as process:
                 assert process.stdout is not None, "it was asked for"
-                lines = process.stdout.read().decode(errors="replace").splitlines()
+                with _killed_when_interrupted(process):
+                    lines = process.stdout.read().decode(errors="replace").splitlines()
             self._check(process.returncode, messages)
         if READY not in lines:
             raise SessionError(f"{self.name} runs no shell (sh); ossc needs one there.")
@@ -75,14 +76,11 @@ class SshShell:
         with tempfile.TemporaryFile() as messages:
             with self._start(command, subprocess.PIPE, subprocess.DEVNULL, messages) as process:
                 assert process.stdin is not None, "it was asked for"
-                try:
+                with _killed_when_interrupted(process):
                     with contextlib.suppress(BrokenPipeError):  # then the status says why
                         _write_archive(process.stdin, files)
                     with contextlib.suppress(BrokenPipeError):
                         process.stdin.close()
-                except KeyboardInterrupt:
-                    process.kill()
-                    raise
             self._check(process.returncode, messages)
 
     def _address(self) -> list[str]:
@@ -113,6 +111,15 @@ class SshShell:
                 f"question: try `{attempt}`."
             )
         raise SessionError(f"{self.name} refused the bundle ({reason}).")
+
+
+@contextlib.contextmanager
+def _killed_when_interrupted(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        process.kill()
+        raise
 
 
 def _write_archive(stream: IO[bytes], files: Mapping[str, Path]) -> None:

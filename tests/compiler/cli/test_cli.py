@@ -13,6 +13,7 @@ from ossc.runtimes.version import __version__
 from ossc.targets.errors import BundleError, NotComparableError, UsageError
 
 LINKS = Path(__file__).parents[3] / ".links"
+SHORT = ["--prompt-tokens", "2", "--new-tokens", "2", "--repeats", "1"]
 COMPILE_PACKAGES = ("ml_dtypes", "onnx", "onnx_ir", "onnxruntime", "tvm", "tvm_ffi", "ziglang")
 
 
@@ -49,6 +50,10 @@ def test_every_option_has_a_help_text(name):
 
 def test_the_version_is_printed(ossc):
     assert ossc("--version").stdout == f"ossc, version {__version__}\n"
+
+
+def test_the_folder_of_the_header_is_printed(ossc):
+    assert (Path(ossc("--include-dir").stdout.removesuffix("\n")) / "ossc.h").is_file()
 
 
 @pytest.mark.parametrize(
@@ -146,34 +151,39 @@ def run_without_compile_packages(*arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["run", "--token-ids", "1 2", "-n", "2"], ["inspect"], ["verify"]],
-    ids=lambda arguments: arguments[0],
+    [
+        pytest.param(["run", "BUNDLE", "--token-ids", "1 2", "-n", "2"], id="run"),
+        pytest.param(["inspect", "BUNDLE"], id="inspect"),
+        pytest.param(["verify", "BUNDLE"], id="verify"),
+        pytest.param(["profile", "BUNDLE", *SHORT], id="profile"),
+        pytest.param(["targets"], id="targets"),
+        pytest.param(["schemes"], id="schemes"),
+        pytest.param(["schemes", "int8-g32", "--format", "json"], id="scheme"),
+        pytest.param(["--include-dir"], id="include-dir"),
+        *(pytest.param([name, "--help"], id=f"{name}-help") for name in COMMANDS),
+    ],
 )
-def test_bundles_are_used_without_the_compile_packages(tiny_bundle, arguments):
-    command, *options = arguments
-    done = run_without_compile_packages(command, tiny_bundle, *options)
+def test_what_compiles_nothing_works_without_the_compile_packages(tiny_bundle, arguments):
+    words = [tiny_bundle if word == "BUNDLE" else word for word in arguments]
+    done = run_without_compile_packages(*words)
     assert done.returncode == 0, done.stderr
     assert done.stdout
 
 
-def test_compile_says_what_to_install(tmp_path):
-    done = run_without_compile_packages("compile", tmp_path)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert 'which is not installed; run pip install "ossc[compile]".' in done.stderr
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["compile", "MODEL"], id="compile"),
+        pytest.param(["compile", "MODEL", "--dry-run"], id="dry-run"),
+        pytest.param(["export", "MODEL"], id="export"),
+        pytest.param(["verify", "BUNDLE", "--against", "MODEL"], id="verify"),
+    ],
+)
+def test_what_compiles_says_what_to_install(tiny_bundle, tmp_path, arguments):
+    places = {"BUNDLE": tiny_bundle, "MODEL": tmp_path}
+    done = run_without_compile_packages(*(places.get(word, word) for word in arguments))
+    assert done.returncode == 1
+    sentence = done.stderr.splitlines()[-1]
+    assert sentence.startswith("Error: This needs the Python package ")
+    assert sentence.endswith('which is not installed; run pip install "ossc[compile]".')
     assert "Traceback" not in done.stderr
-
-
-def test_a_reader_that_stops_reading_is_no_failure_to_report(tiny_bundle):
-    code = "from ossc.compiler.cli import main; main(prog_name='ossc')"
-    read, write = os.pipe()
-    os.close(read)
-    done = subprocess.run(
-        [sys.executable, "-c", code, "inspect", str(tiny_bundle)],
-        env=dict(os.environ) | {"PYTHONPATH": str(LINKS)},
-        stdout=write,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    os.close(write)
-    assert (done.returncode, done.stderr) == (1, "")

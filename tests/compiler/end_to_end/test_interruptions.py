@@ -49,6 +49,14 @@ def test_killed_while_generating_code(finished, tmp_path):
     assert lines == [["-9", "none", "1"], ["-9", "none", "1"], ["0", "new", "0"]]
 
 
+def test_ended_by_signals(finished, tmp_path):
+    *by_each, in_removal, twice, undisturbed = interrupt(finished, tmp_path, "ended_by_signals")
+    assert by_each == [["-2", "old", "0"], ["-15", "old", "0"], ["-1", "old", "0"]]
+    assert in_removal == ["-15", "new", "0"]
+    assert twice == ["-2", "old", "1"]
+    assert undisturbed == ["0", "new", "0"]
+
+
 def test_a_disk_that_fills_up(finished, tmp_path):
     lines = interrupt(finished, tmp_path, "disk_filled", disk="size=24m")
     said = [" ".join(line) for line in lines if line[0] == "Error:"]

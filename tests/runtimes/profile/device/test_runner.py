@@ -1,5 +1,6 @@
 """A runner on the tests' bundle, and on programs that are none."""
 
+import signal
 import sys
 
 import numpy as np
@@ -174,3 +175,14 @@ def test_what_comes_before_the_ready_line_is_ignored():
 def test_a_ready_line_that_never_comes_is_the_error():
     with pytest.raises(SessionError, match="ended with status 0"):
         Runner(["echo", "Welcome!"], make_plan(), ready_line="ready")
+
+
+def test_an_interruption_ends_the_process_at_once():
+    def interrupt(runner):
+        with runner:
+            raise KeyboardInterrupt
+
+    runner = pretend(HELLO % PROTOCOL)
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(runner)
+    assert runner._process.returncode == -signal.SIGKILL

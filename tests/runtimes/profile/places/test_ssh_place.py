@@ -3,6 +3,8 @@
 import errno
 import os
 import platform
+import signal
+import sys
 import tarfile
 
 import numpy as np
@@ -115,6 +117,16 @@ def test_a_copy_can_be_interrupted(url, tiny_bundle, monkeypatch):
     monkeypatch.setattr(tarfile.TarFile, "addfile", interrupt)
     with pytest.raises(KeyboardInterrupt):
         find_place(url).start(Bundle.open(tiny_bundle))
+
+
+def test_a_script_that_is_interrupted_ends(monkeypatch):
+    code = "import os, signal; os.kill(os.getppid(), signal.SIGINT); signal.pause()"
+    started, start = [], SshShell._start
+    monkeypatch.setattr(SshShell, "command", lambda *_: [sys.executable, "-c", code])
+    monkeypatch.setattr(SshShell, "_start", lambda *a: started.append(start(*a)) or started[-1])
+    with pytest.raises(KeyboardInterrupt):
+        SshShell("nowhere").run(["true"])
+    assert started[0].wait() == -signal.SIGKILL
 
 
 def test_a_folder_may_have_any_name(client, tiny_bundle, tmp_path):
