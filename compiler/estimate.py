@@ -7,17 +7,19 @@ predicted from the plan and the limits of the target's reference machine.
 
 from dataclasses import dataclass
 
-from ossc.compiler.bundle import CODE_BYTES, TEXT_FILES
+from ossc.compiler.bundle import CODE_BYTES
 from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.describe import memory_entry
 from ossc.compiler.lowering.lower import LoweredModel, lower_model
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.recipe import Recipe
+from ossc.compiler.text_files import check_text_files
 from ossc.runtimes.manifest import MemoryEntry
 from ossc.runtimes.profile.prediction.efficiency import find_efficiencies
 from ossc.runtimes.profile.prediction.predict import Prediction, TimeModel
 from ossc.runtimes.profile.report.quantities import significant
 from ossc.runtimes.sizes import format_bytes
+from ossc.runtimes.text_files import TEXT_FILES, find_text_file
 from ossc.targets import Target
 from ossc.targets.errors import TargetError, UnknownNameError
 
@@ -92,13 +94,14 @@ def estimate(recipe: Recipe) -> Estimate:
         OsscError: As `compile_model`, for everything that it checks before it reads weights.
     """
     checkpoint = Checkpoint.open(recipe.model)
+    check_text_files(checkpoint.path)
     options = lowering_options(recipe, checkpoint.config)
     model = quantized_model(checkpoint, recipe.resolve_plan())
     lowered = lower_model(model, options)
     memory = memory_entry(checkpoint.config, lowered)
     session = memory.default
-    files = [recipe.model / name for name in TEXT_FILES]
-    text_bytes = sum(file.stat().st_size for file in files if file.is_file())
+    files = [find_text_file(recipe.model, name) for name in TEXT_FILES]
+    text_bytes = sum(file.stat().st_size for file in files if file is not None)
     return Estimate(
         target=options.target.name,
         checkpoint_bytes=sum(entry.length_bytes for entry in checkpoint.tensors.values()),
