@@ -1,17 +1,27 @@
 """How large a value a template's filter, method or operator makes, before it makes it."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from string import Formatter
 from typing import Any
 
 from ossc.runtimes.template_limits import (
     MAX_INTEGER_BITS,
     Budget,
     TemplateLimitError,
-    check_format,
 )
 
 _MAX_PRECISION = 64
 """Digits that ``round`` is asked for, and spaces that ``tojson`` indents by."""
+
+_DIRECTIVE = re.compile(r"%(?:\([^)]{0,100}\))?[-+ #0]*(\d+|\*|)(?:\.(\d+|\*)|)")
+_LONG_NAME = re.compile(r"%\([^)]{101}")
+_DIGITS = re.compile(r"\d+")
+_MAX_DIGITS = 12
+"""Of a width; more digits make it no less too wide."""
+
+_CHARACTERS_PER_LIST = 50
+"""What an empty list takes, in characters."""
 
 _SLOW_FILTERS = frozenset(("pprint", "striptags", "urlize", "wordwrap"))
 """Their time grows faster than their text."""
@@ -31,9 +41,7 @@ def check_filter(
         value = _with_length(budget, value)
     if name in _SLOW_FILTERS and budget.size(value) > _MAX_SLOW_CHARACTERS:
         raise TemplateLimitError(f"it filters a long text with {name!r}")
-    if name == "format":
-        check_format(value)
-    elif name in _FILTER_SIZES:
+    if name in _FILTER_SIZES:
         budget.allow(_FILTER_SIZES[name](budget, value, *args, **kwargs))
     return value
 
@@ -56,9 +64,7 @@ def check_method(
     budget.spend(budget.size(owner))
     if name == "join":
         args = [_with_length(budget, values) for values in args]
-    if name in ("format", "format_map"):
-        check_format(owner)
-    elif name in _METHOD_SIZES:
+    if name in _METHOD_SIZES:
         budget.allow(_METHOD_SIZES[name](budget, owner, *args, **kwargs))
     return args
 
@@ -74,7 +80,7 @@ def check_operator(budget: Budget, operator: str, left: Any, right: Any) -> None
         TemplateLimitError: It would be.
     """
     if operator == "%":
-        check_format(left)
+        budget.allow(_printf(budget, left))
     elif operator == "**" and isinstance(left, int) and isinstance(right, int):
         _allow_bits(left.bit_length() * abs(right))
     elif operator == "*" and isinstance(left, int) and isinstance(right, int):
@@ -90,8 +96,36 @@ def _allow_bits(n_bits: int) -> None:
         raise TemplateLimitError(f"it computes a number of more than {MAX_INTEGER_BITS} bits")
 
 
+def _printf(_budget: Budget, layout: Any, *_: Any, **__: Any) -> int:
+    """The widths and precisions of a printf layout together; only texts have one."""
+    if not isinstance(layout, str | bytes):
+        return 0
+    text = layout.decode("latin-1") if isinstance(layout, bytes) else layout
+    sizes = [size for directive in _DIRECTIVE.findall(text) for size in directive]
+    if "*" in sizes or _LONG_NAME.search(text):
+        raise TemplateLimitError("it formats with a width that is an argument, or by a long name")
+    return len(text) + sum(map(_number, sizes))
+
+
+def _format(_budget: Budget, layout: Any, *_: Any, **__: Any) -> int:
+    """The widths and precisions of a ``str.format`` layout together."""
+    specifications = [spec for _, _, spec, _ in Formatter().parse(str(layout)) if spec]
+    if any("{" in spec for spec in specifications):
+        raise TemplateLimitError("it formats with a width that is an argument")
+    sizes = [size for spec in specifications for size in _DIGITS.findall(spec)]
+    return len(layout) + sum(map(_number, sizes))
+
+
+def _number(digits: str) -> int:
+    return int(digits[:_MAX_DIGITS] or 0)
+
+
 def _width(_budget: Budget, _text: Any, width: int = 80, *_: Any) -> int:
     return int(width)
+
+
+def _lists(_budget: Budget, _values: Any, count: int, *_: Any, **__: Any) -> int:
+    return int(count) * _CHARACTERS_PER_LIST
 
 
 def _indent(_budget: Budget, text: Any, width: int | str = 4, *_: Any, **__: Any) -> int:
@@ -147,13 +181,14 @@ def _json(_budget: Budget, _value: Any, *args: Any, **kwargs: Any) -> int:
 _Size = Callable[..., int]
 
 _FILTER_SIZES: dict[str, _Size] = {
-    "batch": _width,
+    "batch": _lists,
     "center": _width,
+    "format": _printf,
     "indent": _indent,
     "join": _join,
     "replace": _replace,
     "round": _digits,
-    "slice": _width,
+    "slice": _lists,
     "sum": _sum,
     "tojson": _json,
     "urlize": _times_arguments,
@@ -164,6 +199,8 @@ _FILTER_SIZES: dict[str, _Size] = {
 _METHOD_SIZES: dict[str, _Size] = {
     "center": _width,
     "expandtabs": _tabs,
+    "format": _format,
+    "format_map": _format,
     "join": _join_method,
     "ljust": _width,
     "replace": _replace,

@@ -56,6 +56,10 @@ def test_slow_filters_get_short_texts(name):
         pytest.param(("a" * 50).translate, [{97: "b" * 50}], id="translate"),
         pytest.param((1).to_bytes, [2000, "big"], id="to-bytes"),
         pytest.param("{:2000}".format, [1], id="format"),
+        pytest.param("{:>2000}".format_map, [{}], id="format-map"),
+        pytest.param("{a:.2000f}".format, [], id="format-precision"),
+        pytest.param("{:{}}".format, [1, 2000], id="format-argument"),
+        pytest.param("{:600}{:600}".format, [1, 2], id="format-twice"),
     ],
 )
 def test_methods(method, args):
@@ -72,6 +76,11 @@ def test_methods(method, args):
         pytest.param("**", 2, 10**9, id="power"),
         pytest.param("**", 2**3000, 2, id="large-base"),
         pytest.param("%", "%2000d", 1, id="format"),
+        pytest.param("%", "%(a)-2000d", {"a": 1}, id="format-name"),
+        pytest.param("%", "%.2000f", 1.5, id="format-precision"),
+        pytest.param("%", "%*d", (2000, 1), id="format-argument"),
+        pytest.param("%", b"%2000d", 1, id="format-bytes"),
+        pytest.param("%", "%600d%600d", (1, 2), id="format-twice"),
     ],
 )
 def test_operators(operator, left, right):
@@ -88,6 +97,9 @@ def test_usual_uses_pass():
     assert check_method(budget, "a b".split, [" "], {}) == [" "]
     assert check_method(budget, ", ".join, [iter("ab")], {}) == [["a", "b"]]
     check_method(budget, {"a": 1}.get, ["a"], {})
+    check_method(budget, "in 20240: {:>9} {0[1]} {{2024}} {x:.2f}".format, [1], {"x": 1})
+    check_operator(budget, "%", "100 % in 20240: %5.2f, %d", (1, 2))
+    check_operator(budget, "%", 7, 2)
     check_operator(budget, "*", 2.5, 10**6)
     check_operator(budget, "*", "-", 40)
     check_operator(budget, "*", "-", -(10**9))
