@@ -17,15 +17,8 @@ from ossc.runtimes.manifest import (
     FileEntry,
     hash_file,
 )
-from ossc.runtimes.model_sampling import GENERATION_CONFIG_NAME
+from ossc.runtimes.text_files import TEXT_FILES, find_text_file
 from ossc.targets.errors import BundleError, CheckpointError
-
-TEXT_FILES = (
-    *("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"),
-    GENERATION_CONFIG_NAME,
-)
-"""Files of a checkpoint that turn text into token ids and back, and say how the model is to be
-sampled; copied as they are."""
 
 CODE_BYTES = 4_000_000
 """Allowance for ``ossc-run``, ``libossc_model.so`` and the plan; gpt-oss takes less."""
@@ -184,12 +177,13 @@ def copy_text_files(checkpoint: Path, folder: Path) -> None:
         CheckpointError: One is there and cannot be read.
     """
     for name in TEXT_FILES:
-        if (checkpoint / name).is_file():
+        path = find_text_file(checkpoint, name)
+        if path is not None:
             try:
-                data = (checkpoint / name).read_bytes()
+                data = path.read_bytes()
             except OSError as error:
                 raise CheckpointError(
-                    f"{checkpoint / name} cannot be read ({error.strerror}); make it readable."
+                    f"{path} cannot be read ({error.strerror}); make it readable."
                 ) from error
             (folder / name).write_bytes(data)
 

@@ -7,7 +7,7 @@ predicted from the plan and the limits of the target's reference machine.
 
 from dataclasses import dataclass
 
-from ossc.compiler.bundle import CODE_BYTES, TEXT_FILES
+from ossc.compiler.bundle import CODE_BYTES
 from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.describe import memory_entry
 from ossc.compiler.generation_config import check_generation_config
@@ -16,11 +16,13 @@ from ossc.compiler.notes import checkpoint_notes
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.progress import Reporter, SilentReporter
 from ossc.compiler.recipe import Recipe
+from ossc.compiler.text_files import check_text_files
 from ossc.runtimes.manifest import MemoryEntry
 from ossc.runtimes.profile.prediction.efficiency import find_efficiencies
 from ossc.runtimes.profile.prediction.predict import Prediction, TimeModel
 from ossc.runtimes.profile.report.quantities import significant
 from ossc.runtimes.sizes import format_bytes
+from ossc.runtimes.text_files import TEXT_FILES, find_text_file
 from ossc.targets import Target
 from ossc.targets.errors import TargetError, UnknownNameError
 
@@ -100,6 +102,7 @@ def estimate(recipe: Recipe, progress: Reporter | None = None) -> Estimate:
     """
     checkpoint = Checkpoint.open(recipe.model)
     check_generation_config(checkpoint.path)
+    check_text_files(checkpoint.path)
     options = lowering_options(recipe, checkpoint.config)
     model = quantized_model(checkpoint, recipe.resolve_plan())
     for note in checkpoint_notes(checkpoint):
@@ -107,8 +110,8 @@ def estimate(recipe: Recipe, progress: Reporter | None = None) -> Estimate:
     lowered = lower_model(model, options)
     memory = memory_entry(checkpoint.config, lowered)
     session = memory.default
-    files = [checkpoint.path / name for name in TEXT_FILES]
-    text_bytes = sum(file.stat().st_size for file in files if file.is_file())
+    files = [find_text_file(checkpoint.path, name) for name in TEXT_FILES]
+    text_bytes = sum(file.stat().st_size for file in files if file is not None)
     return Estimate(
         target=options.target.name,
         checkpoint_bytes=sum(entry.length_bytes for entry in checkpoint.tensors.values()),

@@ -37,6 +37,7 @@ from ossc.compiler.passes.select_rows_before_head import SelectRowsBeforeHead
 from ossc.compiler.progress import Reporter, SilentReporter
 from ossc.compiler.quantization.plan import QuantizationPlan
 from ossc.compiler.recipe import Recipe
+from ossc.compiler.text_files import check_text_files
 from ossc.compiler.toolchain import link_runtime, prepare_linker
 from ossc.runtimes.kv_type import PLAN_NAMES
 from ossc.targets import Target
@@ -63,6 +64,7 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
     progress.phase(f"Reading {recipe.model} for {target.name}")
     checkpoint = Checkpoint.open(recipe.model)
     check_generation_config(checkpoint.path)
+    check_text_files(checkpoint.path)
     options = lowering_options(recipe, checkpoint.config)
 
     progress.phase("Exporting to ONNX, fusing and quantizing")
