@@ -12,6 +12,9 @@ class Reporter(Protocol):
     def advance(self, detail: str, size_bytes: int) -> None:
         """Report that so many bytes of the phase are done; ``detail`` is what they belong to."""
 
+    def note(self, text: str) -> None:
+        """Say something about the result that its user should know."""
+
 
 class SilentReporter(Reporter):
     """Reports to nobody."""
@@ -20,4 +23,7 @@ class SilentReporter(Reporter):
         """Do nothing."""
 
     def advance(self, detail: str, size_bytes: int) -> None:
+        """Do nothing."""
+
+    def note(self, text: str) -> None:
         """Do nothing."""

@@ -19,7 +19,7 @@ from ossc.compiler.recipe import Recipe
 from ossc.runtimes.manifest import WEIGHTS_NAME
 from ossc.runtimes.session import Session
 from synthetic import SyntheticShape, make_checkpoint
-from synthetic.layout import Experts
+from synthetic.layout import Experts, FloatTypes
 
 CONTEXT = 300
 """Two whole prefill chunks of 128 and a part; no multiple of 8, the runtime's unit of positions."""
@@ -31,6 +31,7 @@ class Build:
 
     shape: SyntheticShape = field(default_factory=SyntheticShape)
     experts: Experts = "mxfp4"
+    floats: FloatTypes = ()
     quant: str = "none"
     """A preset, or the text of a plan's TOML file."""
 
@@ -129,6 +130,7 @@ def compile_once(build: Build, folder: Path) -> Compiled:
                 build.shape,
                 seed=build.seed,
                 experts=build.experts,
+                floats=build.floats,
                 generation_config=False,
             )
             compile_model(result.recipe(out=result.bundle))

@@ -31,6 +31,10 @@ class TerminalReporter(Reporter):
             self._bar.set_postfix_str(detail, refresh=False)
             self._bar.update(size_bytes)
 
+    def note(self, text: str) -> None:
+        """Print a line on stderr; the phase goes on."""
+        tqdm.write(f"Note: {text}", file=sys.stderr)
+
     def close(self) -> None:
         """End the last phase."""
         if self._bar is not None:
