@@ -70,12 +70,12 @@ def describe_rounding(rounded: Collection[RoundedWeight]) -> str:
     """Return a sentence about the weights whose stored values a float type cannot hold."""
     counts = Counter((weight.tensor_class, weight.scheme) for weight in rounded)
     parts = [
-        f"{count} {tensor_class} {'matrix' if count == 1 else 'matrices'} to {scheme}"
+        f"{count} {tensor_class} {'matrix' if count == 1 else 'matrices'} (to {scheme})"
         for (tensor_class, scheme), count in sorted(counts.items())
     ]
     return (
-        f"Rounded {' and '.join(parts)}, which cannot hold their stored values exactly; "
-        "as-stored in a plan, or --quant none, keeps them."
+        f"Values were rounded in {', '.join(parts)}; as-stored in a plan, or --quant none, keeps "
+        "them."
     )
 
 
