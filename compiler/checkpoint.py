@@ -7,7 +7,7 @@ Hugging Face cache, where the files are links to blobs, is read like any other.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -90,16 +90,17 @@ class Checkpoint:
         _refuse(why_other_names(folder, tensors.keys()))
         return cls(path=folder, config=config, tensors=tensors)
 
-    def require(self, name: str, dtype: str, shape: tuple[int, ...]) -> TensorEntry:
-        """Return the entry of a tensor that has to be there, of this dtype and shape.
+    def require(self, name: str, dtypes: Collection[str], shape: tuple[int, ...]) -> TensorEntry:
+        """Return the entry of a tensor that has to be there, of one of these dtypes and this shape.
 
         Raises:
             CheckpointError: It is missing, or of another dtype or shape.
         """
         entry = self._entry(name)
-        if entry.dtype != dtype:
+        if entry.dtype not in dtypes:
             raise CheckpointError(
-                f"{entry.file}: tensor {name!r} is {entry.dtype}, but has to be {dtype}."
+                f"{entry.file}: tensor {name!r} is {entry.dtype}, but has to be "
+                f"{' or '.join(dtypes)}; save it as such."
             )
         if entry.shape != shape:
             raise CheckpointError(

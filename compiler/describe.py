@@ -1,6 +1,8 @@
 """The manifest of a new bundle: what was compiled, how, and what it takes to run."""
 
 import dataclasses
+from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 from ossc.compiler.bundle import file_entry
@@ -9,6 +11,7 @@ from ossc.compiler.lowering.kernels.kv_cache import cache_bytes
 from ossc.compiler.lowering.kernels.kv_cache.layout import TILE, CacheShape
 from ossc.compiler.lowering.lower import LoweredModel
 from ossc.compiler.lowering.segment import LoweringOptions
+from ossc.compiler.passes.quantize_weights import RoundedWeight
 from ossc.compiler.quantization.plan import QuantizationPlan
 from ossc.runtimes.manifest import (
     WEIGHTS_NAME,
@@ -60,6 +63,19 @@ def describe_bundle(
         memory=memory_entry(config, lowered),
         kernels=lowered.costs,
         files=files | {WEIGHTS_NAME: weights},
+    )
+
+
+def describe_rounding(rounded: Collection[RoundedWeight]) -> str:
+    """Return a sentence about the weights whose stored values a float type cannot hold."""
+    counts = Counter((weight.tensor_class, weight.scheme) for weight in rounded)
+    parts = [
+        f"{count} {tensor_class} {'matrix' if count == 1 else 'matrices'} (to {scheme})"
+        for (tensor_class, scheme), count in sorted(counts.items())
+    ]
+    return (
+        f"Values were rounded in {', '.join(parts)}; as-stored in a plan, or --quant none, keeps "
+        "them."
     )
 
 

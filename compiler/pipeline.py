@@ -14,7 +14,7 @@ from ossc.compiler.bundle import (
 )
 from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.config import ModelConfig
-from ossc.compiler.describe import describe_bundle
+from ossc.compiler.describe import describe_bundle, describe_rounding
 from ossc.compiler.export import export_model
 from ossc.compiler.generation_config import check_generation_config
 from ossc.compiler.lowering.lower import LoweredModel, lower_model
@@ -32,7 +32,7 @@ from ossc.compiler.passes.fuse_linear import FuseLinear
 from ossc.compiler.passes.fuse_qkv import FuseQkv
 from ossc.compiler.passes.fuse_rope_attention import FuseRopeAttention
 from ossc.compiler.passes.fuse_router import FuseRouter
-from ossc.compiler.passes.quantize_weights import QuantizeWeights
+from ossc.compiler.passes.quantize_weights import QuantizeWeights, RoundedWeight
 from ossc.compiler.passes.select_rows_before_head import SelectRowsBeforeHead
 from ossc.compiler.progress import Reporter, SilentReporter
 from ossc.compiler.quantization.plan import QuantizationPlan
@@ -68,7 +68,8 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
     options = lowering_options(recipe, checkpoint.config)
 
     progress.phase("Exporting to ONNX, fusing and quantizing")
-    model = quantized_model(checkpoint, plan)
+    rounded: set[RoundedWeight] = set()
+    model = quantized_model(checkpoint, plan, rounded)
     for note in checkpoint_notes(checkpoint):
         progress.note(note)
 
@@ -85,6 +86,8 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
         progress.phase("Packing weights", lowered.plan.weights_bytes)
         offsets, total_bytes = weight_offsets(lowered.weights.values())
         weights = write_weights(folder, lowered.weights, offsets, total_bytes, progress.advance)
+        if rounded:
+            progress.note(describe_rounding(rounded))
 
         for kv, lowered_plan in lowered.plans.items():
             (folder / PLAN_NAMES[kv]).write_bytes(lowered_plan.to_bytes())
@@ -136,10 +139,18 @@ def fusion_passes() -> list[Pass]:
     ]
 
 
-def quantized_model(checkpoint: Checkpoint, plan: QuantizationPlan) -> ir.Model:
-    """Export, fuse and quantize; weights stay in the checkpoint."""
+def quantized_model(
+    checkpoint: Checkpoint, plan: QuantizationPlan, rounded: set[RoundedWeight] | None = None
+) -> ir.Model:
+    """Export, fuse and quantize; weights stay in the checkpoint.
+
+    Args:
+        checkpoint: What to export.
+        plan: Which scheme each class of weights gets.
+        rounded: See :class:`QuantizeWeights`.
+    """
     model = export_model(checkpoint)
-    for each in [*fusion_passes(), QuantizeWeights(plan)]:
+    for each in [*fusion_passes(), QuantizeWeights(plan, rounded)]:
         model = each(model).model
     return model
 

@@ -138,24 +138,28 @@ def concatenate_rows(name: str, tensors: Sequence[ir.TensorProtocol]) -> SlicedT
 
     Args:
         name: Name of the result.
-        tensors: ``[rows_i, *row_shape]`` each, of one dtype.
+        tensors: ``[rows_i, *row_shape]`` each.
 
     Returns:
-        ``[sum of rows_i, *row_shape]``.
+        ``[sum of rows_i, *row_shape]`` of their dtype; of different float types, float32.
     """
+    dtypes = {tensor.dtype for tensor in tensors}
+    dtype = dtypes.pop() if len(dtypes) == 1 else ir.DataType.FLOAT
     starts = np.cumsum([0, *(tensor.shape.numpy()[0] for tensor in tensors)]).tolist()
 
     def read(begin: int, end: int) -> NDArray[Any]:
         pieces = [
-            read_rows(tensor, max(begin - start, 0), min(end, stop) - start)
+            read_rows(tensor, max(begin - start, 0), min(end, stop) - start).astype(
+                dtype.numpy(), copy=False
+            )
             for tensor, start, stop in zip(tensors, starts, starts[1:], strict=False)
             if begin < stop and start < end
         ]
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces or [empty])
 
     row_shape = tensors[0].shape.numpy()[1:]
-    empty = np.empty((0, *row_shape), tensors[0].dtype.numpy())
-    return SlicedTensor(name, tensors[0].dtype, (starts[-1], *row_shape), read)
+    empty = np.empty((0, *row_shape), dtype.numpy())
+    return SlicedTensor(name, dtype, (starts[-1], *row_shape), read)
 
 
 def transpose_matrices(name: str, tensor: ir.TensorProtocol) -> SlicedTensor:

@@ -76,8 +76,10 @@ def schemes() -> str:
     lines += [
         "",
         "A preset (`--quant`) gives each class of tensors a scheme. Routers, norms, sinks and "
-        "biases always stay float. A TOML file can do the same: `activations`, and a table "
-        "`[schemes]`.",
+        "biases always stay float. `as-stored` is the form in which the checkpoint holds a tensor: "
+        "`mxfp4`, `bf16`, `f16` or `f32`, one by one. A TOML file can do the same: "
+        "`activations`, and a table `[schemes]`; where a float type cannot hold the stored values "
+        "exactly, `ossc compile` says how many matrices it rounded.",
         "",
         "| preset | experts | dense | embedding | head | activations |",
         "|---|---|---|---|---|---|",

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +19,10 @@ from ossc.compiler.quantization.plan import load_plan
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.manifest import WEIGHTS_NAME
 from ossc.runtimes.session import Session
+from ossc.targets import resolve_target
+from ossc.targets.machine import this_machine
 from synthetic import SyntheticShape, make_checkpoint
-from synthetic.layout import Experts
+from synthetic.layout import Experts, FloatTypes
 
 CONTEXT = 300
 """Two whole prefill chunks of 128 and a part; no multiple of 8, the runtime's unit of positions."""
@@ -31,6 +34,7 @@ class Build:
 
     shape: SyntheticShape = field(default_factory=SyntheticShape)
     experts: Experts = "mxfp4"
+    floats: FloatTypes = ()
     quant: str = "none"
     """A preset, or the text of a plan's TOML file."""
 
@@ -132,6 +136,7 @@ def compile_once(build: Build, folder: Path) -> Compiled:
                 build.shape,
                 seed=build.seed,
                 experts=build.experts,
+                floats=build.floats,
                 generation_config=False,
                 tied=build.tied,
             )
@@ -142,3 +147,12 @@ def compile_once(build: Build, folder: Path) -> Compiled:
 def token_by_token(session: Session, token_ids: list[int]) -> NDArray[np.float32]:
     """Decode from the current position on; returns the logits ``[n, vocab_size]``."""
     return np.stack([session.decode(token_id) for token_id in token_ids])
+
+
+def require_a_way_to_run(target: str) -> None:
+    """Skip where neither this machine nor an emulator can run a target."""
+    arch = resolve_target(target).arch
+    if arch == this_machine().arch:
+        return
+    if shutil.which(f"qemu-{arch}") is None and shutil.which(f"qemu-{arch}-static") is None:
+        pytest.skip(f"qemu-{arch} is not installed (apt install qemu-user)")

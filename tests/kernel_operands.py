@@ -17,6 +17,8 @@ TERM_RANGE = 254
 
 PAIRS = [
     ("bf16", "f32"),
+    ("f16", "f32"),
+    ("f32", "f32"),
     ("mxfp4", "f32"),
     ("int4-g32", "f32"),
     ("int8-g32", "f32"),
@@ -61,7 +63,7 @@ def random_parts(scheme: str, shape: tuple[int, ...], seed: int = 0) -> list[NDA
         codes = rng.integers(-127, 128, shape, dtype=np.int8)
         scales = rng.uniform(0.5, 2, (*leading, -(-columns // BLOCK))) / 127
         return [codes, scales.astype(ml_dtypes.bfloat16)]
-    return [rng.standard_normal(shape).astype(ml_dtypes.bfloat16)]
+    return [rng.standard_normal(shape).astype(find_scheme(scheme).parts[0].dtype)]
 
 
 def values(scheme: str, parts: list[NDArray]) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 import pytest
 
 from synthetic import SyntheticShape
+from synthetic.layout import FloatTypes
 
 MXFP4_SHAPES = {
     "default": SyntheticShape(),
@@ -36,6 +37,31 @@ BF16_SHAPES = {
     ),
     "three-layers-top-3": SyntheticShape(num_hidden_layers=3, num_experts_per_tok=3),
 }
+
+FLOATS: dict[str, tuple[str, FloatTypes]] = {
+    "f16": ("bf16", (("*", "F16"),)),
+    "f32": ("bf16", (("*", "F32"),)),
+    "mxfp4-beside-f16": ("mxfp4", (("*", "F16"),)),
+    "f32-routers-and-norms": ("mxfp4", (("*router*", "F32"), ("*norm*", "F32"))),
+    "f32-attention": ("mxfp4", (("*self_attn*", "F32"),)),
+    "every-tensor-another": (
+        "bf16",
+        (
+            ("*.bias", "F16"),
+            ("*q_proj*", "F32"),
+            ("*v_proj.weight", "F16"),
+            ("*sinks", "F32"),
+            ("*router.weight", "F16"),
+            ("*.1.*router*", "F32"),
+            ("*post_attention*", "F16"),
+            ("model.norm*", "F32"),
+            ("*gate_up_proj", "F16"),
+            ("*down_proj*", "F32"),
+            ("lm_head*", "F32"),
+        ),
+    ),
+}
+"""Layout of the experts, and types of the floats; every other one is bfloat16."""
 
 MODELS = [
     *(pytest.param(shape, "mxfp4", id=f"mxfp4-{name}") for name, shape in MXFP4_SHAPES.items()),

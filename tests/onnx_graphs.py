@@ -14,7 +14,7 @@ from ossc.compiler.dialect.functions import attach_functions
 from ossc.compiler.export import export_model
 from ossc.compiler.export.session import ort_session
 from synthetic import SyntheticShape, make_checkpoint
-from synthetic.layout import Experts
+from synthetic.layout import Experts, FloatTypes
 
 
 def parse_model(text: str, **initializers: NDArray[Any]) -> ir.Model:
@@ -63,7 +63,11 @@ def random_f32(*shape: int, seed: int = 0) -> NDArray[np.float32]:
 
 
 def export_tiny(
-    path: Path, shape: SyntheticShape | None = None, experts: Experts = "mxfp4"
+    path: Path,
+    shape: SyntheticShape | None = None,
+    experts: Experts = "mxfp4",
+    floats: FloatTypes = (),
 ) -> ir.Model:
     """Write a synthetic checkpoint and export it."""
-    return export_model(Checkpoint.open(make_checkpoint(path, shape, experts=experts)))
+    make_checkpoint(path, shape, experts=experts, floats=floats)
+    return export_model(Checkpoint.open(path))

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, GptOssForCausalLM, Mxfp4Config
 import synthetic.weights
 from synthetic import GPT_OSS_20B, GPT_OSS_120B, SyntheticShape, make_checkpoint
 from synthetic.layout import layout
-from synthetic.weights import mxfp4, normal_bf16
+from synthetic.weights import mxfp4, normal_floats
 
 E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6])
 
@@ -100,9 +100,9 @@ def test_mxfp4_values_have_the_standard_deviation_asked_for(monkeypatch, n_block
 
 def test_a_large_tensor_has_no_two_equal_rows(monkeypatch):
     monkeypatch.setattr(synthetic.weights, "POOL_VALUES", 65_521)
-    synthetic.weights._bf16_pool.cache_clear()
-    values = np.concatenate(list(normal_bf16("w", 0, 4096 * 96, std=1.0, mean=0.0)))
-    synthetic.weights._bf16_pool.cache_clear()
+    synthetic.weights._float_pool.cache_clear()
+    values = np.concatenate(list(normal_floats("w", 0, 4096 * 96, "BF16", std=1.0, mean=0.0)))
+    synthetic.weights._float_pool.cache_clear()
     rows = values.reshape(4096, 96)
     assert len(np.unique(rows, axis=0)) == 4096
 

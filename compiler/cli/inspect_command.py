@@ -36,6 +36,7 @@ def command(bundle: Path, steps: bool, form: str) -> None:
         "compiled by": f"ossc {manifest.ossc_version}",
         "quantization": f"{manifest.quantization.preset}: "
         + ", ".join(f"{key} {value}" for key, value in manifest.quantization.schemes.items()),
+        "tensors": _tensor_counts(manifest.quantization.tensors),
         "activations": manifest.quantization.activations,
         "context": f"{manifest.context} tokens, prompts in chunks of {manifest.prefill_chunk}",
         "weights": format_bytes(manifest.memory.weights_bytes),
@@ -52,6 +53,13 @@ def command(bundle: Path, steps: bool, form: str) -> None:
         if steps:
             for step in segment.steps:
                 click.echo(f"    {step.label:55} {step.kernel}")
+
+
+def _tensor_counts(schemes: Mapping[str, str]) -> str:
+    """Say how many tensors are held in which form: what ``as-stored`` came to."""
+    return ", ".join(
+        f"{count} {scheme}" for scheme, count in sorted(Counter(schemes.values()).items())
+    )
 
 
 def _session_rows(memory: MemoryEntry) -> dict[str, str]:

@@ -5,7 +5,7 @@ from ossc.compiler.dialect.operation import Operation
 OPERATION = Operation(
     name="AddRmsNorm",
     summary="sum = x + residual, and its RMS normalization times weight",
-    inputs=(("x", "f32 [T, H]"), ("residual", "f32 [T, H]"), ("weight", "bf16 [H]")),
+    inputs=(("x", "f32 [T, H]"), ("residual", "f32 [T, H]"), ("weight", "float [H]")),
     outputs=(("normed", "f32 [T, H]"), ("sum", "f32 [T, H]")),
     attributes=("epsilon",),
     body="""

@@ -5,7 +5,7 @@ from ossc.compiler.dialect.operation import Operation, WeightInput
 LINEAR = Operation(
     name="Linear",
     summary="x @ weight.T + bias",
-    inputs=(("x", "f32 [T, K]"), ("weight", "[N, K]"), ("bias", "bf16 [N]")),
+    inputs=(("x", "f32 [T, K]"), ("weight", "[N, K]"), ("bias", "float [N]")),
     outputs=(("y", "f32 [T, N]"),),
     weight=WeightInput(index=1, tensor_class="dense"),
     body="""

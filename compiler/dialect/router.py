@@ -5,7 +5,7 @@ from ossc.compiler.dialect.operation import Operation
 OPERATION = Operation(
     name="Router",
     summary="the k experts of the largest logits x @ weight.T + bias, and their softmax",
-    inputs=(("x", "f32 [T, H]"), ("weight", "bf16 [E, H]"), ("bias", "bf16 [E]")),
+    inputs=(("x", "f32 [T, H]"), ("weight", "float [E, H]"), ("bias", "float [E]")),
     outputs=(("indices", "i64 [T, k]"), ("weights", "f32 [T, k]")),
     attributes=("k",),
     body="""

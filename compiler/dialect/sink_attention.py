@@ -13,7 +13,7 @@ OPERATION = Operation(
         ("qkv", "f32 [T, (nh + 2 nkv) hd]"),
         ("cos", "f32 [B, S, hd/2]"),
         ("sin", "f32 [B, S, hd/2]"),
-        ("sinks", "bf16 [nh]"),
+        ("sinks", "float [nh]"),
         ("past_key", "f32 [B, nkv, P, hd]"),
         ("past_value", "f32 [B, nkv, P, hd]"),
         ("position_ids", "i64 [B, S]"),

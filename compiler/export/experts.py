@@ -71,8 +71,8 @@ def mxfp4_product(b: GraphBuilder, weight: str, x: ir.Value, indices: ir.Value) 
     return b.op("Squeeze", b.op("MatMul", matrix, column), b.integers(-1))
 
 
-def bf16_product(b: GraphBuilder, weight: str, x: ir.Value, indices: ir.Value) -> ir.Value:
-    """Write an :class:`ExpertProduct` of bfloat16 matrices ``[E, K, N]``."""
+def float_product(b: GraphBuilder, weight: str, x: ir.Value, indices: ir.Value) -> ir.Value:
+    """Write an :class:`ExpertProduct` of matrices ``[E, K, N]`` of a float type."""
     gathered = b.op("Gather", b.weight(weight), indices, axis=0)  # [T, k, K, N]
     matrix = b.op("Cast", gathered, to=ir.DataType.FLOAT)
     row = b.op("Unsqueeze", x, b.integers(2))

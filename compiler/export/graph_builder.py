@@ -17,7 +17,12 @@ IR_VERSION = 12
 
 Attribute = int | float | str | Sequence[int]
 
-_DTYPES = {"BF16": ir.DataType.BFLOAT16, "U8": ir.DataType.UINT8}
+_DTYPES = {
+    "BF16": ir.DataType.BFLOAT16,
+    "F16": ir.DataType.FLOAT16,
+    "F32": ir.DataType.FLOAT,
+    "U8": ir.DataType.UINT8,
+}
 """ONNX's name of a safetensors dtype."""
 
 

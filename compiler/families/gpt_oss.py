@@ -1,7 +1,8 @@
 """gpt-oss: mixture of experts, attention with sinks, sliding and full attention layers in turn.
 
 Reference: ``GptOssForCausalLM`` of transformers. Experts are MXFP4, as in the official checkpoints,
-or bfloat16 and transposed, as transformers saves a fine-tune.
+or floats and transposed, as transformers saves a fine-tune. Every float tensor may be bfloat16,
+float16 or float32, whatever the others are: trainers keep routers and norms in float32.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from ossc.compiler.export.attention import (
     rotary_positions,
     sink_attention,
 )
-from ossc.compiler.export.experts import SwiGlu, bf16_product, experts, mxfp4_product, router
+from ossc.compiler.export.experts import SwiGlu, experts, float_product, mxfp4_product, router
 from ossc.compiler.export.graph_builder import GraphBuilder
 from ossc.compiler.export.linear import linear, rms_norm
 from ossc.compiler.families.family import Family
@@ -25,10 +26,13 @@ from ossc.compiler.quantization import mxfp4
 from ossc.compiler.tied_embeddings import EMBEDDING, HEAD, tied_weight
 from ossc.targets.errors import CheckpointError, ConfigError
 
-ExpertLayout = Literal["mxfp4", "bf16"]
+ExpertLayout = Literal["mxfp4", "float"]
 
-TensorSpec = tuple[str, str, tuple[int, ...]]
-"""Name, safetensors dtype, shape."""
+FLOAT = ("BF16", "F16", "F32")
+"""The safetensors dtypes of every tensor but the parts of MXFP4."""
+
+TensorSpec = tuple[str, tuple[str, ...], tuple[int, ...]]
+"""Name, safetensors dtypes that it may have, shape."""
 
 
 def check(checkpoint: Checkpoint) -> None:
@@ -44,8 +48,8 @@ def check(checkpoint: Checkpoint) -> None:
     specs = [spec for spec in tensor_specs(checkpoint.config, layout) if spec[0] not in tied]
     expected = {name for name, _, _ in specs}
     _check_quant_method(checkpoint, layout, expected)
-    for name, dtype, shape in specs:
-        checkpoint.require(name, dtype, shape)
+    for name, dtypes, shape in specs:
+        checkpoint.require(name, dtypes, shape)
     for name, entry in checkpoint.tensors.items():
         if name not in expected:
             raise CheckpointError(
@@ -74,11 +78,11 @@ def _check_quant_method(checkpoint: Checkpoint, layout: ExpertLayout, expected: 
     One that was left in config.json when the weights were made plain again changes nothing.
     """
     method = checkpoint.config.quant_method
-    left_over = layout == "bf16" and checkpoint.tensors.keys() == expected
+    left_over = layout == "float" and checkpoint.tensors.keys() == expected
     if method not in (None, "mxfp4") and not left_over:
         raise ConfigError(
             f"{checkpoint.path / 'config.json'} has the quant_method {method!r}, but gpt_oss "
-            "checkpoints are read in mxfp4 or, without quantization_config, in bfloat16."
+            "checkpoints are read in mxfp4 or, without quantization_config, as floats."
         )
 
 
@@ -86,7 +90,7 @@ def notes(checkpoint: Checkpoint) -> Iterator[str]:
     """Say where the tensors of a checked checkpoint decided against config.json."""
     config, path = checkpoint.config, checkpoint.path / "config.json"
     layout = expert_layout(checkpoint)
-    if layout == "bf16" and config.quant_method is not None:
+    if layout == "float" and config.quant_method is not None:
         yield (
             f"{path} has a quantization_config with the quant_method {config.quant_method!r}, but "
             "no tensor is quantized; the tensors are read as they are."
@@ -106,7 +110,7 @@ def expert_layout(checkpoint: Checkpoint) -> ExpertLayout:
     """
     config, path = checkpoint.config, checkpoint.path / "config.json"
     if not any(name.endswith("_proj_blocks") for name in checkpoint.tensors):
-        return "bf16"
+        return "float"
     for field in ("hidden_size", "intermediate_size"):
         if getattr(config, field) % mxfp4.BLOCK_SIZE:
             raise ConfigError(
@@ -117,19 +121,19 @@ def expert_layout(checkpoint: Checkpoint) -> ExpertLayout:
 
 
 def tensor_specs(config: ModelConfig, layout: ExpertLayout) -> Iterator[TensorSpec]:
-    """List every tensor of a checkpoint: name, dtype and shape."""
+    """List every tensor of a checkpoint: name, dtypes that it may have, and shape."""
     vocab, hidden = config.vocab_size, config.hidden_size
-    yield EMBEDDING, "BF16", (vocab, hidden)
+    yield EMBEDDING, FLOAT, (vocab, hidden)
     for layer in range(config.num_hidden_layers):
         prefix = f"model.layers.{layer}"
-        yield f"{prefix}.input_layernorm.weight", "BF16", (hidden,)
+        yield f"{prefix}.input_layernorm.weight", FLOAT, (hidden,)
         yield from _attention_specs(config, f"{prefix}.self_attn")
-        yield f"{prefix}.post_attention_layernorm.weight", "BF16", (hidden,)
-        yield f"{prefix}.mlp.router.weight", "BF16", (config.num_local_experts, hidden)
-        yield f"{prefix}.mlp.router.bias", "BF16", (config.num_local_experts,)
+        yield f"{prefix}.post_attention_layernorm.weight", FLOAT, (hidden,)
+        yield f"{prefix}.mlp.router.weight", FLOAT, (config.num_local_experts, hidden)
+        yield f"{prefix}.mlp.router.bias", FLOAT, (config.num_local_experts,)
         yield from _expert_specs(config, f"{prefix}.mlp.experts", layout)
-    yield "model.norm.weight", "BF16", (hidden,)
-    yield HEAD, "BF16", (vocab, hidden)
+    yield "model.norm.weight", FLOAT, (hidden,)
+    yield HEAD, FLOAT, (vocab, hidden)
 
 
 def _attention_specs(config: ModelConfig, prefix: str) -> Iterator[TensorSpec]:
@@ -141,9 +145,9 @@ def _attention_specs(config: ModelConfig, prefix: str) -> Iterator[TensorSpec]:
         ("v_proj", kv_heads, hidden),
         ("o_proj", hidden, heads),
     ):
-        yield f"{prefix}.{name}.weight", "BF16", (rows, columns)
-        yield f"{prefix}.{name}.bias", "BF16", (rows,)
-    yield f"{prefix}.sinks", "BF16", (config.num_attention_heads,)
+        yield f"{prefix}.{name}.weight", FLOAT, (rows, columns)
+        yield f"{prefix}.{name}.bias", FLOAT, (rows,)
+    yield f"{prefix}.sinks", FLOAT, (config.num_attention_heads,)
 
 
 def _expert_specs(config: ModelConfig, prefix: str, layout: ExpertLayout) -> Iterator[TensorSpec]:
@@ -155,11 +159,11 @@ def _expert_specs(config: ModelConfig, prefix: str, layout: ExpertLayout) -> Ite
     ):
         if layout == "mxfp4":
             blocks, scales = mxfp4.part_shapes((n_experts, rows, columns))
-            yield f"{prefix}.{name}_blocks", "U8", blocks
-            yield f"{prefix}.{name}_scales", "U8", scales
+            yield f"{prefix}.{name}_blocks", ("U8",), blocks
+            yield f"{prefix}.{name}_scales", ("U8",), scales
         else:
-            yield f"{prefix}.{name}", "BF16", (n_experts, columns, rows)
-        yield f"{prefix}.{name}_bias", "BF16", (n_experts, rows)
+            yield f"{prefix}.{name}", FLOAT, (n_experts, columns, rows)
+        yield f"{prefix}.{name}_bias", FLOAT, (n_experts, rows)
 
 
 def build(b: GraphBuilder) -> None:
@@ -204,7 +208,7 @@ def _layer(
             b, hidden, f"{prefix}.post_attention_layernorm.weight", config.rms_norm_eps
         )
         choice = router(b, normed, f"{prefix}.mlp.router", config.num_experts_per_tok)
-        product = mxfp4_product if expert_layout(b.checkpoint) == "mxfp4" else bf16_product
+        product = mxfp4_product if expert_layout(b.checkpoint) == "mxfp4" else float_product
         activation = SwiGlu(alpha=config.swiglu_alpha, limit=config.swiglu_limit)
         mixed = experts(b, normed, f"{prefix}.mlp.experts", choice, product, activation)
         return b.op("Add", mixed, hidden), key, value, choice[0]
@@ -248,7 +252,7 @@ def _layer_outputs(
 
 FAMILY = Family(
     model_type="gpt_oss",
-    summary="gpt-oss: MXFP4 or bfloat16 experts, attention with sinks and sliding windows",
+    summary="gpt-oss: MXFP4 or float experts, attention with sinks and sliding windows",
     check=check,
     notes=notes,
     build=build,

@@ -11,14 +11,16 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from ossc.compiler.dialect import DOMAIN
 from ossc.compiler.dialect.functions import attach_functions
 from ossc.compiler.passes.pattern import Match, Pattern
+from ossc.compiler.quantization import find_float_scheme
+from ossc.compiler.quantization.scheme import QuantizationScheme
 
 __all__ = [
     "FLOAT",
     "Pass",
     "PassResult",
     "PatternPass",
+    "float_scheme_of",
     "fused_node",
-    "is_bfloat16_initializer",
     "module_of",
     "register_initializer",
 ]
@@ -114,15 +116,12 @@ def module_of(name: str | None) -> str:
     return (name or "").rpartition(".")[0]
 
 
-def is_bfloat16_initializer(value: ir.Value, rank: int) -> bool:
-    """Tell whether a value is a bfloat16 tensor of the checkpoint with so many axes."""
+def float_scheme_of(value: ir.Value, rank: int) -> QuantizationScheme | None:
+    """Return the scheme of an initializer of floats with so many axes; None: it is none."""
     tensor = value.const_value
-    return (
-        value.is_initializer()
-        and tensor is not None
-        and tensor.dtype == ir.DataType.BFLOAT16
-        and len(tensor.shape.numpy()) == rank
-    )
+    if not value.is_initializer() or tensor is None or len(tensor.shape.numpy()) != rank:
+        return None
+    return find_float_scheme(tensor.dtype.numpy())
 
 
 def register_initializer(graph: ir.Graph, tensor: ir.TensorProtocol) -> ir.Value:

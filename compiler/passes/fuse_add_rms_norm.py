@@ -4,13 +4,7 @@ from typing import ClassVar
 
 import onnx_ir as ir
 
-from ossc.compiler.passes.base import (
-    FLOAT,
-    PatternPass,
-    fused_node,
-    is_bfloat16_initializer,
-    module_of,
-)
+from ossc.compiler.passes.base import FLOAT, PatternPass, float_scheme_of, fused_node, module_of
 from ossc.compiler.passes.pattern import Match, Pattern
 
 
@@ -21,7 +15,7 @@ class FuseAddRmsNorm(PatternPass):
        read the new node.
     2. What is added is a constant, such as a bias: leave it.
     3. What is normalized is no sum, such as the embedding: leave it.
-    4. The norm's weight is not a bfloat16 tensor of the checkpoint: leave it.
+    4. The norm's weight is not a float tensor of the checkpoint: leave it.
     """
 
     patterns: ClassVar = (
@@ -40,7 +34,7 @@ class FuseAddRmsNorm(PatternPass):
         weight = match.values["weight"]
         if _is_constant(match.values["x"]) or _is_constant(match.values["residual"]):  # case 2
             return None
-        if not is_bfloat16_initializer(weight, rank=1):  # case 4
+        if float_scheme_of(weight, rank=1) is None:  # case 4
             return None
         hidden = ("tokens", *(weight.shape or ()))
         return fused_node(

@@ -5,24 +5,17 @@ from typing import ClassVar
 import onnx_ir as ir
 
 from ossc.compiler.dialect import op_type
-from ossc.compiler.passes.base import (
-    FLOAT,
-    PatternPass,
-    fused_node,
-    is_bfloat16_initializer,
-    module_of,
-)
+from ossc.compiler.passes.base import FLOAT, PatternPass, float_scheme_of, fused_node, module_of
 from ossc.compiler.passes.pattern import Match, Pattern
-from ossc.compiler.quantization import bf16
 
 
 class FuseEmbedding(PatternPass):
     """Replace the gathered rows of the tokens, and their widening, by one node.
 
-    1. ``Cast(Gather(weight, Reshape(input_ids, [-1])))`` of a bfloat16 matrix becomes
-       ``Bf16Embedding``; the reshape stays.
+    1. ``Cast(Gather(weight, Reshape(input_ids, [-1])))`` of a float matrix becomes the
+       ``Embedding`` of its type, such as ``Bf16Embedding``; the reshape stays.
     2. The rows are chosen by something that is computed, such as an expert's bias: leave it.
-    3. The weight is not a bfloat16 matrix of the checkpoint: leave it.
+    3. The weight is not a float matrix of the checkpoint: leave it.
     """
 
     patterns: ClassVar = (
@@ -42,11 +35,12 @@ class FuseEmbedding(PatternPass):
         weight = match.values["weight"]
         if not match.values["input_ids"].is_graph_input():  # case 2
             return None
-        if not is_bfloat16_initializer(weight, rank=2):  # case 3
+        scheme = float_scheme_of(weight, rank=2)
+        if scheme is None:  # case 3
             return None
         _, columns = weight.shape.numpy() if weight.shape else (0, 0)
         return fused_node(
-            op_type("Embedding", bf16.SCHEME),
+            op_type("Embedding", scheme),
             [match.values["ids"], weight],
             module_of(weight.name),
             outputs=[(FLOAT, ["tokens", columns])],

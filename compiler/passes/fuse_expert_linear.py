@@ -8,12 +8,12 @@ from ossc.compiler.dialect import op_type
 from ossc.compiler.passes.base import (
     FLOAT,
     PatternPass,
+    float_scheme_of,
     fused_node,
-    is_bfloat16_initializer,
     register_initializer,
 )
 from ossc.compiler.passes.pattern import Match, Pattern
-from ossc.compiler.quantization import bf16, mxfp4
+from ossc.compiler.quantization import mxfp4
 from ossc.compiler.quantization.scheme import QuantizationScheme
 from ossc.compiler.tensors import transpose_matrices
 
@@ -28,8 +28,9 @@ class FuseExpertLinear(PatternPass):
     """Replace the gathers, the widening, the product and the bias by one node.
 
     1. The weight is MXFP4 blocks ``[E, N, K/32, 16]``: ``Mxfp4ExpertLinear``.
-    2. The weight is bfloat16 and transposed, ``[E, K, N]``: ``Bf16ExpertLinear`` of a weight
-       ``[E, N, K]`` that is transposed when it is read.
+    2. The weight is of a float type and transposed, ``[E, K, N]``: the ``ExpertLinear`` of that
+       type, such as ``Bf16ExpertLinear``, of a weight ``[E, N, K]`` that is transposed when it is
+       read.
     3. The weight or the bias is computed, or of another type or shape: leave it.
     """
 
@@ -58,9 +59,9 @@ class FuseExpertLinear(PatternPass):
     def replace(self, match: Match) -> ir.Node | None:
         """Return the node of case 1 or 2."""
         bias, blocks = match.values["bias"], match.values.get("blocks")
-        if not is_bfloat16_initializer(bias, rank=2):  # case 3
+        if float_scheme_of(bias, rank=2) is None:  # case 3
             return None
-        return _fuse_bf16(match) if blocks is None else _fuse_mxfp4(match, blocks)
+        return _fuse_float(match) if blocks is None else _fuse_mxfp4(match, blocks)
 
 
 def _fuse_mxfp4(match: Match, blocks: ir.Value) -> ir.Node | None:
@@ -71,15 +72,16 @@ def _fuse_mxfp4(match: Match, blocks: ir.Value) -> ir.Node | None:
     return _expert_linear(match, mxfp4.SCHEME, name, [blocks, scales])
 
 
-def _fuse_bf16(match: Match) -> ir.Node | None:
+def _fuse_float(match: Match) -> ir.Node | None:
     weight, graph = match.values["weight"], match.nodes[0].graph
-    if not is_bfloat16_initializer(weight, rank=3):  # case 3
+    scheme = float_scheme_of(weight, rank=3)
+    if scheme is None:  # case 3
         return None
     assert isinstance(graph, ir.Graph)
     assert weight.const_value is not None
     name = weight.name or ""
     upright = transpose_matrices(f"{name}.weight", weight.const_value)
-    return _expert_linear(match, bf16.SCHEME, name, [register_initializer(graph, upright)])
+    return _expert_linear(match, scheme, name, [register_initializer(graph, upright)])
 
 
 def _expert_linear(

@@ -1,27 +1,21 @@
-"""Products with bfloat16 matrices of the checkpoint, each as one node."""
+"""Products with float matrices of the checkpoint, each as one node."""
 
 from typing import ClassVar
 
 import onnx_ir as ir
 
 from ossc.compiler.dialect import op_type
-from ossc.compiler.passes.base import (
-    FLOAT,
-    PatternPass,
-    fused_node,
-    is_bfloat16_initializer,
-    module_of,
-)
+from ossc.compiler.passes.base import FLOAT, PatternPass, float_scheme_of, fused_node, module_of
 from ossc.compiler.passes.pattern import Match, Pattern
-from ossc.compiler.quantization import bf16
 
 
 class FuseLinear(PatternPass):
     """Replace the widening, the transposition, the product and the bias by one node.
 
-    1. ``x @ Transpose(Cast(weight)) + Cast(bias)`` becomes ``Bf16Linear``.
+    1. ``x @ Transpose(Cast(weight)) + Cast(bias)`` becomes the ``Linear`` of the weight's type,
+       such as ``Bf16Linear``; the bias may be of another float type.
     2. The same without a bias becomes ``Bf16MatMul``.
-    3. The weight is computed, or not a bfloat16 matrix: leave it.
+    3. The weight is computed, or not a float matrix: leave it.
     4. What is added is not a vector with one value a column: case 2 for the product, and the
        addition stays.
     """
@@ -52,17 +46,18 @@ class FuseLinear(PatternPass):
         x, weight, bias = (match.values.get(name) for name in ("x", "weight", "bias"))
         assert x is not None
         assert weight is not None
-        if not is_bfloat16_initializer(weight, rank=2):  # case 3
+        scheme = float_scheme_of(weight, rank=2)
+        if scheme is None:  # case 3
             return None
         rows, _ = weight.shape.numpy() if weight.shape else (0, 0)
         if bias is None:  # case 2
             operation, inputs = "MatMul", [x, weight]
-        elif is_bfloat16_initializer(bias, rank=1) and bias.shape == [rows]:  # case 1
+        elif float_scheme_of(bias, rank=1) is not None and bias.shape == [rows]:  # case 1
             operation, inputs = "Linear", [x, weight, bias]
         else:  # case 4
             return None
         return fused_node(
-            op_type(operation, bf16.SCHEME),
+            op_type(operation, scheme),
             inputs,
             module_of(weight.name),
             outputs=[(FLOAT, ["tokens", rows])],

@@ -3,8 +3,10 @@
 import numpy as np
 import onnx_ir as ir
 
-from ossc.compiler.dialect import DOMAIN, parse_operation, weight_inputs
+from ossc.compiler.dialect import DOMAIN, op_type, parse_operation, weight_inputs
 from ossc.compiler.passes.base import FLOAT, Pass, fused_node, module_of, register_initializer
+from ossc.compiler.quantization import f32, find_scheme, float_schemes
+from ossc.compiler.quantization.scheme import QuantizationScheme
 from ossc.compiler.tensors import concatenate_rows
 
 _ON_THE_WAY = {"Reshape", "Transpose", "RotaryEmbedding", "Pad"}
@@ -16,7 +18,8 @@ class FuseQkv(Pass):
 
     1. The query, key and value of one ``Attention`` come from a ``Linear`` each, all of the same
        value and scheme: one ``Linear``, then a ``Split``.
-    2. They read different values, or their weights have different schemes: leave them.
+    2. Their weights are of different float types: the same in float32, which holds them exactly.
+    3. They read different values, or their weights have different schemes: leave them.
     """
 
     def rewrite(self, model: ir.Model) -> bool:
@@ -47,7 +50,8 @@ def _merge(graph: ir.Graph, projections: list[ir.Node | None]) -> bool:
     nodes = [node for node in projections if node is not None]
     if len({id(node) for node in nodes}) != 3:
         return False
-    if len({(id(node.inputs[0]), node.op_type) for node in nodes}) != 1:  # case 2
+    scheme = _joint_scheme([parse_operation(node.op_type)[1] or "" for node in nodes])
+    if len({id(node.inputs[0]) for node in nodes}) != 1 or scheme is None:  # case 3
         return False
     heights = [value.shape.numpy()[0] for value in map(_bias, nodes) if value.shape]
     name = f"{module_of(nodes[0].name)}.qkv_proj"
@@ -58,7 +62,10 @@ def _merge(graph: ir.Graph, projections: list[ir.Node | None]) -> bool:
     x, bias = nodes[0].inputs[0], _concatenate(graph, name, [_bias(node) for node in nodes])
     assert x is not None
     merged = fused_node(
-        nodes[0].op_type, [x, *parts, bias], name, outputs=[(FLOAT, ["tokens", sum(heights)])]
+        op_type("Linear", scheme),
+        [x, *parts, bias],
+        name,
+        outputs=[(FLOAT, ["tokens", sum(heights)])],
     )
     sizes = ir.Tensor(np.array(heights, np.int64), name=f"{name}.heights")
     split = ir.node(
@@ -75,6 +82,15 @@ def _merge(graph: ir.Graph, projections: list[ir.Node | None]) -> bool:
     for node, value in zip(nodes, split.outputs, strict=True):
         ir.convenience.replace_all_uses_with(node.outputs[0], value)
     return True
+
+
+def _joint_scheme(names: list[str]) -> QuantizationScheme | None:
+    """Return the scheme of matrices put together; None where they have to stay apart."""
+    if len(set(names)) == 1:
+        return find_scheme(names[0])
+    if {scheme.name for scheme in float_schemes()}.issuperset(names):  # case 2
+        return f32.SCHEME
+    return None
 
 
 def _bias(node: ir.Node) -> ir.Value:

@@ -1,18 +1,29 @@
 """Weights in the schemes of a quantization plan."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from ossc.compiler.dialect import find_operation, op_type, parse_operation, weight_inputs
 from ossc.compiler.passes.base import FLOAT, Pass, fused_node, register_initializer
-from ossc.compiler.quantization import find_scheme
-from ossc.compiler.quantization.plan import AS_STORED, QuantizationPlan
+from ossc.compiler.quantization import find_scheme, is_float
+from ossc.compiler.quantization.plan import AS_STORED, QuantizationPlan, TensorClass
 from ossc.compiler.quantization.scheme import QuantizationScheme
 from ossc.compiler.tensors import SlicedTensor, derive_tensors, read_rows
 from ossc.targets.errors import QuantizationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundedWeight:
+    """A weight that was rounded to a float type."""
+
+    name: str
+    tensor_class: TensorClass
+    scheme: str
 
 
 class QuantizeWeights(Pass):
@@ -25,10 +36,17 @@ class QuantizeWeights(Pass):
        applies to them.
     """
 
-    def __init__(self, plan: QuantizationPlan) -> None:
-        """Prepare for one plan."""
+    def __init__(self, plan: QuantizationPlan, rounded: set[RoundedWeight] | None = None) -> None:
+        """Prepare for one plan.
+
+        Args:
+            plan: Which scheme each class of weights gets.
+            rounded: Receives the weights that their new float type cannot hold exactly, each when
+                it is read.
+        """
         super().__init__()
         self.plan = plan
+        self._rounded = set() if rounded is None else rounded
 
     def rewrite(self, model: ir.Model) -> bool:
         """Quantize what differs from the plan.
@@ -52,7 +70,11 @@ class QuantizeWeights(Pass):
             return False
         old, new = find_scheme(stored or ""), find_scheme(wanted)
         tensors = [part.const_value for part in parts if part.const_value is not None]
-        quantized = convert(node.name or "", tensors, old, new)
+        name = node.name or ""
+        rounded = RoundedWeight(name=name, tensor_class=weight.tensor_class, scheme=wanted)
+        if is_float(old) and is_float(new):
+            name += f".{new.name}"  # both have one part of one name
+        quantized = convert(name, tensors, old, new, on_rounding=lambda: self._rounded.add(rounded))
         values = [register_initializer(graph, tensor) for tensor in quantized]
         inputs = list(node.inputs)
         inputs[weight.index : weight.index + len(parts)] = values
@@ -65,6 +87,7 @@ def convert(
     parts: list[ir.TensorProtocol],
     old: QuantizationScheme,
     new: QuantizationScheme,
+    on_rounding: Callable[[], None] = lambda: None,
 ) -> tuple[SlicedTensor, ...]:
     """Return a weight in another scheme, quantized when it is read.
 
@@ -73,6 +96,7 @@ def convert(
         parts: In the old scheme.
         old: The scheme that the weight is in.
         new: The scheme that it gets.
+        on_rounding: Called when values are read that are floats in the new scheme, but others.
 
     Raises:
         QuantizationError: The shape of the weight does not fit the new scheme.
@@ -88,7 +112,11 @@ def convert(
         rows = [read_rows(part, begin, end) for part in parts]
         if old.name in new.convert_from:
             return new.convert_from[old.name](*rows)
-        return new.quantize(old.dequantize(*rows, columns=shape[-1]))
+        values = old.dequantize(*rows, columns=shape[-1])
+        quantized = new.quantize(values)
+        if is_float(new) and not np.array_equal(new.dequantize(*quantized), values):
+            on_rounding()
+        return quantized
 
     return derive_tensors(layouts, _naming(name, quantize))
 

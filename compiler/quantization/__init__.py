@@ -6,11 +6,14 @@ A new scheme is a new file here: its name with ``_`` for ``-``, and in it one ``
 import pkgutil
 from functools import cache
 from importlib import import_module
+from typing import Any
+
+import numpy as np
 
 from ossc.compiler.quantization.scheme import QuantizationScheme
 from ossc.targets.errors import UnknownNameError
 
-_NOT_SCHEMES = {"groups", "plan", "scheme"}
+_NOT_SCHEMES = {"floats", "groups", "plan", "scheme"}
 """Files of this folder that hold no scheme."""
 
 
@@ -37,3 +40,18 @@ def find_scheme(name: str) -> QuantizationScheme:
     if name not in schemes:
         raise UnknownNameError("quantization scheme", name, schemes)
     return schemes[name]
+
+
+def is_float(scheme: QuantizationScheme) -> bool:
+    """Tell whether a weight in a scheme is one float, without codes and scales."""
+    return scheme.group_size == 1
+
+
+def float_schemes() -> tuple[QuantizationScheme, ...]:
+    """Return the schemes in which a weight is one float: the forms of unquantized checkpoints."""
+    return tuple(scheme for scheme in all_schemes() if is_float(scheme))
+
+
+def find_float_scheme(dtype: np.dtype[Any]) -> QuantizationScheme | None:
+    """Return the scheme whose weights are stored as this type, if there is one."""
+    return next((each for each in float_schemes() if each.parts[0].dtype == dtype), None)

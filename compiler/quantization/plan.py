@@ -58,7 +58,12 @@ _DEFAULT = QuantizationPlan(
 )
 _SMALL = replace(_DEFAULT, name="small", dense="int4-g32", head="int4-g32")
 _NONE = QuantizationPlan(
-    name="none", experts=AS_STORED, dense="bf16", embedding="bf16", head="bf16", activations="f32"
+    name="none",
+    experts=AS_STORED,
+    dense=AS_STORED,
+    embedding=AS_STORED,
+    head=AS_STORED,
+    activations="f32",
 )
 
 

@@ -45,6 +45,8 @@ PAIRS: tuple[tuple[str, Activation], ...] = (
     ("int4-g32", "int8x2"),
     ("int8-g32", "int8x2"),
     ("bf16", "f32"),
+    ("f16", "f32"),
+    ("f32", "f32"),
     ("mxfp4", "f32"),
     ("int4-g32", "f32"),
     ("int8-g32", "f32"),

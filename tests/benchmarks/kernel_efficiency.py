@@ -75,6 +75,8 @@ PLANS: dict[str, tuple[KvType, str, str, str, str, str]] = {
     "int8": ("int8", "int8x2", "int8-g32", "int4-g32", "int4-g32", "int8-g32"),
     "int4": ("f16", "int8x2", "int4-g32", "int8-g32", "int8-g32", "int8-g32"),
     "bf16": ("int8", "f32", "bf16", "int8-g32", "int8-g32", "int4-g32"),
+    "f16": ("f32", "f32", "f16", "f32", "f16", "f32"),
+    "f32": ("f32", "f32", "f32", "f16", "f32", "f16"),
     "one-term": ("f32", "int8", "mxfp4", "int8-g32", "int8-g32", "int4-g32"),
 }
 """Types of the KV cache and of activations, then the schemes of experts, dense, embedding and head:
@@ -186,7 +188,7 @@ def measure(folder: Path, plan: str, threads: int, found: dict[Kind, Shares]) ->
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="holds the models; 8 GB")
+    parser.add_argument("folder", type=Path, help="holds the models; 14 GB")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--target", default="cpu")
     parser.add_argument("--only-compile", action="store_true")

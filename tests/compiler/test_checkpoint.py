@@ -132,27 +132,29 @@ def test_the_bf16_layout_of_fine_tunes_is_read(tmp_path):
     shape = SyntheticShape(num_local_experts=3, hidden_size=40, intermediate_size=24)
     checkpoint = Checkpoint.open(make_checkpoint(tmp_path, shape, experts="bf16"))
     name = "model.layers.1.mlp.experts.gate_up_proj"
-    assert checkpoint.require(name, "BF16", (3, 40, 48)).length_bytes == 3 * 40 * 48 * 2
+    assert checkpoint.require(name, ["BF16"], (3, 40, 48)).length_bytes == 3 * 40 * 48 * 2
     assert checkpoint.config.quant_method is None
 
 
 def test_a_required_tensor_that_is_there_is_returned(model):
-    entry = Checkpoint.open(model).require(NORM, "BF16", (64,))
+    entry = Checkpoint.open(model).require(NORM, ["F32", "BF16"], (64,))
     assert (entry.name, entry.file) == (NORM, model / "model.safetensors")
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype", "shape", "sentence"),
+    ("name", "dtypes", "shape", "sentence"),
     [
-        pytest.param("model.x", "BF16", (64,), r"has no tensor 'model.x'", id="missing"),
-        pytest.param(NORM, "F32", (64,), rf"'{NORM}' is BF16, but has to be F32", id="dtype"),
-        pytest.param(NORM, "BF16", (65,), rf"'{NORM}' has the shape \[64\], but", id="shape"),
-        pytest.param(NORM, "BF16", (64, 1), rf"'{NORM}' has the shape \[64\], but", id="rank"),
+        pytest.param("model.x", ["BF16"], (64,), r"has no tensor 'model.x'", id="missing"),
+        pytest.param(
+            NORM, ["F16", "F32"], (64,), rf"'{NORM}' is BF16, but has to be F16 or F32", id="dtype"
+        ),
+        pytest.param(NORM, ["BF16"], (65,), rf"'{NORM}' has the shape \[64\], but", id="shape"),
+        pytest.param(NORM, ["BF16"], (64, 1), rf"'{NORM}' has the shape \[64\], but", id="rank"),
     ],
 )
-def test_a_required_tensor_that_is_not_so_is_refused(model, name, dtype, shape, sentence):
+def test_a_required_tensor_that_is_not_so_is_refused(model, name, dtypes, shape, sentence):
     with pytest.raises(CheckpointError, match=sentence) as refused:
-        Checkpoint.open(model).require(name, dtype, shape)
+        Checkpoint.open(model).require(name, dtypes, shape)
     assert str(model) in str(refused.value)
 
 

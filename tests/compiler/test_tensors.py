@@ -133,6 +133,21 @@ def test_concatenated_rows_are_read_from_the_tensors_they_lie_in(begin, end):
     assert np.array_equal(read_rows(whole, begin, end), values[begin:end])
 
 
+def test_concatenated_rows_of_different_float_types_are_float32():
+    pieces = [
+        ir.tensor(np.array([[0.1], [0.2]], ml_dtypes.bfloat16)),
+        ir.tensor(np.array([[0.3]], np.float16)),
+        ir.tensor(np.array([[0.4]], np.float32)),
+    ]
+    whole = concatenate_rows("whole", pieces)
+    assert whole.dtype == ir.DataType.FLOAT
+    expected = np.concatenate([piece.numpy().astype(np.float32) for piece in pieces])
+    for begin, end in ((0, 4), (0, 1), (1, 3), (2, 2)):
+        rows = read_rows(whole, begin, end)
+        assert rows.dtype == np.float32
+        assert rows.tobytes() == expected[begin:end].tobytes()
+
+
 def test_transposed_matrices_swap_the_last_two_axes():
     values = np.arange(24).reshape(2, 3, 4)
     swapped = transpose_matrices("swapped", ir.tensor(values))

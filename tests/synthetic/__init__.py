@@ -7,6 +7,7 @@
     make_checkpoint(tmp_path / "model")                                    # tiny, MXFP4, one file
     make_checkpoint(path, SyntheticShape(num_local_experts=32, head_dim=64, sliding_window=3))
     make_checkpoint(path, experts="bf16", config_form=5)                   # a fine-tune
+    make_checkpoint(path, floats=(("*", "F16"), ("*router*", "F32")))      # other floats than bf16
     make_checkpoint(path, max_shard_bytes=100_000, tokenizer=True)
     make_checkpoint(path, GPT_OSS_120B, sparse=True)                       # 65 GB that take no room
 
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from synthetic.files import write_tensors
-from synthetic.layout import Experts, layout
+from synthetic.layout import Experts, FloatTypes, layout
 from synthetic.shape import GPT_OSS_20B, GPT_OSS_120B, SyntheticShape, config_json
 from synthetic.tokenizer import write_tokenizer
 
@@ -31,6 +32,7 @@ def make_checkpoint(
     *,
     seed: int = 0,
     experts: Experts = "mxfp4",
+    floats: FloatTypes = (),
     config_form: Literal[4, 5] = 4,
     max_shard_bytes: int | None = None,
     generation_config: bool = True,
@@ -47,6 +49,7 @@ def make_checkpoint(
         seed: Of the random weights.
         experts: ``mxfp4``, as gpt-oss is published, or ``bf16``, as fine-tunes are saved: weights
             [E, H, 2I] and [E, I, H].
+        floats: Types of the float tensors; without them all are bfloat16.
         config_form: Major version of transformers whose config.json this is.
         max_shard_bytes: Start another file at this size, and write an index; by default one file.
         generation_config: Write generation_config.json with the three stop ids. Without it the
@@ -70,6 +73,6 @@ def make_checkpoint(
         (path / "generation_config.json").write_text(json.dumps(ids, indent=2))
     if tokenizer:
         write_tokenizer(path, shape)
-    tensors = [tensor for tensor in layout(shape, experts) if tensor.name != tied]
+    tensors = [tensor for tensor in layout(shape, experts, floats) if tensor.name != tied]
     write_tensors(path, tensors, seed=seed, max_shard_bytes=max_shard_bytes, sparse=sparse)
     return path

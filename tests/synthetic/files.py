@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from synthetic.layout import SyntheticTensor
+from synthetic.layout import DTYPE_BYTES, SyntheticTensor
 
 SINGLE_FILE = "model.safetensors"
 
@@ -32,7 +32,7 @@ def write_tensors(
 def split_into_shards(
     tensors: Sequence[SyntheticTensor], max_shard_bytes: int | None
 ) -> list[list[SyntheticTensor]]:
-    """Fill shard after shard; in each, BF16 comes before U8, so that every tensor is aligned."""
+    """Fill shard after shard; in each, larger types come first, so that every tensor is aligned."""
     shards: list[list[SyntheticTensor]] = [[]]
     size = 0
     for tensor in tensors:
@@ -41,7 +41,7 @@ def split_into_shards(
             size = 0
         shards[-1].append(tensor)
         size += tensor.length_bytes
-    return [sorted(shard, key=lambda tensor: tensor.dtype) for shard in shards]
+    return [sorted(shard, key=lambda tensor: -DTYPE_BYTES[tensor.dtype]) for shard in shards]
 
 
 def write_index(

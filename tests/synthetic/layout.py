@@ -2,15 +2,22 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 
 from synthetic.shape import SyntheticShape
-from synthetic.weights import BLOCK, Mxfp4Part, mxfp4, normal_bf16
+from synthetic.weights import BLOCK, FloatType, Mxfp4Part, mxfp4, normal_floats
 
 Experts = Literal["mxfp4", "bf16"]
+
+FloatTypes = tuple[tuple[str, FloatType], ...]
+"""Patterns of names, and the type of such float tensors; the last that matches counts, and bfloat16
+where none does."""
+
+DTYPE_BYTES = {"BF16": 2, "F16": 2, "F32": 4, "U8": 1}
 
 BIAS_STD = 0.1
 NORM_STD = 0.1
@@ -25,32 +32,43 @@ class SyntheticTensor:
     """One tensor: what the header says of it, and a function that streams its bytes."""
 
     name: str
-    dtype: Literal["BF16", "U8"]
+    dtype: Literal["BF16", "F16", "F32", "U8"]
     shape: tuple[int, ...]
-    chunks: Callable[[int], Iterator[NDArray[Any]]]
-    """From the seed to the values, in pieces."""
+    make_chunks: Callable[[int, Any], Iterator[NDArray[Any]]]
+    """From the seed and the dtype to the values, in pieces."""
+
+    def chunks(self, seed: int) -> Iterator[NDArray[Any]]:
+        """Return the values, in pieces."""
+        return self.make_chunks(seed, self.dtype)
 
     @property
     def length_bytes(self) -> int:
         """Bytes in the file."""
-        return math.prod(self.shape) * (2 if self.dtype == "BF16" else 1)
+        return math.prod(self.shape) * DTYPE_BYTES[self.dtype]
 
 
-def layout(shape: SyntheticShape, experts: Experts) -> list[SyntheticTensor]:
+def layout(
+    shape: SyntheticShape, experts: Experts, floats: FloatTypes = ()
+) -> list[SyntheticTensor]:
     """List the tensors, layer by layer.
 
     Every matrix keeps the norm of what it is applied to: its standard deviation is one over the
     square root of its columns.
     """
     table = (shape.vocab_size, shape.hidden_size)
-    tensors = [_bf16("model.embed_tokens.weight", table, std=EMBEDDING_STD)]
+    tensors = [_floats("model.embed_tokens.weight", table, std=EMBEDDING_STD)]
     for i in range(shape.num_hidden_layers):
         prefix = f"model.layers.{i}."
         tensors += _attention(shape, prefix)
         tensors += _router(shape, prefix)
-        tensors += (_mxfp4_experts if experts == "mxfp4" else _bf16_experts)(shape, prefix)
+        tensors += (_mxfp4_experts if experts == "mxfp4" else _float_experts)(shape, prefix)
     tensors += [_norm("model.norm.weight", shape.hidden_size), _linear("lm_head.weight", table)]
-    return tensors
+    return [_retyped(tensor, floats) for tensor in tensors]
+
+
+def _retyped(tensor: SyntheticTensor, floats: FloatTypes) -> SyntheticTensor:
+    types = [dtype for pattern, dtype in floats if fnmatch(tensor.name, pattern)]
+    return replace(tensor, dtype=types[-1]) if types and tensor.dtype != "U8" else tensor
 
 
 def _attention(shape: SyntheticShape, prefix: str) -> list[SyntheticTensor]:
@@ -59,7 +77,7 @@ def _attention(shape: SyntheticShape, prefix: str) -> list[SyntheticTensor]:
     key = shape.num_key_value_heads * shape.head_dim
     tensors = [
         _norm(f"{prefix}input_layernorm.weight", hidden),
-        _bf16(f"{prefix}self_attn.sinks", (shape.num_attention_heads,), std=SINK_STD),
+        _floats(f"{prefix}self_attn.sinks", (shape.num_attention_heads,), std=SINK_STD),
     ]
     for name, rows, columns in (("q", query, hidden), ("k", key, hidden), ("v", key, hidden)):
         tensors += _linear_with_bias(f"{prefix}self_attn.{name}_proj", rows, columns)
@@ -71,7 +89,7 @@ def _router(shape: SyntheticShape, prefix: str) -> list[SyntheticTensor]:
     return [
         _norm(f"{prefix}post_attention_layernorm.weight", hidden),
         _linear(f"{prefix}mlp.router.weight", (experts, hidden), gain=ROUTER_GAIN),
-        _bf16(f"{prefix}mlp.router.bias", (experts,), std=BIAS_STD),
+        _floats(f"{prefix}mlp.router.bias", (experts,), std=BIAS_STD),
     ]
 
 
@@ -87,22 +105,22 @@ def _mxfp4_experts(shape: SyntheticShape, prefix: str) -> list[SyntheticTensor]:
             _mxfp4(
                 f"{prefix}mlp.experts.{name}", (shape.num_local_experts, rows, columns), "scales"
             ),
-            _bf16(
+            _floats(
                 f"{prefix}mlp.experts.{name}_bias", (shape.num_local_experts, rows), std=BIAS_STD
             ),
         )
     ]
 
 
-def _bf16_experts(shape: SyntheticShape, prefix: str) -> list[SyntheticTensor]:
+def _float_experts(shape: SyntheticShape, prefix: str) -> list[SyntheticTensor]:
     """Weights [E, K, N], as fine-tunes are saved; columns of gate_up: gate even, up odd."""
     experts = shape.num_local_experts
     tensors = []
     for name, rows, columns in _expert_matrices(shape):
         std = columns**-0.5
         tensors += [
-            _bf16(f"{prefix}mlp.experts.{name}", (experts, columns, rows), std=std),
-            _bf16(f"{prefix}mlp.experts.{name}_bias", (experts, rows), std=BIAS_STD),
+            _floats(f"{prefix}mlp.experts.{name}", (experts, columns, rows), std=std),
+            _floats(f"{prefix}mlp.experts.{name}_bias", (experts, rows), std=BIAS_STD),
         ]
     return tensors
 
@@ -116,27 +134,27 @@ def _expert_matrices(shape: SyntheticShape) -> list[tuple[str, int, int]]:
 
 
 def _norm(name: str, size: int) -> SyntheticTensor:
-    return _bf16(name, (size,), std=NORM_STD, mean=1.0)
+    return _floats(name, (size,), std=NORM_STD, mean=1.0)
 
 
 def _linear(name: str, shape: tuple[int, int], gain: float = 1.0) -> SyntheticTensor:
-    return _bf16(name, shape, std=gain * shape[1] ** -0.5)
+    return _floats(name, shape, std=gain * shape[1] ** -0.5)
 
 
 def _linear_with_bias(name: str, rows: int, columns: int) -> list[SyntheticTensor]:
     return [
         _linear(f"{name}.weight", (rows, columns)),
-        _bf16(f"{name}.bias", (rows,), std=BIAS_STD),
+        _floats(f"{name}.bias", (rows,), std=BIAS_STD),
     ]
 
 
-def _bf16(name: str, shape: tuple[int, ...], *, std: float, mean: float = 0.0) -> SyntheticTensor:
+def _floats(name: str, shape: tuple[int, ...], *, std: float, mean: float = 0.0) -> SyntheticTensor:
     count = math.prod(shape)
     return SyntheticTensor(
         name=name,
         dtype="BF16",
         shape=shape,
-        chunks=lambda seed: normal_bf16(name, seed, count, std=std, mean=mean),
+        make_chunks=lambda seed, dtype: normal_floats(name, seed, count, dtype, std=std, mean=mean),
     )
 
 
@@ -149,5 +167,5 @@ def _mxfp4(name: str, shape: tuple[int, int, int], part: Mxfp4Part) -> Synthetic
         name=f"{name}_{part}",
         dtype="U8",
         shape=(*blocks, BLOCK // 2) if part == "blocks" else blocks,
-        chunks=lambda seed: mxfp4(name, seed, math.prod(blocks), std=std, part=part),
+        make_chunks=lambda seed, _dtype: mxfp4(name, seed, math.prod(blocks), std=std, part=part),
     )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 POOL_VALUES = 4_194_301
-"""bf16 values of a pool; a prime."""
+"""Floats of a pool; a prime."""
 
 POOL_BLOCKS = 1_048_573
 """MXFP4 blocks of the pool; a prime."""
@@ -30,15 +30,21 @@ E2M1_MAX_EXPONENT = 2
 
 Mxfp4Part = Literal["blocks", "scales"]
 
+FloatType = Literal["BF16", "F16", "F32"]
+"""As safetensors names it."""
 
-def normal_bf16(
-    name: str, seed: int, count: int, *, std: float, mean: float
-) -> Iterator[NDArray[np.uint16]]:
-    """Yield ``count`` normally distributed bf16 values, as their bits."""
+
+def normal_floats(
+    name: str, seed: int, count: int, dtype: FloatType, *, std: float, mean: float
+) -> Iterator[NDArray[Any]]:
+    """Yield ``count`` normally distributed floats; bf16 as bits.
+
+    Those of one name are the same numbers in every type, but for the rounding.
+    """
     if count <= POOL_VALUES:
-        yield bf16_bits(_normal(_random(name, seed), count, std) + np.float32(mean))
+        yield _rounded(_normal(_random(name, seed), count, std) + np.float32(mean), dtype)
     else:
-        yield from _walk(_bf16_pool(seed, std, mean), name, seed, count)
+        yield from _walk(_float_pool(seed, dtype, std, mean), name, seed, count)
 
 
 def mxfp4(
@@ -52,6 +58,10 @@ def mxfp4(
         yield _mxfp4_blocks(_random(name, seed), n_blocks, std)[part]
     else:
         yield from _walk(_mxfp4_pool(seed, std)[part], name, seed, n_blocks)
+
+
+def _rounded(values: NDArray[np.float32], dtype: FloatType) -> NDArray[Any]:
+    return bf16_bits(values) if dtype == "BF16" else values.astype(f"<f{int(dtype[1:]) // 8}")
 
 
 def bf16_bits(values: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -84,9 +94,9 @@ def _mxfp4_blocks(
 
 
 @lru_cache(maxsize=8)
-def _bf16_pool(seed: int, std: float, mean: float) -> NDArray[np.uint16]:
+def _float_pool(seed: int, dtype: FloatType, std: float, mean: float) -> NDArray[Any]:
     values = _normal(_random("bf16", seed), POOL_VALUES, std)
-    return bf16_bits(values + np.float32(mean))
+    return _rounded(values + np.float32(mean), dtype)
 
 
 @lru_cache(maxsize=2)

@@ -19,7 +19,7 @@ from ossc.compiler.lowering.operations.dense import product
 from ossc.compiler.lowering.operations.standard import operand
 from ossc.compiler.lowering.packed import PackedMatrix, Tensors, expert_weight, swiglu_weight
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
-from ossc.compiler.quantization import find_scheme
+from ossc.compiler.quantization import find_float_scheme, find_scheme
 from ossc.compiler.quantization.scheme import QuantizationScheme
 
 
@@ -27,11 +27,14 @@ def lower_router(segment: SegmentBuilder, node: ir.Node) -> None:
     """Translate ``Router(x, weight, bias)``: float32 logits, then the k best and their softmax."""
     x, weight, bias = node.inputs
     label = node.name or ""
+    stored = initializer(weight)
+    scheme = find_float_scheme(stored.dtype.numpy())
+    assert scheme is not None, "FuseRouter takes float weights only"
     logits = product(
         segment,
         operand(segment, x),
-        "bf16",
-        [initializer(weight)],
+        scheme.name,
+        [stored],
         bias=segment.float_parameter(bias),
         label=f"{label}/logits",
     )

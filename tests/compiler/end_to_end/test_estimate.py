@@ -53,6 +53,13 @@ def test_the_speed_of_every_preset_is_predicted(tmp_path, quant):
     assert "predicted for 2 cores of an AMD EPYC" in str(ours)
 
 
+def test_kernels_that_were_never_measured_have_no_speed(tmp_path):
+    model = make_checkpoint(tmp_path / "model", floats=(("*router*", "F32"),))
+    ours = estimate(Recipe(model=model, target="cpu:x86-64-v3", context=300))
+    assert ours.speed is None
+    assert "speed        not known: this target, or some kernel, was never measured" in str(ours)
+
+
 def test_a_target_of_which_no_machine_was_measured_has_no_speed(tmp_path):
     model = make_checkpoint(tmp_path / "model", SyntheticShape(layer_types=("full_attention",) * 2))
     ours = estimate(Recipe(model=model, target="cpu:aarch64", context=300))

@@ -1,16 +1,12 @@
 """Targets with the portable kernels: what they generate is what the others generate."""
 
-import shutil
-
 import numpy as np
 import pytest
 
-from compiled import Build, token_by_token
+from compiled import Build, require_a_way_to_run, token_by_token
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.run import run_bundle
 from ossc.runtimes.run_report import RunOptions
-from ossc.targets import resolve_target
-from ossc.targets.machine import this_machine
 from tolerances import BUNDLE_LOGITS
 
 PROMPT_TOKENS = 150
@@ -45,12 +41,3 @@ def test_portable_kernels_compute_the_same_logits(compiled):
         session.reset()
         np.testing.assert_array_equal(token_by_token(session, ids), actual)
     np.testing.assert_allclose(actual, expected, rtol=0, atol=BUNDLE_LOGITS * expected.max())
-
-
-def require_a_way_to_run(target: str) -> None:
-    """Skip where neither this machine nor an emulator can run a target."""
-    arch = resolve_target(target).arch
-    if arch == this_machine().arch:
-        return
-    if shutil.which(f"qemu-{arch}") is None and shutil.which(f"qemu-{arch}-static") is None:
-        pytest.skip(f"qemu-{arch} is not installed (apt install qemu-user)")

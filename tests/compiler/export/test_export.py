@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
-from model_shapes import MODELS
+from model_shapes import FLOATS, MODELS
 from ossc.compiler.checkpoint import Checkpoint
 from ossc.compiler.export import export_model, save_model
 from ossc.compiler.export.reference import ReferenceSession
@@ -39,6 +40,21 @@ def test_prefill_and_decode_have_the_logits_of_transformers(tmp_path, shape, exp
     decode = [session.run([token_id]).logits for token_id in ids[PROMPT_TOKENS:]]
     actual = np.concatenate([prefill, *decode])
     np.testing.assert_allclose(actual, expected, rtol=0, atol=EXPORT_LOGITS)
+
+
+@pytest.mark.parametrize(("experts", "floats"), FLOATS.values(), ids=FLOATS)
+def test_stock_onnxruntime_runs_the_file_of_any_float_types(tmp_path, experts, floats):
+    checkpoint = Checkpoint.open(make_checkpoint(tmp_path, experts=experts, floats=floats))
+    ids = token_ids(SyntheticShape())
+    save_model(export_model(checkpoint), tmp_path / "model.onnx")
+    onnx.checker.check_model(tmp_path / "model.onnx", full_check=True)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    empty = np.zeros((1, 2, 0, 32), np.float32)
+    feeds = {value.name: empty for value in session.get_inputs() if "past" in value.name}
+    positions = np.arange(len(ids))[None]
+    (logits,) = session.run(["logits"], {"input_ids": [ids], "position_ids": positions, **feeds})
+    expected = reference_logits(load_float32(checkpoint), ids)
+    np.testing.assert_allclose(logits[0], expected, rtol=0, atol=EXPORT_LOGITS)
 
 
 def test_a_batch_is_computed_sequence_by_sequence(tmp_path):

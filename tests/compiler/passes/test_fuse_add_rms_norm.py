@@ -17,8 +17,9 @@ NORM = """(float[T, 6] x, float[T, 6] residual) => (float[T, 6] y, float[T, 6] z
 }"""
 
 
-def test_a_sum_and_its_norm_become_one_node_that_returns_both():
-    model = parse_model(NORM, norm__weight=WEIGHT)
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16, np.float32])
+def test_a_sum_and_its_norm_become_one_node_that_returns_both(dtype):
+    model = parse_model(NORM, norm__weight=random_f32(6).astype(dtype))
     before = run_model(model, **FEEDS)
     assert FuseAddRmsNorm()(model).modified
     assert op_types(model) == {"AddRmsNorm": 1, "Exp": 1}

@@ -2,6 +2,7 @@
 
 import ml_dtypes
 import numpy as np
+import pytest
 
 from onnx_graphs import op_types, parse_model, random_f32, run_model
 from ossc.compiler.passes.fuse_embedding import FuseEmbedding
@@ -17,13 +18,23 @@ LOOKUP = """(int64[B, S] input_ids) => (float[T, 4] y) {
 }"""
 
 
-def test_the_rows_of_the_tokens_become_one_node():
-    model = parse_model(LOOKUP, embed__weight=WEIGHT)
+@pytest.mark.parametrize(
+    ("dtype", "prefix"),
+    [(ml_dtypes.bfloat16, "Bf16"), (np.float16, "F16"), (np.float32, "F32")],
+)
+def test_the_rows_of_the_tokens_become_one_node(dtype, prefix):
+    weight = random_f32(9, 4).astype(dtype)
+    model = parse_model(LOOKUP, embed__weight=weight)
     assert FuseEmbedding()(model).modified
-    assert op_types(model) == {"Constant": 1, "Reshape": 1, "Bf16Embedding": 1}
+    assert op_types(model) == {"Constant": 1, "Reshape": 1, f"{prefix}Embedding": 1}
     assert model.graph[-1].name == "embed"
     (y,) = run_model(model, input_ids=IDS)
-    np.testing.assert_array_equal(y, WEIGHT[IDS[0]].astype(np.float32))
+    np.testing.assert_array_equal(y, weight[IDS[0]].astype(np.float32))
+
+
+def test_a_table_of_float64_is_left():
+    model = parse_model(LOOKUP, embed__weight=WEIGHT.astype(np.float64))
+    assert not FuseEmbedding()(model).modified
 
 
 def test_rows_that_are_chosen_by_computed_values_are_left():

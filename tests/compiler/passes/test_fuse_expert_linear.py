@@ -24,7 +24,7 @@ MXFP4 = """(float[T, 2, 64] x, int64[T, 2] indices) => (float[T, 2, 5] y) {
     wide_bias = Cast <to = 1> (chosen_bias)
     y = Add (flat, wide_bias)
 }"""
-BF16 = """(float[T, 2, 64] x, int64[T, 2] indices) => (float[T, 2, 5] y) {
+FLOAT = """(float[T, 2, 64] x, int64[T, 2] indices) => (float[T, 2, 5] y) {
     chosen = Gather <axis = 0> (down, indices)
     matrix = Cast <to = 1> (chosen)
     axis = Constant <value_ints = [2]> ()
@@ -42,12 +42,13 @@ def mxfp4_model(text: str = MXFP4, bias: np.ndarray = BIAS):
     return parse_model(text, down_blocks=blocks, down_scales=scales, down_bias=bias)
 
 
-def bf16_model(text: str = BF16):
-    return parse_model(text, down=random_f32(3, 64, 5).astype(BFloat16), down_bias=BIAS)
+def float_model(text: str = FLOAT, dtype: type = BFloat16):
+    return parse_model(text, down=random_f32(3, 64, 5).astype(dtype), down_bias=BIAS)
 
 
-def test_mxfp4_blocks_are_passed_on_as_they_are():
-    model = mxfp4_model()
+@pytest.mark.parametrize("bias", [BFloat16, np.float16, np.float32])
+def test_mxfp4_blocks_are_passed_on_as_they_are(bias):
+    model = mxfp4_model(bias=BIAS.astype(bias))
     stored = model.graph.initializers
     tensors = [stored[name].const_value for name in ("down_blocks", "down_scales")]
     (before,) = run_model(model, **FEEDS)
@@ -60,12 +61,16 @@ def test_mxfp4_blocks_are_passed_on_as_they_are():
     np.testing.assert_allclose(run_model(model, **FEEDS)[0], before, rtol=1e-6)
 
 
-def test_bfloat16_matrices_are_transposed_when_they_are_read():
-    model = bf16_model()
+@pytest.mark.parametrize(
+    ("dtype", "prefix"),
+    [(ml_dtypes.bfloat16, "Bf16"), (np.float16, "F16"), (np.float32, "F32")],
+)
+def test_matrices_of_floats_are_transposed_when_they_are_read(dtype, prefix):
+    model = float_model(dtype=dtype)
     stored = model.graph.initializers["down"].const_value.numpy()
     (before,) = run_model(model, **FEEDS)
     assert FuseExpertLinear()(model).modified
-    assert op_types(model) == {"Bf16ExpertLinear": 1}
+    assert op_types(model) == {f"{prefix}ExpertLinear": 1}
     assert set(model.graph.initializers) == {"down.weight", "down_bias"}
     weight = model.graph[0].inputs[2].const_value
     assert weight.shape == [3, 5, 64]
@@ -76,11 +81,12 @@ def test_bfloat16_matrices_are_transposed_when_they_are_read():
 @pytest.mark.parametrize(
     "model",
     [
-        pytest.param(mxfp4_model(bias=BIAS.astype(np.float32)), id="float-bias"),
-        pytest.param(bf16_model(edited(BF16, ("= [2]", "= [1]"))), id="other-axis"),
+        pytest.param(mxfp4_model(bias=BIAS.astype(np.float64)), id="bias-of-float64"),
+        pytest.param(float_model(dtype=np.float64), id="float64"),
+        pytest.param(float_model(edited(FLOAT, ("= [2]", "= [1]"))), id="other-axis"),
         pytest.param(
-            bf16_model(
-                edited(BF16, ("(chosen)", "(x2)"), ("matrix =", "x2 = Neg (chosen) matrix ="))
+            float_model(
+                edited(FLOAT, ("(chosen)", "(x2)"), ("matrix =", "x2 = Neg (chosen) matrix ="))
             ),
             id="computed",
         ),

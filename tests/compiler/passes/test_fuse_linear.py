@@ -2,6 +2,7 @@
 
 import ml_dtypes
 import numpy as np
+import pytest
 
 from onnx_graphs import op_types, parse_model, random_f32, run_model
 from ossc.compiler.passes.fuse_linear import FuseLinear
@@ -25,11 +26,15 @@ MAT_MUL = """(float[T, 3] x) => (float[T, 4] y) {
 }"""
 
 
-def test_a_product_with_a_bias_becomes_linear():
-    model = parse_model(LINEAR, proj__weight=WEIGHT, proj__bias=BIAS)
+@pytest.mark.parametrize(
+    ("dtype", "prefix"),
+    [(ml_dtypes.bfloat16, "Bf16"), (np.float16, "F16"), (np.float32, "F32")],
+)
+def test_a_product_with_a_bias_becomes_linear(dtype, prefix):
+    model = parse_model(LINEAR, proj__weight=WEIGHT.astype(dtype), proj__bias=BIAS)
     (before,) = run_model(model, x=X)
     assert FuseLinear()(model).modified
-    assert op_types(model) == {"Bf16Linear": 1}
+    assert op_types(model) == {f"{prefix}Linear": 1}
     node = model.graph[0]
     assert node.name == "proj"
     assert [value.name for value in node.inputs] == ["x", "proj.weight", "proj.bias"]
@@ -67,7 +72,22 @@ def test_a_weight_that_two_products_share_is_fused_twice():
         np.testing.assert_allclose(new, old, rtol=1e-5, atol=1e-6)
 
 
-def test_a_float32_weight_is_left():
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_bias_may_be_of_another_float_type_than_the_weight(dtype):
+    bias = random_f32(4, seed=1).astype(dtype)
+    model = parse_model(LINEAR, proj__weight=WEIGHT, proj__bias=bias)
+    (before,) = run_model(model, x=X)
+    assert FuseLinear()(model).modified
+    assert op_types(model) == {"Bf16Linear": 1}
+    np.testing.assert_allclose(run_model(model, x=X)[0], before, rtol=1e-6)
+
+
+def test_a_weight_of_float64_is_left():
+    model = parse_model(MAT_MUL, proj__weight=WEIGHT.astype(np.float64))
+    assert not FuseLinear()(model).modified
+
+
+def test_a_float32_weight_that_is_not_cast_is_left():
     text = MAT_MUL.replace("Cast <to = 1>", "Identity")
     model = parse_model(text, proj__weight=WEIGHT.astype(np.float32))
     assert not FuseLinear()(model).modified

@@ -62,6 +62,25 @@ def test_projections_of_different_values_are_left(model):
     assert not FuseQkv()(model).modified
 
 
+def test_projections_of_different_float_types_are_put_together_in_float32(tmp_path):
+    floats = (("*q_proj.weight", "F32"), ("*k_proj*", "F16"))
+    model = FuseLinear()(export_tiny(tmp_path, SHAPE, floats=floats)).model
+    parts = [
+        [node_named(model, f"{PREFIX}.{name}").inputs[i].const_value.numpy() for i in (1, 2)]
+        for name in ("q_proj", "k_proj", "v_proj")
+    ]
+    before = reference_logits(model, IDS).logits
+    assert FuseQkv()(model).modified
+    merged = node_named(model, f"{PREFIX}.qkv_proj")
+    assert merged.op_type == "F32Linear"
+    for value, old in zip(merged.inputs[1:], zip(*parts, strict=True), strict=True):
+        expected = np.concatenate([each.astype(np.float32) for each in old])
+        assert value.dtype == ir.DataType.FLOAT
+        assert read_rows(value.const_value, 0, 160).tobytes() == expected.tobytes()
+    after = reference_logits(model, IDS).logits
+    np.testing.assert_allclose(after, before, rtol=0, atol=PASS_LOGITS)
+
+
 def test_projections_in_different_schemes_are_left(model):
     node_named(model, f"{PREFIX}.k_proj").op_type = "Int8G32Linear"
     assert not FuseQkv()(model).modified

@@ -16,17 +16,21 @@ ROUTER = """(float[T, 8] x) => (int64[T, 2] indices, float[T, 2] weights) {
 }"""
 
 
-def router_model(text: str = ROUTER, **initializers: np.ndarray):
+def router_model(text: str = ROUTER, dtype: type = BFloat16, **initializers: np.ndarray):
     return parse_model(
         text,
-        router__weight=random_f32(5, 8).astype(BFloat16),
+        router__weight=random_f32(5, 8).astype(dtype),
         router__bias=random_f32(5, seed=1).astype(BFloat16),
         **({"k": np.array([2])} | initializers),
     )
 
 
-def test_linear_top_k_and_softmax_become_one_node():
-    model = router_model()
+@pytest.mark.parametrize(
+    ("dtype", "prefix"),
+    [(ml_dtypes.bfloat16, "Bf16"), (np.float16, "F16"), (np.float32, "F32")],
+)
+def test_linear_top_k_and_softmax_become_one_node(dtype, prefix):
+    model = router_model(ROUTER.replace("Bf16", prefix), dtype)
     indices, weights = run_model(model, x=X)
     assert FuseRouter()(model).modified
     assert op_types(model) == {"Router": 1}

@@ -15,20 +15,23 @@ from ossc.compiler.passes.fuse_expert_linear import FuseExpertLinear
 from ossc.compiler.passes.fuse_expert_swiglu import FuseExpertSwiGlu
 from ossc.compiler.passes.fuse_linear import FuseLinear
 from ossc.compiler.passes.fuse_router import FuseRouter
-from ossc.compiler.passes.quantize_weights import QuantizeWeights
+from ossc.compiler.passes.quantize_weights import QuantizeWeights, RoundedWeight
 from ossc.compiler.quantization import all_schemes, find_scheme
-from ossc.compiler.quantization.plan import load_plan
+from ossc.compiler.quantization.plan import TENSOR_CLASSES, QuantizationPlan, load_plan
 from ossc.compiler.tensors import read_rows
 from ossc.targets.errors import QuantizationError
 from synthetic import SyntheticShape
+from synthetic.layout import FloatTypes
 
 IDS = list(range(8))
 EXPERTS = "model.layers.0.mlp.experts.gate_up_proj"
 FUSIONS = (FuseEmbedding, FuseLinear, FuseRouter, FuseExpertLinear, FuseExpertSwiGlu)
 
 
-def fused(path, experts="mxfp4", shape: SyntheticShape | None = None) -> ir.Model:
-    model = export_tiny(path, shape, experts)
+def fused(
+    path, experts="mxfp4", shape: SyntheticShape | None = None, floats: FloatTypes = ()
+) -> ir.Model:
+    model = export_tiny(path, shape, experts, floats)
     return reduce(lambda each, fusion: fusion()(each).model, FUSIONS, model)
 
 
@@ -102,7 +105,7 @@ def test_a_schemes_preset_puts_the_experts_in_it(tmp_path, scheme, experts):
     assert np.isfinite(reference_logits(model, IDS).logits).all()
 
 
-@pytest.mark.parametrize("scheme", ["int8-g32", "bf16"])
+@pytest.mark.parametrize("scheme", ["int8-g32", "bf16", "f16", "f32"])
 def test_experts_leave_mxfp4_without_loss(tmp_path, scheme):
     stored = parts_of(fused(tmp_path), EXPERTS, 2)
     exact = find_scheme("mxfp4").dequantize(*stored)
@@ -118,6 +121,60 @@ def test_bfloat16_experts_become_mxfp4_in_default(tmp_path):
     expected = find_scheme("mxfp4").quantize(stored.astype(np.float32))
     for actual, part in zip(parts_of(model, EXPERTS, 2), expected, strict=True):
         np.testing.assert_array_equal(actual, part)
+
+
+@pytest.mark.parametrize("stored", ["F16", "F32"])
+@pytest.mark.parametrize("preset", ["default", "small"])
+def test_quantizing_reads_the_values_as_they_are_stored(tmp_path, stored, preset):
+    before = fused(tmp_path, "bf16", floats=(("*", stored),))
+    weights = {name: parts_of(before, name, 1)[0] for name in ("lm_head", EXPERTS)}
+    assert {weight.dtype.itemsize for weight in weights.values()} == {int(stored[1:]) // 8}
+    after = QuantizeWeights(load_plan(preset))(before).model
+    for name, scheme in weight_schemes(after).items():
+        if name in weights:
+            expected = find_scheme(scheme).quantize(weights[name].astype(np.float32))
+            for actual, part in zip(parts_of(after, name, 2), expected, strict=True):
+                np.testing.assert_array_equal(actual, part)
+
+
+@pytest.mark.parametrize(
+    ("floats", "scheme", "names"),
+    [
+        pytest.param((), "bf16", set(), id="bf16-is-bf16"),
+        pytest.param((), "f32", set(), id="f32-holds-bf16"),
+        pytest.param((("*", "F16"),), "f32", set(), id="f32-holds-f16"),
+        pytest.param((("lm_head*", "F32"),), "bf16", {"lm_head"}, id="f32-to-bf16"),
+        pytest.param((("lm_head*", "F32"),), "f16", None, id="bf16-and-f32-to-f16"),
+        pytest.param((("*", "F16"), ("*embed*", "BF16")), "bf16", None, id="f16-to-bf16"),
+    ],
+)
+def test_weights_that_are_rounded_are_told_when_they_are_read(tmp_path, floats, scheme, names):
+    plan = QuantizationPlan(name="all", **dict.fromkeys(TENSOR_CLASSES, scheme), activations="f32")
+    before = fused(tmp_path, floats=floats)
+    exact = {
+        name: old.dequantize(*parts_of(before, name, len(old.parts)))
+        for name, old in ((n, find_scheme(s)) for n, s in weight_schemes(before).items())
+    }
+    rounded: set[RoundedWeight] = set()
+    after = QuantizeWeights(plan, rounded)(before).model
+    assert rounded == set()
+    kept = {name: find_scheme(scheme).dequantize(*parts_of(after, name, 1)) for name in exact}
+    differing = {name for name in exact if not np.array_equal(exact[name], kept[name])}
+    assert {weight.name for weight in rounded} == differing
+    assert names is None or differing == names
+    assert {weight.scheme for weight in rounded} <= {scheme}
+
+
+@pytest.mark.parametrize(("scheme", "value"), [("bf16", 3.4e38), ("f16", 65520), ("f16", np.inf)])
+def test_a_weight_that_a_float_type_cannot_hold_is_refused_by_name(tmp_path, scheme, value):
+    model = fused(tmp_path, floats=(("lm_head*", "F32"),))
+    node = next(node for node in model.graph if node.name == "lm_head")
+    values = node.inputs[1].const_value.numpy().copy()
+    values[3, 4] = value
+    node.inputs[1].const_value = ir.Tensor(values, name="lm_head.weight")
+    QuantizeWeights(replace(load_plan("none"), head=scheme))(model)
+    with pytest.raises(QuantizationError, match=rf"lm_head\S*: {scheme} weights must be finite"):
+        model.graph.initializers[f"lm_head.{scheme}.weight"].const_value.numpy()
 
 
 def test_a_slice_of_a_quantized_weight_is_that_of_the_whole(tmp_path):

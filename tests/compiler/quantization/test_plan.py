@@ -2,18 +2,13 @@
 
 import pytest
 
-from ossc.compiler.quantization.plan import AS_STORED, load_plan, presets
+from ossc.compiler.quantization.plan import AS_STORED, TENSOR_CLASSES, load_plan, presets
 from ossc.targets.errors import QuantizationError, UnknownNameError
 
 
 def test_none_keeps_the_checkpoint_and_float_activations():
     plan = load_plan("none")
-    assert plan.schemes() == {
-        "experts": AS_STORED,
-        "dense": "bf16",
-        "embedding": "bf16",
-        "head": "bf16",
-    }
+    assert plan.schemes() == dict.fromkeys(TENSOR_CLASSES, AS_STORED)
     assert plan.activations == "f32"
 
 
@@ -43,7 +38,8 @@ def test_a_scheme_is_a_preset_for_the_experts():
     plan = load_plan("bf16")
     assert plan.experts == "bf16"
     assert plan.dense == "int8-g32"
-    assert set(presets()) == {"none", "default", "small", "mxfp4", "int4-g32", "int8-g32", "bf16"}
+    schemes = {"mxfp4", "int4-g32", "int8-g32", "bf16", "f16", "f32"}
+    assert set(presets()) == {"none", "default", "small", *schemes}
 
 
 def test_an_unknown_preset_suggests():

@@ -3,9 +3,9 @@
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.lowering.kernels import vectors as v
+from ossc.compiler.lowering.kernels.half import from_half, to_half
 from ossc.compiler.lowering.kernels.kernel import Buffer, Expr, Isa
 from ossc.compiler.lowering.kernels.kv_cache.decoded import DecodingReader
-from ossc.compiler.lowering.kernels.kv_cache.half import from_half, to_half
 from ossc.compiler.lowering.kernels.kv_cache.layout import (
     KEYS,
     TILE,

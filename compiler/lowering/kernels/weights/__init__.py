@@ -19,7 +19,7 @@ def find_format(scheme: str) -> WeightFormat:
         LoweringError: No kernel reads this scheme.
     """
     name = scheme.replace("-", "_")
-    known = {module.name for module in iter_modules(__path__)} - {"format"}
+    known = {module.name for module in iter_modules(__path__)} - {"floats", "format"}
     if name not in known:
         raise LoweringError(
             f"No kernel reads weights of scheme {scheme!r}; "

@@ -12,6 +12,8 @@ from ossc.compiler.lowering.packing import pack_embedding_rows
     ("scheme", "hidden"),
     [
         ("bf16", 45),
+        ("f16", 45),
+        ("f32", 45),
         ("int4-g32", 46),
         ("int4-g32", 96),
         ("int8-g32", 45),
