@@ -14,11 +14,15 @@ static run_options options_for(const char* bundle, int32_t max_new_tokens) {
                        .sampler = {.top_p = 1}};
 }
 
-static void nothing(size_t index, int32_t token_id) { (void)index, (void)token_id; }
+static ossc_status nothing(size_t index, int32_t token_id) {
+  (void)index, (void)token_id;
+  return OSSC_OK;
+}
 
-static void interrupt_at_the_second(size_t index, int32_t token_id) {
+static ossc_status interrupt_at_the_second(size_t index, int32_t token_id) {
   (void)token_id;
   if (index == 1) raise(SIGINT);
+  return OSSC_OK;
 }
 
 static void a_generation_says_why_it_ended(const char* bundle) {
