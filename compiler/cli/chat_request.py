@@ -1,6 +1,7 @@
 """A conversation becomes a prompt; what its chat template would leave out is refused."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ossc.compiler.cli.prompt_options import EFFORTS, Request
@@ -21,8 +22,10 @@ def encode_conversation(request: Request, tokenizer: BundleTokenizer) -> list[in
     """
     assert request.messages is not None
     if tokenizer.chat_template is not None:
-        _check_reasoning(request, tokenizer.chat_template)
-        _check_instructions(request, tokenizer.chat_template)
+        now = tokenizer.chat_template.clock()  # one for all renderings that are compared
+        template = replace(tokenizer.chat_template, clock=lambda: now)
+        _check_reasoning(request, template)
+        _check_instructions(request, template)
     return tokenizer.encode_chat(
         list(request.messages),
         allow_control_tokens=request.allow_control_tokens,

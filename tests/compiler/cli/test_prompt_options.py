@@ -101,6 +101,12 @@ def test_the_reasoning_effort_reaches_the_template(ossc, text_bundle, answering)
     [
         pytest.param("{{ messages[0].content }}", ("--reasoning", "low"), "does not read", id="r"),
         pytest.param(
+            "{{ messages[0].content }} {{ strftime_now('%S.%f') }}",
+            ("--reasoning", "low"),
+            "does not read",
+            id="with-a-clock",
+        ),
+        pytest.param(
             "{{ messages[0].content }}",
             ("--system", "w1", "--developer", "w2"),
             "leaves out the developer message",
