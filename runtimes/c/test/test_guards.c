@@ -75,7 +75,7 @@ static void* contend(void* argument) {
 
 /* None is lost and none counts twice; ThreadSanitizer watches. */
 static void two_threads_exclude_each_other(ossc_model* model) {
-  ossc_sampler_options options = {1, 1, 0};
+  ossc_sampler_options options = {.temperature = 1, .top_p = 1};
   ossc_session* session = new_session(model, 2);
   ossc_sampler* sampler = NULL;
   pthread_t other;
