@@ -11,15 +11,15 @@
  * handed out through the `_out` arguments (of logits, the content is undefined), and
  * ossc_last_error() says why in one sentence.
  *
- * A model may be used by any number of threads and sessions. A session or a sampler runs one call at
- * a time: a second one fails with OSSC_ERROR_BUSY. Any thread may ask for a session's position and
- * threads at any time. Whoever closes or destroys a handle has ended all calls on it. After a fork,
- * the parent's sessions and samplers are refused in the child, which can open its own. Pointers that
- * a call hands out belong to the handle that was asked, unless it says otherwise.
+ * A model may be used by any number of threads and sessions. A session or a sampler runs one call
+ * at a time: a second one fails with OSSC_ERROR_BUSY. Any thread may ask for a session's position
+ * and threads at any time. Whoever closes or destroys a handle has ended all calls on it. After a
+ * fork, the parent's sessions and samplers are refused in the child, which can open its own.
+ * Pointers that a call hands out belong to the handle that was asked, unless it says otherwise.
  *
  * Opening a bundle with mapped weights installs a handler for SIGBUS, so that a call fails with
- * OSSC_ERROR_BUNDLE when the file of the weights was cut meanwhile. It passes other faults on to the
- * handler from before; a program that installs one later has to do the same.
+ * OSSC_ERROR_BUNDLE when the file of the weights was cut meanwhile. It passes other faults on to
+ * the handler from before; a program that installs one later has to do the same.
  */
 #ifndef OSSC_H_
 #define OSSC_H_

@@ -6,7 +6,8 @@
 
 #define LANES 16
 
-/* What follows goes in lanes, for which the compiler has vectors. NaN and infinity stay in a sum. */
+/* What follows goes in lanes, for which the compiler has vectors. NaN and infinity stay in a sum.
+ */
 static bool have_finite_sum(const float* values, size_t count) {
   float sums[LANES] = {0}, sum = 0;
   size_t i = 0;

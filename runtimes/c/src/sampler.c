@@ -24,7 +24,7 @@ struct ossc_sampler {
 
 static ossc_status check_options(const ossc_sampler_options* options) {
   if (!(options->temperature >= 0) || isinf(options->temperature)) {
-    return fail(OSSC_ERROR_ARGUMENT, "The temperature is %g; it has to be a number from 0 to 3.4e38.",
+    return fail(OSSC_ERROR_ARGUMENT, "The temperature is %g; it has to be from 0 to 3.4e38.",
                 (double)options->temperature);
   }
   if (!(options->top_p > 0 && options->top_p <= 1)) {

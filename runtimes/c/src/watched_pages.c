@@ -46,7 +46,7 @@ static bool put_zeros(watched_pages* entry, uintptr_t address) {
   return true;
 }
 
-/* A fault comes again on return, and then ends the process; a signal that was sent is sent again. */
+/* A fault comes again on return, and then ends the process; a signal that came is sent again. */
 static void default_action(bool was_sent) {
   struct sigaction action = {.sa_handler = SIG_DFL};
   sigaction(SIGBUS, &action, NULL);

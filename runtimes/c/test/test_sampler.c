@@ -149,7 +149,8 @@ static void nan_and_infinity_are_handled(void) {
   ossc_sampler* sampler = new_sampler(1, 1, 0);
   CHECK_FAILS(ossc_sampler_sample(sampler, nothing, 2, &token_id), OSSC_ERROR_KERNEL,
               "ossc verify");
-  CHECK_FAILS(ossc_sampler_sample(sampler, with_nan, 0, &token_id), OSSC_ERROR_ARGUMENT, "0 logits");
+  CHECK_FAILS(ossc_sampler_sample(sampler, with_nan, 0, &token_id), OSSC_ERROR_ARGUMENT,
+              "0 logits");
   CHECK(token_id == -5);
   ossc_sampler_destroy(sampler);
 }
