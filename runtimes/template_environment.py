@@ -60,6 +60,12 @@ class _BoundedCode(CodeGenerator):
             self.write(", ")
         self.write("))")
 
+    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:  # noqa: N802
+        if isinstance(node.arg, nodes.Slice):
+            self._checked(super().visit_Getitem, node, frame)
+        else:
+            super().visit_Getitem(node, frame)
+
     def visit_List(self, node: nodes.List, frame: Frame) -> None:  # noqa: N802
         self._checked(super().visit_List, node, frame)
 
