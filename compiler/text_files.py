@@ -31,8 +31,8 @@ def check_text_files(checkpoint: Path, *, timeout_s: float = TIMEOUT_S) -> None:
 
 def _try_templates(checkpoint: Path, timeout_s: float) -> None:
     """Render in another process, which can be ended; this one's import path goes with it."""
-    command = [sys.executable, "-m", "ossc.runtimes.try_templates", str(checkpoint)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-P", "-m", "ossc.runtimes.try_templates", str(checkpoint)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, timeout=timeout_s, check=False

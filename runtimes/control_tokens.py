@@ -132,7 +132,7 @@ class _Patterns:
     """Every character that begins a token; of those that begin with a letter, the whole token."""
 
     whole_tokens: re.Pattern[str]
-    """Every token, and the beginning of one that ends the text."""
+    """Every token."""
 
     @classmethod
     def of(cls, tokens: frozenset[str], others: frozenset[str]) -> Self:
@@ -144,11 +144,10 @@ class _Patterns:
         """
         words = {token for token in tokens if token[0].isalnum()}
         first = words | {token[0] for token in tokens - words}
-        begun = {token[:n] for token in tokens for n in range(1, len(token))}
         kept = f"(?P<kept>{_any(others)})"
         return cls(
             first_characters=re.compile(f"{kept}|{_any(first)}"),
-            whole_tokens=re.compile(rf"{kept}|{_any(tokens)}|(?:{_any(begun)})(?=\s*\Z)"),
+            whole_tokens=re.compile(f"{kept}|{_any(tokens)}"),
         )
 
 

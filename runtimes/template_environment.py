@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import jinja2
 from jinja2 import nodes
-from jinja2.compiler import CodeGenerator, Frame
+from jinja2.compiler import CodeGenerator, Frame, operators
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.runtime import Context, Macro, markup_join, str_join
@@ -60,6 +60,20 @@ class _BoundedCode(CodeGenerator):
             self.write(", ")
         self.write("))")
 
+    def visit_Operand(self, node: nodes.Operand, frame: Frame) -> None:  # noqa: N802
+        """What a value is compared with, or looked for in."""
+        if isinstance(node.expr, nodes.Const):
+            super().visit_Operand(node, frame)
+        else:
+            self.write(f" {operators[node.op]} ")
+            self._checked(self.visit, node.expr, frame)
+
+    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:  # noqa: N802
+        if isinstance(node.arg, nodes.Slice):
+            self._checked(super().visit_Getitem, node, frame)
+        else:
+            super().visit_Getitem(node, frame)
+
     def visit_List(self, node: nodes.List, frame: Frame) -> None:  # noqa: N802
         self._checked(super().visit_List, node, frame)
 
@@ -103,6 +117,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         self._unbounded = ImmutableSandboxedEnvironment()
         self._unbounded.filters["tojson"] = self._to_json
         self.filters |= {name: self._bounded_filter(name) for name in self._unbounded.filters}
+        self.tests["in"] = lambda value, values: value in self.checked(values)
         del self.globals["lipsum"]
         self.globals["raise_exception"] = _raise_exception
         self.globals["strftime_now"] = lambda layout: clock().strftime(layout)

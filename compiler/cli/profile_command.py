@@ -238,9 +238,10 @@ def _check_usage(
 def _token_ids(bundle: Path, text: Path | None) -> tuple[int, ...]:
     if text is None:
         return ()
+    from ossc.compiler.utf8_text import read_utf8
     from ossc.runtimes.tokenizer import BundleTokenizer
 
-    token_ids = BundleTokenizer.open(bundle).encode(text.read_text(encoding="utf-8"))
+    token_ids = BundleTokenizer.open(bundle).encode(read_utf8(text))
     if not token_ids:
         raise UsageError(f"{text} is empty; give a text.")
     return tuple(token_ids)

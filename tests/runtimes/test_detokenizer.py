@@ -92,9 +92,8 @@ def test_a_stream_of_bytes_is_their_text(name, token_ids):
 def byte_ids(tokenizer, data):
     if tokenizer is TOKENIZERS["byte-level"]:
         level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-        ((text, _),) = level.pre_tokenize_str(data.decode("latin-1"))
-        assert len(text) == len(data)
-        return [tokenizer.token_to_id(character) for character in text]
+        alphabet = "".join(text for text, _ in level.pre_tokenize_str(data.decode()))
+        return [tokenizer.token_to_id(character) for character in alphabet]
     return [tokenizer.token_to_id(f"<0x{byte:02X}>") for byte in data]
 
 
@@ -116,6 +115,18 @@ def test_the_work_grows_as_the_number_of_tokens(name, token_ids):
     repeated = token_ids * (4000 // len(token_ids))
     assert "".join(stream(decoder, repeated)) == TOKENIZERS[name].decode(repeated)
     assert decoder.n_decoded < 12 * len(repeated)
+
+
+@pytest.mark.parametrize("n_before", range(12))
+@pytest.mark.parametrize("n_special", [0, 12])
+def test_a_character_is_whole_wherever_its_bytes_are(n_before, n_special):
+    tokenizer = TOKENIZERS["byte-level"]
+    first, *rest = byte_ids(tokenizer, "👩".encode())
+    special = [tokenizer.token_to_id("<|end|>")] * n_special
+    token_ids = [*byte_ids(tokenizer, b"abcdefghijkl"[:n_before]), first, *special, *rest]
+    pieces = stream(TokenDecoder(tokenizer), token_ids)
+    assert "".join(pieces) == tokenizer.decode(token_ids)
+    assert pieces[-2:] == ["👩", ""]
 
 
 def test_bytes_that_are_no_character_are_not_held_back_for_ever():

@@ -61,6 +61,12 @@ def render(source, limits=LIMITS, **variables):
         pytest.param("{% for k, v in messages[0] | items %}{{ k }}={{ v }};{% endfor %}", id="for"),
         pytest.param("{% for c in 'ab' %}{{ c }}{% endfor %}{% for c in no %}{% endfor %}", id="x"),
         pytest.param("{{ [1, 'a', (2, 3)] }}{{ {'a': [1]} }}{{ (1,) }}{{ [] ~ {} }}", id="lists"),
+        pytest.param(
+            "{{ 1 < 2 < 3 }}{{ 'a' in 'ab' }}{{ 'role' in messages[0] }}{{ no == none }}"
+            "{{ messages[0] == messages[1] }}{{ 1 is in [1] }}{{ ['a', 'c'] | select('in', 'ab') | "
+            "list }}{{ 2 not in (1, 2) }}",
+            id="comparisons",
+        ),
         pytest.param("{{ 7 * 6 }}{{ 2 ** 5 }}{{ '%s-%d' % ('a', 1) }}{{ 'ab' * 2 }}", id="numbers"),
         pytest.param("{{ 'a' | upper | center(7) | indent(2, true) }}{{ 'x' | e }}", id="filters"),
         pytest.param("{% filter upper %}a{{ 1 }}{% endfilter %}", id="filter-block"),
@@ -72,7 +78,7 @@ def render(source, limits=LIMITS, **variables):
             "{{ ', '.join(messages | map(attribute='role')) }}{{ range(4) | select | sum }}",
             id="lazy-filters",
         ),
-        pytest.param("{{ '{} {x:>5}'.format(1, x='b') }}{{ 'a,b'.split(',') }}", id="methods"),
+        pytest.param("{{ '{} {x:>5}'.format(1, x='b') }}{{ 'a,b'.split(',')[1:] }}", id="methods"),
         pytest.param(
             "{{ messages | tojson }}{{ messages | tojson(indent=2) }}"
             "{{ messages | tojson(ensure_ascii=true, separators=(',', ':'), sort_keys=true) }}",
@@ -115,6 +121,10 @@ def test_templates_render_as_in_transformers(source):
         pytest.param("{% for i in range(300) %}abcdefghij{% endfor %}", id="text"),
         pytest.param("{% set x %}{% for i in range(300) %}abcdefghij{% endfor %}{% endset %}",
                      id="block"),
+        pytest.param("{% set t = 'ab' * 900 %}{% for i in range(1900) %}{{ t[:1] }}{{ t[1:][:0] }}"
+                     "{% endfor %}", id="slices"),
+        pytest.param("{% set t = 'ab' * 900 %}{% for i in range(1900) %}{{ 'c' in t }}{% endfor %}",
+                     id="searches"),
         pytest.param("{{ 'a' | indent(3000, true) }}", id="indent"),
         pytest.param("{{ ['a'] | map('center', 3000) | list }}", id="mapped-filter"),
         pytest.param("{% filter center(3000) %}a{% endfilter %}", id="filter-block"),
