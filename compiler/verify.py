@@ -96,8 +96,7 @@ def verify_against(bundle: Bundle, model: Path | str, *, threads: int | None = N
         NotComparableError: The checkpoint is of another model.
         OsscError: Either side cannot be read or run.
     """
-    checkpoint = Checkpoint.open(model)
-    _require_same_model(bundle, model_fields(checkpoint.config))
+    checkpoint = open_same_model(bundle, model)
     token_ids = fixed_token_ids(checkpoint.config.vocab_size)[: bundle.manifest.context]
     plan = quantization_plan(bundle.manifest.quantization)
     with Session(bundle.path, threads=threads, kv=bundle.kv, record_routing=True) as session:
@@ -105,6 +104,23 @@ def verify_against(bundle: Bundle, model: Path | str, *, threads: int | None = N
     graph = TakeRouting()(quantized_model(checkpoint, plan)).model
     reference = reference_logits(graph, token_ids, tokens_a_run=1, chosen_experts=routing)
     return compare(logits, routing, reference, plan.activations)
+
+
+def open_same_model(bundle: Bundle, model: Path | str) -> Checkpoint:
+    """Open a checkpoint whose config is the one that a bundle was compiled from.
+
+    Raises:
+        NotComparableError: It is of another model.
+        OsscError: It cannot be read.
+    """
+    checkpoint = Checkpoint.open(model)
+    for name, value in model_fields(checkpoint.config).items():
+        if bundle.manifest.model.get(name) != value:
+            raise NotComparableError(
+                f"The bundle's model has {name} {bundle.manifest.model.get(name)!r} and the "
+                f"checkpoint {value!r}; give the checkpoint that it was compiled from."
+            )
+    return checkpoint
 
 
 def run_session(
@@ -168,12 +184,3 @@ def quantization_plan(entry: QuantizationEntry) -> QuantizationPlan:
     """Return the plan that a manifest records."""
     activations = cast(Activations, entry.activations)
     return QuantizationPlan(name=entry.preset, activations=activations, **entry.schemes)
-
-
-def _require_same_model(bundle: Bundle, fields: dict[str, Any]) -> None:
-    for name, value in fields.items():
-        if bundle.manifest.model.get(name) != value:
-            raise NotComparableError(
-                f"The bundle's model has {name} {bundle.manifest.model.get(name)!r} and the "
-                f"checkpoint {value!r}; give the checkpoint that it was compiled from."
-            )

@@ -44,7 +44,7 @@ def command(bundle: Path, against: str | None, oracle: str) -> None:
     if against is None:
         return
     # The reading first: whether the model fits in memory is known at once.
-    verdicts = [_compare_reading(against)] if oracle == "transformers" else []
+    verdicts = [_compare_reading(opened, against)] if oracle == "transformers" else []
     verdicts.append(_compare(opened, against))
     if not all(verdicts):
         sys.exit(1)
@@ -67,12 +67,13 @@ def _check_files(path: Path) -> Bundle:
     return opened
 
 
-def _compare_reading(model: str) -> bool:
-    from ossc.compiler.checkpoint import Checkpoint
+def _compare_reading(bundle: Bundle, model: str) -> bool:
+    from ossc.compiler.verify import open_same_model
     from ossc.compiler.verify_reading import SHORTFALL, verify_reading
 
+    checkpoint = open_same_model(bundle, model)
     with terminal_progress() as progress:
-        result = verify_reading(Checkpoint.open(model), progress)
+        result = verify_reading(checkpoint, progress)
     positions, compared = result.rotary_positions, result.comparison
     click.echo(
         f"{len(positions)} tokens at positions up to {positions[-1]}, the exported graph, not "

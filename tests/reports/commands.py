@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ossc.compiler
 from ossc.compiler.bundle import TEXT_FILES, file_entry
 from ossc.runtimes.manifest import Manifest
 
-LINKS = Path(__file__).parents[2] / ".links"
+LINKS = Path(ossc.compiler.__file__).parents[2]
 
 
 def one_sentence(stderr: str) -> str:

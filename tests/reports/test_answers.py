@@ -98,7 +98,7 @@ except OsscError as error:
 @pytest.mark.parametrize("source", ENDLESS.values(), ids=ENDLESS)
 def test_a_template_may_not_run_for_ever_or_fill_memory(bundle, source):
     set_template(bundle, source)
-    done = run_program("-c", RENDER, bundle, timeout=30, memory_bytes=2 << 30)
+    done = run_program("-c", RENDER, bundle, timeout=120, memory_bytes=2 << 30)
     assert done.returncode == 0, done.stderr
     assert "template" in done.stdout
 

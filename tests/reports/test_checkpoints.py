@@ -83,7 +83,8 @@ def test_a_git_lfs_pointer_is_recognised(refusal, tmp_path):
         f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 13761264768\n"
     )
     sentence = refusal("compile", folder, "--dry-run")
-    assert "git lfs pull" in sentence or "hf download" in sentence
+    assert "LFS pointer" in sentence
+    assert "lfs pull" in sentence or "hf download" in sentence
 
 
 def test_a_missing_shard_is_named(refusal, tmp_path):

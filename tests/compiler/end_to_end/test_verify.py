@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from compiled import Build, Compiled
-from ossc.compiler import config, oracle_transformers, verify
+from ossc.compiler import config, oracle_transformers, verify_reading
 from ossc.compiler.bundle import file_entry
 from ossc.compiler.cli import main
 from ossc.compiler.export.reference import ReferenceOutputs
@@ -19,7 +19,7 @@ from ossc.compiler.recipe import Recipe
 from ossc.compiler.verify import compare, verify_against
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.manifest import WEIGHTS_NAME
-from synthetic import SyntheticShape
+from synthetic import SyntheticShape, make_checkpoint
 
 CHANGED = [
     "model.layers.0.input_layernorm",
@@ -104,19 +104,28 @@ def test_transformers_as_the_oracle_is_one_comparison_more(compiled, tmp_path):
     assert bad.stdout.index("It holds.") < bad.stdout.index("IT DOES NOT HOLD.")
 
 
-def test_a_checkpoint_that_is_read_wrongly_does_not_hold(compiled, monkeypatch):
+def test_a_checkpoint_that_is_read_wrongly_does_not_hold(compiled, tmp_path, monkeypatch):
     model = compiled(Build())
     read = config.read_rope_parameters
-
-    def read_wrongly(fields):
-        return dataclasses.replace(read(fields), factor=16.0)
-
-    arguments = ["verify", str(model.bundle), "--against", str(model.model)]
-    monkeypatch.setattr(config, "read_rope_parameters", read_wrongly)
-    monkeypatch.setattr(verify, "_require_same_model", lambda *_: None)
+    wrong = dataclasses.replace(model.checkpoint.config.rope_parameters, factor=16.0)
+    bundle = Bundle.open(shutil.copytree(model.bundle, tmp_path / "bundle"))
+    fields = bundle.manifest.model | {"rope_parameters": dataclasses.asdict(wrong)}
+    dataclasses.replace(bundle.manifest, model=fields).write(bundle.path)
+    monkeypatch.setattr(config, "read_rope_parameters", lambda fields: read(fields) and wrong)
+    arguments = ["verify", str(bundle.path), "--against", str(model.model)]
     result = CliRunner().invoke(main, [*arguments, "--oracle", "transformers"])
     assert result.exit_code == 1
     assert "reads otherwise: rope_parameters.factor: 32.0, not 16.0" in result.stdout
+
+
+def test_another_model_is_told_before_anything_is_loaded(compiled, tmp_path, monkeypatch):
+    model = compiled(Build())
+    other = make_checkpoint(tmp_path, SyntheticShape(num_hidden_layers=1))
+    monkeypatch.setattr(verify_reading, "run_transformers", None)
+    arguments = ["verify", str(model.bundle), "--against", str(other)]
+    result = CliRunner().invoke(main, [*arguments, "--oracle", "transformers"])
+    assert result.exit_code == 3
+    assert "give the checkpoint that it was compiled from" in result.stderr
 
 
 def test_a_model_that_is_too_large_for_transformers_has_no_verdict(compiled, monkeypatch):
