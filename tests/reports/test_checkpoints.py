@@ -7,41 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from ossc.compiler import compile_model
-from ossc.compiler.checkpoint import Checkpoint
-from ossc.compiler.export.reference import reference_logits
-from ossc.compiler.pipeline import quantized_model
-from ossc.compiler.quantization.plan import load_plan
-from ossc.runtimes.manifest import Manifest
 from ossc.runtimes.session import Session
 from ossc.targets.errors import OsscError
+from reports.edits import IDS, WEIGHTS, edit_json, edit_tensors, logits
 from synthetic import SyntheticShape, make_checkpoint
 from synthetic.tokenizer import write_tokenizer
 
-IDS = list(range(40, 52))
-WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-
-
-def edit_json(path: Path, remove: tuple[str, ...] = (), **fields: object) -> None:
-    """Change fields of a JSON file."""
-    content = json.loads(path.read_text()) | fields
-    path.write_text(json.dumps({key: content[key] for key in content if key not in remove}))
-
-
-def edit_tensors(folder: Path, edit) -> None:
-    """Give each tensor, by name, to a function; what it returns None for is left out."""
-    tensors = {name: edit(name, values) for name, values in load_file(folder / WEIGHTS).items()}
-    kept = {name: values for name, values in tensors.items() if values is not None}
-    save_file(kept, folder / WEIGHTS, metadata={"format": "pt"})
-
-
-def logits(folder: Path) -> np.ndarray:
-    """What the checkpoint computes as ossc reads it, by onnxruntime: ``[n, vocab_size]``."""
-    model = quantized_model(Checkpoint.open(folder), load_plan("none"))
-    return reference_logits(model, IDS).logits
 
 
 def run(bundle: Path) -> np.ndarray:
@@ -154,34 +129,10 @@ def test_a_checkpoint_saved_in_float16_computes_what_it_holds(tmp_path):
     np.testing.assert_allclose(logits(folder), expected, rtol=0, atol=1e-3)
 
 
-def test_tied_embeddings_need_no_head_of_their_own(tmp_path):
-    folder = make_checkpoint(tmp_path)
-    table = load_file(folder / WEIGHTS)["model.embed_tokens.weight"]
-    edit_tensors(folder, lambda name, values: table if name == "lm_head.weight" else values)
-    expected = logits(folder)
-    edit_tensors(folder, lambda name, values: None if name == "lm_head.weight" else values)
-    edit_json(folder / "config.json", tie_word_embeddings=True)
-    np.testing.assert_allclose(logits(folder), expected, rtol=0, atol=1e-5)
-
-
-def test_a_head_that_is_missing_is_not_made_up(refusal, tmp_path):
-    folder = make_checkpoint(tmp_path)
-    edit_tensors(folder, lambda name, values: None if name == "lm_head.weight" else values)
-    assert "lm_head.weight" in refusal("compile", folder, "--dry-run")
-
-
 def test_a_fine_tune_in_bfloat16_is_read_with_its_own_layout(ossc, tmp_path):
     folder = make_checkpoint(tmp_path, experts="bf16", config_form=5)
     result = ossc("compile", folder, "--dry-run")
     assert result.exit_code == 0, result.stderr
-
-
-def test_a_quantization_that_the_tensors_do_not_have_is_a_note(ossc, tmp_path):
-    folder = make_checkpoint(tmp_path, experts="bf16")
-    edit_json(folder / "config.json", quantization_config={"quant_method": "mxfp4"})
-    result = ossc("compile", folder, "--dry-run")
-    assert result.exit_code == 0, result.stderr
-    assert "quantization_config" in result.stderr
 
 
 def adapter(folder: Path) -> None:
@@ -200,50 +151,6 @@ def test_a_folder_with_only_an_adapter_is_told_to_merge(refusal, tmp_path):
 def test_an_adapter_beside_the_weights_is_not_ignored(refusal, tmp_path):
     adapter(make_checkpoint(tmp_path))
     assert "merge" in refusal("compile", tmp_path, "--dry-run")
-
-
-def test_no_stop_token_in_the_configs_is_not_none_at_all(recipe, without_code_generation, tmp_path):
-    shape = SyntheticShape()
-    folder = make_checkpoint(tmp_path / "model", shape, tokenizer=True, generation_config=False)
-    edit_json(folder / "config.json", eos_token_id=None)
-    compiled_bundle = compile_model(recipe(folder, tmp_path / "bundle"))
-    stops = Manifest.read(compiled_bundle).stop_token_ids
-    assert set(stops) == set(shape.stop_token_ids())
-
-
-def test_every_stop_token_of_a_list_ends_an_answer(ossc, bundle, answer):
-    answer("one two<|call|>three")
-    result = ossc("run", bundle, "-p", "hello", "--format", "json")
-    assert json.loads(result.stdout)["text"] == "one two"
-
-
-def test_rope_theta_in_either_form_is_the_same_model(tmp_path):
-    older = make_checkpoint(tmp_path / "4", config_form=4)
-    newer = make_checkpoint(tmp_path / "5", config_form=5)
-    np.testing.assert_array_equal(logits(newer), logits(older))
-    rope = json.loads((newer / "config.json").read_text())["rope_parameters"]
-    edit_json(newer / "config.json", rope_parameters=rope | {"rope_theta": 10000.0})
-    assert np.abs(logits(newer) - logits(older)).max() > 0.01
-
-
-def test_two_rotations_that_contradict_are_not_chosen_from_silently(ossc, tmp_path):
-    folder = make_checkpoint(tmp_path, config_form=5)
-    given = json.loads((folder / "config.json").read_text())["rope_parameters"]
-    scaling = given | {"factor": 4.0}
-    edit_json(folder / "config.json", rope_scaling=scaling)
-    result = ossc("compile", folder, "--dry-run")
-    if result.exit_code:
-        assert "rope_scaling" in result.stderr
-        return
-    transformers = pytest.importorskip("transformers")
-    taken = transformers.AutoConfig.from_pretrained(folder).rope_parameters["factor"]
-    assert Checkpoint.open(folder).config.rope_parameters.factor == taken
-
-
-def test_a_bundle_is_held_against_what_is_not_ours(ossc, plain_bundle, model):
-    result = ossc("verify", plain_bundle, "--against", model, "--oracle", "transformers")
-    assert result.exit_code == 0, result.output
-    assert result.stdout.count("It holds.") == 2
 
 
 @pytest.mark.parametrize("inside", [True, False], ids=["in the folder", "the file"])
@@ -274,13 +181,6 @@ def test_a_checkpoint_of_mlx_is_recognised(refusal, tmp_path):
         lambda name, values: None if name.endswith("_blocks") else values,
     )
     assert "MLX" in refusal("compile", folder, "--dry-run")
-
-
-def test_a_limit_that_older_configs_do_not_give_is_that_of_their_class(tmp_path):
-    folder = make_checkpoint(tmp_path)
-    expected = logits(folder)
-    edit_json(folder / "config.json", remove=("swiglu_limit",))
-    np.testing.assert_array_equal(logits(folder), expected)
 
 
 def test_a_name_on_the_hub_is_answered_with_how_to_get_it(refusal, tmp_path, monkeypatch):
