@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ossc.compiler.progress import Reporter, SilentReporter
+from ossc.compiler.text_file import read_text_file
 from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.session import Session
 from ossc.runtimes.tokenizer import BundleTokenizer
@@ -104,7 +105,7 @@ def evaluate(
         OsscError: Either side cannot be read or run.
     """
     progress = progress or SilentReporter()
-    token_ids = BundleTokenizer.open(bundle).encode(_read_text(text))
+    token_ids = BundleTokenizer.open(bundle).encode(read_text_file(text))
     if len(token_ids) < 2:
         raise UsageError(f"{text} has {len(token_ids)} tokens; evaluation needs at least 2.")
     tally = Tally()
@@ -187,12 +188,3 @@ def _shared_experts(ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[np.floa
     both = ours[:, :, :, None] == theirs[:, :, None, :]  # [layers, n_tokens, k, k]
     shares: NDArray[np.float64] = both.any(axis=2).mean(axis=2).T
     return shares
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}); give a text file.") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text ({error.reason}).") from error
