@@ -59,13 +59,13 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
     """
     progress = progress or SilentReporter()
     target, plan, place = check_recipe(recipe)
-    prepare_linker(target, progress)
 
     progress.phase(f"Reading {recipe.model} for {target.name}")
     checkpoint = Checkpoint.open(recipe.model)
     check_generation_config(checkpoint.path)
     check_text_files(checkpoint.path)
     options = lowering_options(recipe, checkpoint.config)
+    prepare_linker(target, progress)
 
     progress.phase("Exporting to ONNX, fusing and quantizing")
     rounded: set[RoundedWeight] = set()

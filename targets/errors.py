@@ -17,7 +17,7 @@ without a traceback and ends with the class's ``exit_code``.
     ├── BundleError            1   reading or writing a bundle
     ├── SessionError           1   running a bundle
     ├── TargetError            1   this machine and the target do not fit
-    ├── OutputError            1   stdout
+    ├── OutputError            1   stdout, or a file in its place
     └── NotComparableError     3   no verdict: the two sides cannot be compared
 """
 
@@ -93,7 +93,7 @@ class TargetError(OsscError):
 
 
 class OutputError(OsscError):
-    """The output cannot be written to stdout."""
+    """The output cannot be written to stdout, or to the file that is to take it."""
 
 
 class NotComparableError(OsscError):

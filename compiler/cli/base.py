@@ -80,6 +80,10 @@ class OsscGroup(click.Group):
         except OutputError as error:
             _fail(error, str(error), error.exit_code, debug=False)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take ``ossc help [COMMAND]`` for ``ossc [COMMAND] --help``."""
+        return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; one that a signal interrupts has cleaned up when the process dies."""
         try:

@@ -14,7 +14,7 @@ from ossc.compiler.progress import Reporter
 from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.weights_mode import WeightsMode
 from ossc.targets import resolve_target
-from ossc.targets.errors import UsageError
+from ossc.targets.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from ossc.runtimes.bundle import Bundle
@@ -168,7 +168,9 @@ def command(
     from ossc.runtimes.profile.places import find_place
     from ossc.runtimes.profile.workload import Workload
 
-    _check_usage(bundles, baseline, threshold, compare, predicting, target, roofline, trace, form)
+    _check_usage(
+        bundles, baseline, threshold, compare, predicting, target, roofline, trace, out, form
+    )
     workload = Workload(
         prompt_tokens=prompt_tokens,
         depths=depths,
@@ -194,7 +196,7 @@ def command(
     if trace is not None:
         from ossc.runtimes.profile.report.trace import to_trace
 
-        trace.write_text(to_trace(profiles[0]), encoding="utf-8")
+        _write(trace, to_trace(profiles[0]))
 
 
 def _check_usage(
@@ -206,6 +208,7 @@ def _check_usage(
     target: str | None,
     roofline: Path | None,
     trace: Path | None,
+    out: Path | None,
     form: str,
 ) -> None:
     single = len(bundles) == 1
@@ -233,6 +236,9 @@ def _check_usage(
     for message, holds in faults.items():
         if holds:
             raise UsageError(message)
+    for file in (out, trace):  # not first when everything has been measured
+        if file is not None and (file.is_dir() or not file.parent.is_dir()):
+            raise UsageError(f"{file} cannot be a file; give a file in a folder that exists.")
 
 
 def _token_ids(bundle: Path, text: Path | None) -> tuple[int, ...]:
@@ -332,5 +338,10 @@ def _render(profiles: Sequence["Profile"], form: str, compare: bool) -> str:
 def _write(out: Path | None, text: str) -> None:
     if out is None:
         click.echo(text.removesuffix("\n"))
-    else:
+        return
+    try:
         out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"{out} cannot be written ({error.strerror}); choose another place, with room."
+        ) from error

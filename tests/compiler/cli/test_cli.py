@@ -48,6 +48,12 @@ def test_every_option_has_a_help_text(name):
     assert ["--debug"] in [option.opts for option in options]
 
 
+@pytest.mark.parametrize("arguments", [[], ["compile"]])
+def test_help_is_found_by_its_name_too(ossc, arguments):
+    asked = ossc("help", *arguments)
+    assert (asked.exit_code, asked.stdout) == (0, ossc(*arguments, "--help").stdout)
+
+
 def test_the_version_is_printed(ossc):
     assert ossc("--version").stdout == f"ossc, version {__version__}\n"
 

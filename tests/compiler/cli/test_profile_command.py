@@ -171,3 +171,19 @@ def test_a_type_of_kv_caches_that_the_bundle_lacks_is_refused(refusal, tiny_bund
 def test_a_text_needs_a_tokenizer(refusal, tiny_bundle, tmp_path):
     (tmp_path / "text").write_text("w1 w2")
     assert "tokenizer" in refusal("profile", tiny_bundle, "--text", tmp_path / "text")
+
+
+@pytest.mark.parametrize("option", ["--out", "--trace"])
+def test_a_place_that_cannot_be_written_is_refused_before_anything_runs(
+    refusal, tiny_bundle, tmp_path, option
+):
+    for place in (tmp_path / "none" / "file", tmp_path):
+        sentence = refusal("profile", tiny_bundle, option, place, exit_code=2)
+        assert sentence == f"{place} cannot be a file; give a file in a folder that exists."
+
+
+def test_a_full_disk_is_said_with_the_file_that_is_on_it(ossc, tiny_bundle):
+    done = ossc("profile", tiny_bundle, *SMALL, "--out", "/dev/full")
+    assert done.exit_code == 1
+    sentence = "/dev/full cannot be written (No space left on device); choose another place"
+    assert sentence in done.stderr
