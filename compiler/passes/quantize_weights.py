@@ -30,7 +30,8 @@ class QuantizeWeights(Pass):
     """Give every weight the scheme that the plan has for its class.
 
     1. The weight is in another scheme: its parts become tensors that quantize a slice when it is
-       read; without loss where the new scheme has a conversion from the old one.
+       read; without loss where the new scheme has a conversion from the old one. What a float type
+       rounds is remembered then.
     2. It is in that scheme, or the plan says ``as-stored``: leave it, bit for bit.
     3. The weight of a router or a norm, a bias, sinks, or what is not fused: leave it; no plan
        applies to them.

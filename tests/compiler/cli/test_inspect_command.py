@@ -1,11 +1,12 @@
 """``ossc inspect``."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
 from ossc.runtimes.bundle import Bundle
+from ossc.runtimes.manifest import Manifest
 from synthetic.tiny_bundle import write_bundle
 
 
@@ -19,6 +20,16 @@ def test_text_shows_model_target_memory_files_and_plan(ossc, tiny_bundle):
         (line,) = [line for line in shown.splitlines() if line.strip().startswith(f"{name} ")]
         assert f"sha256 {entry.sha256[:16]}" in line
     assert "head, up to 16 rows" in shown
+
+
+def test_the_tensors_of_each_format_are_counted(ossc, tmp_path):
+    bundle = write_bundle(tmp_path / "bundle")
+    manifest = Manifest.read(bundle)
+    tensors = {"a.weight": "f16", "b.weight": "f32", "c.weight": "f16", "norm": "float32"}
+    quantization = replace(manifest.quantization, tensors=tensors)
+    replace(manifest, quantization=quantization).write(bundle)
+    lines = ossc("inspect", bundle).stdout.splitlines()
+    assert "tensors       2 f16, 1 f32, 1 float32" in lines
 
 
 def test_steps_are_listed_when_asked(ossc, tiny_bundle):

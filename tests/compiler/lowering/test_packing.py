@@ -15,7 +15,7 @@ from ossc.compiler.lowering.packing import (
 )
 from ossc.targets.errors import LoweringError
 
-SCHEMES = ["bf16", "int4-g32", "int8-g32", "mxfp4"]
+SCHEMES = ["bf16", "f16", "f32", "int4-g32", "int8-g32", "mxfp4"]
 
 
 def columns_of(scheme):
@@ -63,10 +63,11 @@ def test_int8_codes_are_interleaved_by_row_and_each_block_ends_with_scales():
     np.testing.assert_array_equal(scales_behind(packed, 256), scales.T.view("u2"))
 
 
-def test_bfloat16_rows_lie_side_by_side():
-    (weight,) = random_parts("bf16", (8, 5))
-    packed = pack_rows("bf16", [weight]).view(np.uint16).reshape(5, 8)
-    np.testing.assert_array_equal(packed, weight.T.view(np.uint16))
+@pytest.mark.parametrize(("scheme", "bits"), [("bf16", 16), ("f16", 16), ("f32", 32)])
+def test_rows_of_floats_lie_side_by_side(scheme, bits):
+    (weight,) = random_parts(scheme, (8, 5))
+    packed = pack_rows(scheme, [weight]).view(f"u{bits // 8}").reshape(5, 8)
+    np.testing.assert_array_equal(packed, weight.T.view(packed.dtype))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

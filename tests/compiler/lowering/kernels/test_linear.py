@@ -119,9 +119,10 @@ def test_the_largest_codes_do_not_overflow(run, scheme, isa):
     np.testing.assert_array_equal(out, np.full((1, 8), weight * -127 * columns))
 
 
-def test_bfloat16_weights_refuse_int8_activations():
+@pytest.mark.parametrize("scheme", ["bf16", "f16", "f32"])
+def test_float_weights_refuse_int8_activations(scheme):
     with pytest.raises(LoweringError, match="use f32 activations"):
-        linear(scheme="bf16", activation="int8", rows=8, columns=32, bias=False, n=1, isa="avx2")
+        linear(scheme=scheme, activation="int8", rows=8, columns=32, bias=False, n=1, isa="avx2")
 
 
 def test_a_scheme_without_kernels_is_refused():
