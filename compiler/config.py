@@ -7,11 +7,11 @@ and that of transformers 5.
 from dataclasses import dataclass
 from pathlib import Path
 
-from ossc.compiler.config_fields import refuse_other_models, with_class_defaults
+from ossc.compiler.checkpoint.strict_json import JsonObject, read_json_object
 from ossc.compiler.families import family_names
-from ossc.compiler.rope_parameters import RopeParameters, read_rope_parameters
-from ossc.compiler.stop_tokens import MAX_CONFIG_BYTES, read_stop_token_ids
-from ossc.compiler.strict_json import JsonObject, read_json_object
+from ossc.compiler.families.fields.config_fields import refuse_other_models, with_class_defaults
+from ossc.compiler.families.fields.rope import RopeParameters, read_rope_parameters
+from ossc.compiler.families.fields.stop_tokens import MAX_CONFIG_BYTES, read_stop_token_ids
 from ossc.targets.errors import ConfigError
 
 __all__ = ["ModelConfig", "RopeParameters", "read_config_json", "read_model_config"]

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
+from ossc.compiler.backends.cpu.kv_cache import cache_bytes
+from ossc.compiler.backends.cpu.kv_cache.layout import TILE, CacheShape
 from ossc.compiler.bundle import file_entry
 from ossc.compiler.config import ModelConfig
-from ossc.compiler.lowering.kernels.kv_cache import cache_bytes
-from ossc.compiler.lowering.kernels.kv_cache.layout import TILE, CacheShape
 from ossc.compiler.lowering.lower import LoweredModel
 from ossc.compiler.lowering.segment import LoweringOptions
 from ossc.compiler.passes.quantize_weights import RoundedWeight

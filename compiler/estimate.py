@@ -8,15 +8,15 @@ predicted from the plan and the limits of the target's reference machine.
 from dataclasses import dataclass
 
 from ossc.compiler.bundle import CODE_BYTES
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.describe import memory_entry
-from ossc.compiler.generation_config import check_generation_config
 from ossc.compiler.lowering.lower import LoweredModel, lower_model
 from ossc.compiler.notes import checkpoint_notes
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.progress import Reporter, SilentReporter
 from ossc.compiler.recipe import Recipe
-from ossc.compiler.text_files import check_text_files
+from ossc.compiler.text.generation_config import check_generation_config
+from ossc.compiler.text.text_files import check_text_files
 from ossc.runtimes.manifest import MemoryEntry
 from ossc.runtimes.profile.prediction.efficiency import find_efficiencies
 from ossc.runtimes.profile.prediction.predict import Prediction, TimeModel

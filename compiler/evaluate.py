@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ossc.compiler.progress import Reporter, SilentReporter
-from ossc.compiler.utf8_text import read_utf8
+from ossc.compiler.text.utf8_text import read_utf8
 from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.session import Session
 from ossc.runtimes.tokenizer import BundleTokenizer
@@ -148,9 +148,9 @@ class _Reference:
     """The checkpoint in onnxruntime."""
 
     def __init__(self, model: Path | str) -> None:
-        from ossc.compiler.checkpoint import Checkpoint
+        from ossc.compiler.checkpoint.reader import Checkpoint
         from ossc.compiler.export import export_model
-        from ossc.compiler.export.reference import ReferenceSession
+        from ossc.compiler.oracle.reference import ReferenceSession
 
         checkpoint = Checkpoint.open(model)
         config = checkpoint.config

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from ossc.compiler import tied_embeddings
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.config import read_config_json
-from ossc.compiler.config_fields import unknown_fields
 from ossc.compiler.families import find_family
-from ossc.compiler.stop_tokens import given_stop_token_ids
+from ossc.compiler.families.fields import tied_embeddings
+from ossc.compiler.families.fields.config_fields import unknown_fields
+from ossc.compiler.families.fields.stop_tokens import given_stop_token_ids
 from ossc.runtimes.strict_json import shorten
 
 MOST_NAMES = 8

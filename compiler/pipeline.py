@@ -5,6 +5,8 @@ from pathlib import Path
 import onnx_ir as ir
 
 from ossc.compiler.atomic_folder import NewFolder
+from ossc.compiler.backends.cpu.objects import write_objects
+from ossc.compiler.backends.cpu.toolchain import link_runtime, prepare_linker
 from ossc.compiler.bundle import (
     check_space,
     copy_text_files,
@@ -12,13 +14,11 @@ from ossc.compiler.bundle import (
     prepare_place,
     write_weights,
 )
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.config import ModelConfig
 from ossc.compiler.describe import describe_bundle, describe_rounding
 from ossc.compiler.export import export_model
-from ossc.compiler.generation_config import check_generation_config
 from ossc.compiler.lowering.lower import LoweredModel, lower_model
-from ossc.compiler.lowering.pipeline import write_objects
 from ossc.compiler.lowering.plan import weight_offsets
 from ossc.compiler.lowering.segment import LoweringOptions
 from ossc.compiler.notes import checkpoint_notes
@@ -37,8 +37,8 @@ from ossc.compiler.passes.select_rows_before_head import SelectRowsBeforeHead
 from ossc.compiler.progress import Reporter, SilentReporter
 from ossc.compiler.quantization.plan import QuantizationPlan
 from ossc.compiler.recipe import Recipe
-from ossc.compiler.text_files import check_text_files
-from ossc.compiler.toolchain import link_runtime, prepare_linker
+from ossc.compiler.text.generation_config import check_generation_config
+from ossc.compiler.text.text_files import check_text_files
 from ossc.runtimes.kv_type import PLAN_NAMES
 from ossc.targets import Target
 

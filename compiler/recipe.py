@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ossc.compiler.checkpoint.hub_cache import model_name, require_outside_cache
+from ossc.compiler.checkpoint.model_folder import find_model_folder
 from ossc.compiler.config import ModelConfig
-from ossc.compiler.hub_cache import model_name, require_outside_cache
-from ossc.compiler.model_folder import find_model_folder
 from ossc.compiler.quantization.plan import QuantizationPlan, load_plan
 from ossc.targets import Target, resolve_target
 from ossc.targets.errors import UnknownNameError, UsageError

@@ -17,9 +17,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.describe import model_fields
-from ossc.compiler.export.reference import ReferenceOutputs, reference_logits
+from ossc.compiler.oracle.reference import ReferenceOutputs, reference_logits
 from ossc.compiler.passes.take_routing import TakeRouting
 from ossc.compiler.pipeline import quantized_model
 from ossc.compiler.quantization.plan import Activations, QuantizationPlan

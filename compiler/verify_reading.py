@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.config import ModelConfig
-from ossc.compiler.export.reference import reference_logits
-from ossc.compiler.oracle_transformers import OracleOutputs, require_oracle, run_transformers
+from ossc.compiler.oracle.reference import reference_logits
+from ossc.compiler.oracle.transformers_model import OracleOutputs, require_oracle, run_transformers
 from ossc.compiler.passes.take_rotary_positions import TakeRotaryPositions
 from ossc.compiler.passes.take_routing import TakeRouting
 from ossc.compiler.pipeline import quantized_model

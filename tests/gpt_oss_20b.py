@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.lowering.lower import LoweredModel, lower_model
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.recipe import Recipe

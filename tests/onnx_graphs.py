@@ -9,10 +9,10 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.dialect.functions import attach_functions
 from ossc.compiler.export import export_model
-from ossc.compiler.export.session import ort_session
+from ossc.compiler.oracle.session import ort_session
 from synthetic import SyntheticShape, make_checkpoint
 from synthetic.layout import Experts, FloatTypes
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from ossc.compiler import toolchain
+from ossc.compiler.backends.cpu import toolchain
 from ossc.compiler.pipeline import compile_model
 from ossc.compiler.recipe import Recipe
 
@@ -23,7 +23,7 @@ static int slowed_FUNCTION(void* self, const TVMFFIAny* args, int32_t num_args,
 """
 """Each thread's part of the tasks takes PERCENT % longer, so the step does."""
 
-_INCLUDE = '#include "ticks.h"\n'
+_INCLUDE = '#include "base/ticks.h"\n'
 
 _TABLE = "const ossc_kernel ossc_kernels[]"
 

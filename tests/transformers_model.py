@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import GptOssConfig, GptOssForCausalLM
 
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.quantization import mxfp4
 
 

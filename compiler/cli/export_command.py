@@ -24,7 +24,7 @@ def command(model: str, out: Path | None) -> None:
     copied: the initializers point into the safetensors files. Elsewhere than in MODEL, those files
     are hard-linked beside the ONNX file. The file's path is printed on stdout.
     """
-    from ossc.compiler.checkpoint import Checkpoint
+    from ossc.compiler.checkpoint.reader import Checkpoint
     from ossc.compiler.export import default_place, export_model, save_model
     from ossc.compiler.notes import checkpoint_notes
 

@@ -244,7 +244,7 @@ def _check_usage(
 def _token_ids(bundle: Path, text: Path | None) -> tuple[int, ...]:
     if text is None:
         return ()
-    from ossc.compiler.utf8_text import read_utf8
+    from ossc.compiler.text.utf8_text import read_utf8
     from ossc.runtimes.tokenizer import BundleTokenizer
 
     token_ids = BundleTokenizer.open(bundle).encode(read_utf8(text))

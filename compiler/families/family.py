@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # export imports the families
-    from ossc.compiler.checkpoint import Checkpoint
-    from ossc.compiler.export.graph_builder import GraphBuilder
+    from ossc.compiler.checkpoint.reader import Checkpoint
+    from ossc.compiler.dialect.builder import GraphBuilder
 
 
 @dataclass(frozen=True, kw_only=True)

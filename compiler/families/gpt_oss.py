@@ -10,20 +10,26 @@ from typing import Literal
 
 import onnx_ir as ir
 
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.config import ModelConfig
-from ossc.compiler.export.attention import (
+from ossc.compiler.dialect.builder import GraphBuilder
+from ossc.compiler.families.family import Family
+from ossc.compiler.families.fields.tied_embeddings import EMBEDDING, HEAD, tied_weight
+from ossc.compiler.families.layers.attention import (
     AttentionShape,
     Positions,
     rotary_positions,
     sink_attention,
 )
-from ossc.compiler.export.experts import SwiGlu, experts, float_product, mxfp4_product, router
-from ossc.compiler.export.graph_builder import GraphBuilder
-from ossc.compiler.export.linear import linear, rms_norm
-from ossc.compiler.families.family import Family
+from ossc.compiler.families.layers.experts import (
+    SwiGlu,
+    experts,
+    float_product,
+    mxfp4_product,
+    router,
+)
+from ossc.compiler.families.layers.linear import linear, rms_norm
 from ossc.compiler.quantization import mxfp4
-from ossc.compiler.tied_embeddings import EMBEDDING, HEAD, tied_weight
 from ossc.targets.errors import CheckpointError, ConfigError
 
 ExpertLayout = Literal["mxfp4", "float"]

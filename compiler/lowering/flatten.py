@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import tvm
 from tvm import relax
 
-from ossc.compiler.lowering.kernels.kernel import Kernel
+from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import RelaxSegment, Role
 from ossc.runtimes.kernel_cost import KernelCost, Work
 from ossc.runtimes.plan import N_TOKENS, DType, SegmentName

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 
 import onnx_ir as ir
 
+from ossc.compiler.backends.cpu.operations import attention, dense, experts, norm
 from ossc.compiler.dialect import DOMAIN, parse_operation
-from ossc.compiler.lowering.kernels.library import KernelLibrary
-from ossc.compiler.lowering.operations import attention, dense, experts, norm, standard
+from ossc.compiler.lowering import standard
+from ossc.compiler.lowering.library import KernelLibrary
 from ossc.compiler.lowering.segment import (
     Expr,
     LoweringOptions,

@@ -7,11 +7,11 @@ import onnx_ir as ir
 import tvm
 from tvm import relax
 
+from ossc.compiler.backends.cpu.objects import legalize_and_fuse
 from ossc.compiler.lowering.flatten import FlatSegment, flatten
 from ossc.compiler.lowering.importer import import_segments
-from ossc.compiler.lowering.kernels.kernel import Kernel
-from ossc.compiler.lowering.kernels.library import KernelLibrary
-from ossc.compiler.lowering.pipeline import legalize_and_fuse
+from ossc.compiler.lowering.kernel import Kernel
+from ossc.compiler.lowering.library import KernelLibrary
 from ossc.compiler.lowering.plan import make_plan
 from ossc.compiler.lowering.segment import LoweringOptions, RelaxSegment
 from ossc.compiler.lowering.weights import PackedWeight

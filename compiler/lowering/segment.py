@@ -14,8 +14,8 @@ import onnx_ir as ir
 import tvm
 from tvm import relax
 
-from ossc.compiler.lowering.kernels.kernel import Kernel
-from ossc.compiler.lowering.kernels.library import KernelLibrary
+from ossc.compiler.lowering.kernel import Kernel
+from ossc.compiler.lowering.library import KernelLibrary
 from ossc.compiler.lowering.weights import PackedWeight, float_weight
 from ossc.compiler.quantization.plan import Activations
 from ossc.runtimes.kv_type import KvType

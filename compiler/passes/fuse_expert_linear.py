@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import onnx_ir as ir
 
+from ossc.compiler.checkpoint.views import transpose_matrices
 from ossc.compiler.dialect import op_type
 from ossc.compiler.passes.base import (
     FLOAT,
@@ -15,7 +16,6 @@ from ossc.compiler.passes.base import (
 from ossc.compiler.passes.pattern import Match, Pattern
 from ossc.compiler.quantization import mxfp4
 from ossc.compiler.quantization.scheme import QuantizationScheme
-from ossc.compiler.tensors import transpose_matrices
 
 _BIAS = """
     chosen_bias = Gather <axis = 0> (bias, indices)

@@ -3,11 +3,11 @@
 import numpy as np
 import onnx_ir as ir
 
+from ossc.compiler.checkpoint.views import concatenate_rows
 from ossc.compiler.dialect import DOMAIN, op_type, parse_operation, weight_inputs
 from ossc.compiler.passes.base import FLOAT, Pass, fused_node, module_of, register_initializer
 from ossc.compiler.quantization import f32, find_scheme, float_schemes
 from ossc.compiler.quantization.scheme import QuantizationScheme
-from ossc.compiler.tensors import concatenate_rows
 
 _ON_THE_WAY = {"Reshape", "Transpose", "RotaryEmbedding", "Pad"}
 """Operators between a projection and the attention; they pass their first input on."""

@@ -8,12 +8,12 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from ossc.compiler.checkpoint.views import SlicedTensor, derive_tensors, read_rows
 from ossc.compiler.dialect import find_operation, op_type, parse_operation, weight_inputs
 from ossc.compiler.passes.base import FLOAT, Pass, fused_node, register_initializer
 from ossc.compiler.quantization import find_scheme, is_float
 from ossc.compiler.quantization.plan import AS_STORED, QuantizationPlan, TensorClass
 from ossc.compiler.quantization.scheme import QuantizationScheme
-from ossc.compiler.tensors import SlicedTensor, derive_tensors, read_rows
 from ossc.targets.errors import QuantizationError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.targets.errors import CheckpointError
 from synthetic import make_checkpoint
 

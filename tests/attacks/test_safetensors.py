@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ossc.compiler.safetensors_header import read_header
+from ossc.compiler.checkpoint.safetensors_header import read_header
 from ossc.targets.errors import CheckpointError
 
 Header = dict[str, Any]

@@ -19,13 +19,19 @@ import tvm
 from kernel_bandwidth import instruction_sets, paged, read_probe, seconds
 from numpy.typing import NDArray
 
-from ossc.compiler.lowering.codegen import generate_code
-from ossc.compiler.lowering.kernels.attention_rows import AttentionShape
-from ossc.compiler.lowering.kernels.attention_sections import has_sections, most_sections
-from ossc.compiler.lowering.kernels.kernel import Isa, Kernel
-from ossc.compiler.lowering.kernels.kv_cache import cache_buffers
-from ossc.compiler.lowering.kernels.section_attention import join_sections, section_attention
-from ossc.compiler.lowering.kernels.sink_attention import sink_attention
+from ossc.compiler.backends.cpu.codegen import generate_code
+from ossc.compiler.backends.cpu.kernels.attention.attention_rows import AttentionShape
+from ossc.compiler.backends.cpu.kernels.attention.attention_sections import (
+    has_sections,
+    most_sections,
+)
+from ossc.compiler.backends.cpu.kernels.attention.section_attention import (
+    join_sections,
+    section_attention,
+)
+from ossc.compiler.backends.cpu.kernels.attention.sink_attention import sink_attention
+from ossc.compiler.backends.cpu.kv_cache import cache_buffers
+from ossc.compiler.lowering.kernel import Isa, Kernel
 from ossc.runtimes.kv_type import KV_TYPES, KvType
 from ossc.targets import resolve_target
 

@@ -21,9 +21,9 @@ import numpy as np
 import tvm
 from numpy.typing import NDArray
 
-from ossc.compiler.lowering.codegen import generate_code
-from ossc.compiler.lowering.kernels.kernel import Activation, Isa, Kernel
-from ossc.compiler.lowering.kernels.linear import linear
+from ossc.compiler.backends.cpu.codegen import generate_code
+from ossc.compiler.backends.cpu.kernels.products.linear import linear
+from ossc.compiler.lowering.kernel import Activation, Isa, Kernel
 from ossc.compiler.quantization import find_scheme
 from ossc.targets import Target, resolve_target
 from ossc.targets.machine import this_machine

@@ -19,11 +19,11 @@ import tvm
 from kernel_bandwidth import instruction_sets
 from numpy.typing import NDArray
 
-from ossc.compiler.lowering.codegen import generate_code
-from ossc.compiler.lowering.kernels import tuning
-from ossc.compiler.lowering.kernels.kernel import Activation, Isa, Kernel
-from ossc.compiler.lowering.kernels.linear import linear
-from ossc.compiler.lowering.kernels.tuning import Arithmetic, Tiling
+from ossc.compiler.backends.cpu.codegen import generate_code
+from ossc.compiler.backends.cpu.kernels.products import tuning
+from ossc.compiler.backends.cpu.kernels.products.linear import linear
+from ossc.compiler.backends.cpu.kernels.products.tuning import Arithmetic, Tiling
+from ossc.compiler.lowering.kernel import Activation, Isa, Kernel
 from ossc.targets import resolve_target
 
 ROWS, COLUMNS = 512, 2880

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.notes import MOST_NAMES, checkpoint_notes
 from synthetic import make_checkpoint
 

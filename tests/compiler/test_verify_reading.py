@@ -7,8 +7,8 @@ import pytest
 
 from model_shapes import BF16_SHAPES, MXFP4_SHAPES
 from ossc.compiler import verify_reading as module
-from ossc.compiler.checkpoint import Checkpoint
-from ossc.compiler.oracle_transformers import run_transformers
+from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.oracle.transformers_model import run_transformers
 from ossc.compiler.verify_reading import rotary_positions, verify_reading
 from synthetic import SyntheticShape, make_checkpoint
 

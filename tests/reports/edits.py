@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from ossc.compiler.checkpoint import Checkpoint
-from ossc.compiler.export.reference import reference_logits
+from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.oracle.reference import reference_logits
 from ossc.compiler.pipeline import quantized_model
 from ossc.compiler.quantization.plan import load_plan
 

@@ -7,7 +7,7 @@ import transformers
 from safetensors.numpy import load_file
 
 from ossc.compiler import compile_model
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.runtimes.manifest import Manifest
 from reports.edits import WEIGHTS, edit_json, edit_tensors, logits
 from synthetic import SyntheticShape, make_checkpoint

@@ -42,4 +42,4 @@ def test_the_library_exports_what_the_header_declares_and_nothing_else(binaries)
 
 
 def _all_sources():
-    return "\n".join(path.read_text() for path in (C_RUNTIME / "src").glob("*.c"))
+    return "\n".join(path.read_text() for path in (C_RUNTIME / "src").rglob("*.c"))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.families import gpt_oss
 from ossc.compiler.quantization import mxfp4
 from sample_model.evaluate import encode_text, measure

@@ -67,7 +67,7 @@ def compile_c(
 
 def runtime_sources(*, main: bool = False) -> list[Path]:
     """The runtime's sources and the kernels by hand."""
-    sources = sorted((C_RUNTIME / "src").glob("*.c"))
+    sources = sorted((C_RUNTIME / "src").rglob("*.c"))
     kept = [source for source in sources if main or source.name != "main.c"]
     return [*kept, C_RUNTIME / "test" / "kernels.c"]
 

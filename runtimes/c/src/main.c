@@ -2,9 +2,9 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "error.h"
-#include "generate.h"
-#include "measure.h"
+#include "base/error.h"
+#include "cli/generate.h"
+#include "measure/measure.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel_table.h"
+#include "device/cpu/kernel_table.h"
 
 #define CURSED_TOKEN_ID 39
 

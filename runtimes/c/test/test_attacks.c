@@ -4,8 +4,8 @@
 #include <stdint.h>
 
 #include "check.h"
-#include "file.h"
-#include "plan.h"
+#include "base/file.h"
+#include "bundle/plan.h"
 
 static void write_file(const char* path, const char* data, size_t size) {
   FILE* file = fopen(path, "wb");

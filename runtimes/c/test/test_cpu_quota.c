@@ -1,6 +1,6 @@
 /* test_cpu_quota ROOT: prints what the control groups of a made-up system let a process use. */
 #include "check.h"
-#include "cpu_quota.h"
+#include "base/cpu_quota.h"
 
 int main(int argc, char** argv) {
   CHECK(argc == 2);

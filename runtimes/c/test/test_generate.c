@@ -2,7 +2,7 @@
 #include <signal.h>
 
 #include "check.h"
-#include "generate.h"
+#include "cli/generate.h"
 
 static int32_t prompt[] = {5, 1, 30};
 

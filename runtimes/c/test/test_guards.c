@@ -10,9 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "call_guard.h"
+#include "base/call_guard.h"
 #include "check.h"
-#include "session.h"
+#include "exec/session.h"
 
 enum { VOCAB = 40, HIDDEN = 16, CONTEXT = 24, CHUNK = 4, ROUNDS = 300, EARLIER_HANDLER = 7 };
 

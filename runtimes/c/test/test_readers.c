@@ -2,8 +2,8 @@
 #include <stdint.h>
 
 #include "check.h"
-#include "json.h"
-#include "sha256.h"
+#include "base/json.h"
+#include "base/sha256.h"
 
 static void sha256_gives_the_examples_of_fips_180(void) {
   static const char* const examples[][2] = {

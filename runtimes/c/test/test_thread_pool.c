@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 #include "check.h"
-#include "error.h"
-#include "thread_pool.h"
-#include "ticks.h"
+#include "base/error.h"
+#include "device/cpu/thread_pool.h"
+#include "base/ticks.h"
 
 enum { MOST_TASKS = 5000 };
 

@@ -17,7 +17,7 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, RopeScalingType, quants
 from numpy.typing import NDArray
 
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.config import ModelConfig
 from ossc.compiler.families.gpt_oss import expert_layout
 from ossc.targets.errors import CheckpointError

@@ -5,7 +5,7 @@ import pytest
 from gguf import GGMLQuantizationType, GGUFReader, quants
 
 from benchmarks.beside.gguf_file import ggml_blocks, write_gguf
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.quantization import mxfp4
 from ossc.targets.errors import CheckpointError
 from synthetic import make_checkpoint

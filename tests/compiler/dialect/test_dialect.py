@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.dialect import (
     OPERATIONS,
     op_type,

@@ -10,7 +10,7 @@ from kernel_operands import random_parts, values
 from onnx_graphs import random_f32
 from ossc.compiler.dialect import DOMAIN, OPERATIONS, find_operation, op_type, parse_operation
 from ossc.compiler.dialect.functions import OPSET_VERSION, attach_functions, build_function
-from ossc.compiler.export.session import ort_session
+from ossc.compiler.oracle.session import ort_session
 from ossc.compiler.quantization import all_schemes
 from tolerances import FUNCTION
 

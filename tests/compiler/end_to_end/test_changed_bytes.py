@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from compiled import Build
+from ossc.compiler.backends.cpu.objects import write_objects
+from ossc.compiler.backends.cpu.toolchain import kernel_table
 from ossc.compiler.lowering.lower import lower_model
-from ossc.compiler.lowering.pipeline import write_objects
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.quantization.plan import load_plan
-from ossc.compiler.toolchain import kernel_table
 from ossc.runtimes import session
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.session import Session
@@ -64,7 +64,7 @@ def instrumented(model, tmp_path_factory):
     table = folder / "kernel_table.c"
     table.write_text(kernel_table(objects))
     paths = [each.path for each in objects]
-    sources = [*sorted((C_RUNTIME / "src").glob("*.c")), table, *paths]
+    sources = [*sorted((C_RUNTIME / "src").rglob("*.c")), table, *paths]
     return compile_c(folder / "ossc-run", sources, SANITIZERS, compiler=("gcc",))
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from compiled import Build, token_by_token
 from model_shapes import MODELS
-from ossc.compiler.export.reference import reference_logits as graph_logits
+from ossc.compiler.oracle.reference import reference_logits as graph_logits
 from tolerances import BUNDLE_LOGITS
 from transformers_model import load_float32, reference_logits
 

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from compiled import Build, require_a_way_to_run, token_by_token
 from model_shapes import FLOATS
 from ossc.compiler import pipeline
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.cli import main
 from ossc.compiler.lowering.lower import lower_model
 from ossc.compiler.pipeline import compile_model, lowering_options, quantized_model

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from compiled import Build, Compiled
 from integer_activations import round_activations
 from model_shapes import BF16_SHAPES, MXFP4_SHAPES
-from ossc.compiler.export.reference import ReferenceOutputs, reference_logits
+from ossc.compiler.oracle.reference import ReferenceOutputs, reference_logits
 from ossc.compiler.passes.take_routing import TakeRouting
 from ossc.compiler.quantization.plan import load_plan
 from ossc.compiler.verify import Comparison, compare

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from compiled import Build, Compiled
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.cli import main
 from ossc.compiler.estimate import estimate
 from ossc.compiler.lowering.lower import lower_model

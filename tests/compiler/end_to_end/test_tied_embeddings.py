@@ -3,7 +3,7 @@
 import numpy as np
 
 from compiled import Build, token_by_token
-from ossc.compiler.tied_embeddings import HEAD
+from ossc.compiler.families.fields.tied_embeddings import HEAD
 from ossc.compiler.verify import verify_against
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.manifest import Manifest

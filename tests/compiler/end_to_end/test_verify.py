@@ -8,12 +8,13 @@ import pytest
 from click.testing import CliRunner
 
 from compiled import Build, Compiled
-from ossc.compiler import config, oracle_transformers, verify_reading
+from ossc.compiler import config, verify_reading
 from ossc.compiler.bundle import file_entry
 from ossc.compiler.cli import main
-from ossc.compiler.export.reference import ReferenceOutputs
 from ossc.compiler.lowering.lower import lower_model
 from ossc.compiler.lowering.plan import weight_offsets
+from ossc.compiler.oracle import transformers_model as oracle_transformers
+from ossc.compiler.oracle.reference import ReferenceOutputs
 from ossc.compiler.pipeline import lowering_options
 from ossc.compiler.recipe import Recipe
 from ossc.compiler.verify import compare, verify_against

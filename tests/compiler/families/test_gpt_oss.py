@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.families.gpt_oss import check, expert_layout, notes, tensor_specs
 from ossc.targets.errors import CheckpointError, ConfigError, OsscError
 from synthetic import GPT_OSS_20B, GPT_OSS_120B, SyntheticShape, make_checkpoint

@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.backends.cpu.kv_cache.layout import TILE
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.export import export_model
-from ossc.compiler.lowering.kernels.kv_cache.layout import TILE
 from ossc.compiler.lowering.lower import LoweredModel, lower_model
 from ossc.compiler.lowering.plan import PAGE_BYTES
 from ossc.compiler.pipeline import fusion_passes, lowering_options, quantized_model

@@ -9,14 +9,14 @@ import pytest
 
 from model_shapes import MODELS
 from onnx_graphs import export_tiny, op_types
-from ossc.compiler import tensors
+from ossc.compiler.checkpoint import views as tensors
+from ossc.compiler.checkpoint.views import SlicedTensor
 from ossc.compiler.export import save_model
-from ossc.compiler.export.reference import reference_logits
+from ossc.compiler.oracle.reference import reference_logits
 from ossc.compiler.passes import quantize_weights
 from ossc.compiler.passes.quantize_weights import QuantizeWeights
 from ossc.compiler.pipeline import fusion_passes
 from ossc.compiler.quantization.plan import load_plan
-from ossc.compiler.tensors import SlicedTensor
 from synthetic import SyntheticShape
 from tolerances import PASS_LOGITS
 

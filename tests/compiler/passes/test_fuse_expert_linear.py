@@ -6,8 +6,8 @@ import pytest
 
 from kernel_operands import random_parts
 from onnx_graphs import edited, op_types, parse_model, random_f32, run_model
+from ossc.compiler.checkpoint.views import read_rows
 from ossc.compiler.passes.fuse_expert_linear import FuseExpertLinear
-from ossc.compiler.tensors import read_rows
 
 BFloat16 = ml_dtypes.bfloat16
 FEEDS = {"x": random_f32(3, 2, 64), "indices": np.array([[0, 2], [1, 1], [2, 0]])}

@@ -5,10 +5,10 @@ import onnx_ir as ir
 import pytest
 
 from onnx_graphs import export_tiny, op_types
-from ossc.compiler.export.reference import reference_logits
+from ossc.compiler.checkpoint.views import read_rows
+from ossc.compiler.oracle.reference import reference_logits
 from ossc.compiler.passes.fuse_linear import FuseLinear
 from ossc.compiler.passes.fuse_qkv import FuseQkv
-from ossc.compiler.tensors import read_rows
 from synthetic import SyntheticShape
 from tolerances import PASS_LOGITS
 

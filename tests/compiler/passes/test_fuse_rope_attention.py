@@ -5,7 +5,7 @@ import onnx_ir as ir
 import pytest
 
 from onnx_graphs import export_tiny, op_types
-from ossc.compiler.export.reference import reference_logits
+from ossc.compiler.oracle.reference import reference_logits
 from ossc.compiler.passes.fuse_linear import FuseLinear
 from ossc.compiler.passes.fuse_qkv import FuseQkv
 from ossc.compiler.passes.fuse_rope_attention import FuseRopeAttention

@@ -8,8 +8,9 @@ import onnx_ir as ir
 import pytest
 
 from onnx_graphs import export_tiny, op_types
+from ossc.compiler.checkpoint.views import read_rows
 from ossc.compiler.dialect import weight_schemes
-from ossc.compiler.export.reference import reference_logits
+from ossc.compiler.oracle.reference import reference_logits
 from ossc.compiler.passes.fuse_embedding import FuseEmbedding
 from ossc.compiler.passes.fuse_expert_linear import FuseExpertLinear
 from ossc.compiler.passes.fuse_expert_swiglu import FuseExpertSwiGlu
@@ -18,7 +19,6 @@ from ossc.compiler.passes.fuse_router import FuseRouter
 from ossc.compiler.passes.quantize_weights import QuantizeWeights, RoundedWeight
 from ossc.compiler.quantization import all_schemes, find_scheme
 from ossc.compiler.quantization.plan import TENSOR_CLASSES, QuantizationPlan, load_plan
-from ossc.compiler.tensors import read_rows
 from ossc.targets.errors import QuantizationError
 from synthetic import SyntheticShape
 from synthetic.layout import FloatTypes

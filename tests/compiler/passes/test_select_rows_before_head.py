@@ -5,8 +5,8 @@ import onnx_ir as ir
 import pytest
 
 from onnx_graphs import export_tiny, op_types
-from ossc.compiler.export.reference import reference_logits
-from ossc.compiler.export.session import ort_session
+from ossc.compiler.oracle.reference import reference_logits
+from ossc.compiler.oracle.session import ort_session
 from ossc.compiler.passes.fuse_linear import FuseLinear
 from ossc.compiler.passes.select_rows_before_head import SelectRowsBeforeHead
 

@@ -5,8 +5,8 @@ import onnx_ir as ir
 import pytest
 
 from onnx_graphs import export_tiny
-from ossc.compiler.checkpoint import Checkpoint
-from ossc.compiler.export.reference import reference_logits
+from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.oracle.reference import reference_logits
 from ossc.compiler.passes.take_rotary_positions import TakeRotaryPositions
 from ossc.compiler.pipeline import quantized_model
 from ossc.compiler.quantization.plan import load_plan

@@ -1,0 +1,1 @@
+"""CPUs: operations to kernels, packed weights, object code, linking."""

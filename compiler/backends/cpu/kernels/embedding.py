@@ -1,0 +1,31 @@
+"""The lookup of tokens in a packed embedding table."""
+
+from tvm.tirx.script import builder as T
+
+from ossc.compiler.backends.cpu.vectors import vectors as v
+from ossc.compiler.backends.cpu.weights import find_format
+from ossc.compiler.lowering.kernel import Kernel, building, symbol
+from ossc.runtimes.kernel_cost import Work
+
+
+def embedding(*, scheme: str, vocab: int, hidden: int, n: int | None) -> Kernel:
+    """Build the lookup of rows of a table of ``vocab`` × ``hidden``.
+
+    Parameters of the function: ids int64 ``[n]``, each at least 0 and below ``vocab``; packed
+    table uint8 → out ``[n, hidden]`` float32. One task a token.
+
+    Raises:
+        LoweringError: No kernel reads this scheme.
+    """
+    weights = find_format(scheme)
+    row_bytes = weights.embedding_row_bytes(hidden)
+    with building(symbol("embedding", scheme, f"{vocab}x{hidden}", n=n), n) as function:
+        ids = function.per_token("ids", "int64")
+        table = function.buffer("table", "uint8", vocab * row_bytes, parts=("token", vocab))
+        out = function.per_token("out", "float32", hidden)
+        with function.tasks(per_token=1) as token:
+            row = T.Bind(ids[token] * v.constant(row_bytes, "int64"))
+            with T.serial(hidden) as column:
+                value = weights.embedding_values(table, row, hidden, column)
+                v.store(out, token, column, value=value, lanes=1)
+    return function.kernel("embedding", "copy", Work(), scheme=scheme)

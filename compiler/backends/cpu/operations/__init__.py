@@ -1,0 +1,1 @@
+"""Lowers each operation of the dialect to kernels."""

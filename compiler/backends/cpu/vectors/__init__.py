@@ -1,0 +1,1 @@
+"""Instruction sets: what a vector is in each, and how it multiplies."""

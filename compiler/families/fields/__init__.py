@@ -1,0 +1,1 @@
+"""Fields of config.json that several families read."""

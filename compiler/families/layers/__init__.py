@@ -1,0 +1,1 @@
+"""Parts of a decoder that several families write."""

@@ -1,0 +1,1 @@
+"""The graph at any stage as a file, and run by stock onnxruntime."""

@@ -1,0 +1,41 @@
+/* The kernels that are linked into this program; the compiler generates the table. */
+#ifndef OSSC_KERNEL_TABLE_H_
+#define OSSC_KERNEL_TABLE_H_
+
+#include <stddef.h>
+
+#include "device/cpu/memory.h"
+#include "bundle/plan.h"
+#include "base/tvm_abi.h"
+
+/* Instructions that not every machine of the target has. */
+typedef struct ossc_instruction_set {
+  const char* name;
+  const char* const* cpu_features; /* names of /proc/cpuinfo, then NULL */
+} ossc_instruction_set;
+
+typedef struct ossc_kernel {
+  const char* name;
+  tvm_function function;
+  const ossc_instruction_set* needs; /* NULL: only what every machine of the target has */
+} ossc_kernel;
+
+/* The entries of one name follow each other, the best first; the last one needs nothing. They take
+ * the same buffers and tasks, their last buffer is the only output, and results agree. */
+extern const ossc_kernel ossc_kernels[];
+extern const size_t ossc_kernel_count;
+
+/* Names the instruction set to use instead of the best that this CPU has; `base` is none. */
+#define KERNEL_TABLE_VARIABLE "OSSC_INSTRUCTION_SET"
+
+/* Sets the function of every step: the best one that this CPU can run. */
+ossc_status kernel_table_resolve(plan* p);
+
+/* The best of the instruction sets that a resolved plan's functions need; `base` without any. */
+const char* kernel_table_instruction_set(const plan* p);
+
+/* Compares every kernel that needs more than the target promises with the one that does not, on a
+ * small input, and takes the latter instead, with a warning on stderr, where they disagree. */
+ossc_status kernel_table_check(plan* p, const memory* weights);
+
+#endif /* OSSC_KERNEL_TABLE_H_ */

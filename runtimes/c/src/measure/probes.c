@@ -1,0 +1,152 @@
+#define _GNU_SOURCE /* MAP_ANONYMOUS, madvise */
+#include "measure/probes.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "base/cpu.h"
+#include "base/error.h"
+#include "measure/probe_loops.h"
+#include "device/cpu/thread_pool.h"
+
+#define ROUNDS 9
+#define ROUND_S 0.015
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+#define LAUNCH_TASKS_PER_THREAD 16 /* as a kernel of middle size has */
+
+/* The work of a round; a task is a thread's share of it. */
+typedef struct probe_work {
+  const probe_loop* loop; /* NULL: steps that do nothing */
+  char* data;             /* [threads, slice_bytes] */
+  size_t slice_bytes;
+  int64_t iterations;
+} probe_work;
+
+static const thread_ticks not_wanted = {0};
+
+static double now_s(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static ossc_status run_loop(const void* context, int32_t begin, int32_t end) {
+  const probe_work* work = context;
+  for (int32_t t = begin; t < end; ++t) {
+    const char* slice = work->data + (size_t)t * work->slice_bytes;
+    volatile uint64_t sink = work->loop->run(slice, work->slice_bytes, work->iterations);
+    (void)sink;
+  }
+  return OSSC_OK;
+}
+
+static ossc_status do_nothing(const void* context, int32_t begin, int32_t end) {
+  (void)context, (void)begin, (void)end;
+  return OSSC_OK;
+}
+
+static ossc_status fill_slices(const void* context, int32_t begin, int32_t end) {
+  const probe_work* work = context;
+  size_t slice = work->slice_bytes;
+  memset(work->data + (size_t)begin * slice, 1, (size_t)(end - begin) * slice);
+  return OSSC_OK;
+}
+
+/* The seconds that a round takes. */
+static double time_round(thread_pool* pool, const probe_work* work) {
+  int32_t threads = thread_pool_threads(pool);
+  double start = now_s();
+  if (work->loop != NULL) {
+    thread_pool_run(pool, run_loop, work, threads, not_wanted);
+  } else {
+    for (int64_t i = 0; i < work->iterations; ++i) {
+      thread_pool_run(pool, do_nothing, work, LAUNCH_TASKS_PER_THREAD * threads, not_wanted);
+    }
+  }
+  return now_s() - start;
+}
+
+static int compare(const void* a, const void* b) {
+  double x = *(const double*)a, y = *(const double*)b;
+  return (x > y) - (x < y);
+}
+
+/* Finds how many iterations fill a round, and times rounds: seconds [ROUNDS], the shortest first.
+ */
+static void time_rounds(thread_pool* pool, probe_work* work, double* seconds) {
+  for (work->iterations = 1; time_round(pool, work) < ROUND_S / 2;) work->iterations *= 2;
+  for (int i = 0; i < ROUNDS; ++i) seconds[i] = time_round(pool, work);
+  qsort(seconds, ROUNDS, sizeof(double), compare);
+}
+
+static double value_of(const probe_work* work, int32_t threads, double seconds) {
+  double iterations = (double)work->iterations;
+  if (work->loop == NULL) return 1e9 * seconds / iterations;
+  double each =
+      work->loop->operations > 0 ? (double)work->loop->operations : (double)work->slice_bytes;
+  return 1e-9 * each * iterations * threads / seconds;
+}
+
+static ossc_status run_work(probe_work* work, int32_t threads, probe_result* result_out) {
+  thread_pool* pool;
+  double seconds[ROUNDS];
+  ossc_status status = thread_pool_create(threads, &pool);
+  if (status != OSSC_OK) return status;
+  if (work->data != NULL) thread_pool_run(pool, fill_slices, work, threads, not_wanted);
+  time_rounds(pool, work, seconds);
+  thread_pool_destroy(pool);
+  result_out->value = value_of(work, threads, seconds[0]);
+  result_out->spread = seconds[ROUNDS / 2] / seconds[0] - 1;
+  return OSSC_OK;
+}
+
+/* The fastest loop of a name that this CPU can run; NULL when there is none. */
+static const probe_loop* find_loop(const char* name) {
+  for (size_t i = 0; i < probe_loop_count; ++i) {
+    const probe_loop* loop = &probe_loops[i];
+    bool runs = loop->feature == NULL || cpu_has(loop->feature);
+    if (runs && strcmp(loop->name, name) == 0) return loop;
+  }
+  return NULL;
+}
+
+/* Reads a buffer in small pages, or in huge ones as far as the system gives them. */
+static ossc_status run_read(int32_t threads, int64_t size_bytes, int advice,
+                            probe_result* result_out) {
+  size_t slice_bytes = (size_t)size_bytes / (size_t)threads / PROBE_READ_BYTES * PROBE_READ_BYTES;
+  if (slice_bytes == 0 || size_bytes > PROBE_MAX_BYTES) {
+    return fail(OSSC_ERROR_ARGUMENT, "%d threads cannot read %lld bytes; give %d to %lld.",
+                (int)threads, (long long)size_bytes, PROBE_READ_BYTES * (int)threads,
+                (long long)PROBE_MAX_BYTES);
+  }
+  size_t pages_bytes = slice_bytes * (size_t)threads + HUGE_PAGE_BYTES;
+  char* pages = mmap(NULL, pages_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) return fail_out_of_memory("the buffer of a probe");
+  size_t ahead_bytes = (HUGE_PAGE_BYTES - (uintptr_t)pages % HUGE_PAGE_BYTES) % HUGE_PAGE_BYTES;
+  madvise(pages, pages_bytes, advice); /* a wish; the kernel may know no huge pages */
+  probe_work work = {find_loop("read"), pages + ahead_bytes, slice_bytes, 0};
+  ossc_status status = run_work(&work, threads, result_out);
+  munmap(pages, pages_bytes);
+  return status;
+}
+
+ossc_status probe_run(const char* name, int32_t threads, int64_t size_bytes,
+                      probe_result* result_out) {
+  if (strcmp(name, "read") == 0) {
+    return run_read(threads, size_bytes, MADV_NOHUGEPAGE, result_out);
+  }
+  if (strcmp(name, "read_huge") == 0) {
+    return run_read(threads, size_bytes, MADV_HUGEPAGE, result_out);
+  }
+  if (size_bytes != 0) {
+    return fail(OSSC_ERROR_ARGUMENT, "The probe \"%.32s\" reads no buffer; leave its size out.",
+                name);
+  }
+  probe_work work = {find_loop(name), NULL, 0, 0};
+  if (work.loop == NULL && strcmp(name, "launch") != 0) {
+    return fail(OSSC_ERROR_ARGUMENT, "This CPU has no probe \"%.32s\".", name);
+  }
+  return run_work(&work, threads, result_out);
+}

@@ -1,0 +1,235 @@
+"""Attention over the cache against float64, chunk by chunk as the runtime does it."""
+
+import numpy as np
+import pytest
+
+import tolerances
+from kernel_operands import supported_isas
+from ossc.compiler.backends.cpu.kernels.attention.attention_rows import AttentionShape
+from ossc.compiler.backends.cpu.kernels.attention.attention_sections import (
+    has_sections,
+    most_sections,
+)
+from ossc.compiler.backends.cpu.kernels.attention.rope_store import rope_store
+from ossc.compiler.backends.cpu.kernels.attention.section_attention import (
+    join_sections,
+    section_attention,
+)
+from ossc.compiler.backends.cpu.kernels.attention.sink_attention import sink_attention
+from ossc.compiler.backends.cpu.kv_cache import cache_buffers
+from ossc.compiler.backends.cpu.kv_cache.layout import KEYS, TILE
+from ossc.runtimes.kv_type import KV_TYPES
+
+OTHER_ISAS = [isa for isa in supported_isas() if isa not in ("avx2", "avx_vnni")]
+"""With bodies of their own."""
+
+
+class Layer:
+    """Queries, keys and values of a whole text, and the kernels with their cache."""
+
+    def __init__(self, run, shape, *, window, tokens, largest_chunk, kv="f32", isa="avx2"):
+        self.run = run
+        self.heads, self.kv_heads, self.head_dim = shape
+        self.window, self.tokens = window, tokens
+        self.shape = AttentionShape(
+            num_heads=self.heads,
+            num_kv_heads=self.kv_heads,
+            head_dim=self.head_dim,
+            window=window,
+            scale=self.head_dim**-0.5,
+        )
+        needed = window - 1 + largest_chunk if window else tokens
+        self.capacity = -(-needed // TILE) * TILE
+        self.kernel = {"shape": self.shape, "capacity": self.capacity, "kv": kv, "isa": isa}
+        rng = np.random.default_rng(0)
+        width = self.heads + 2 * self.kv_heads
+        self.qkv = rng.standard_normal((tokens, width, self.head_dim)).astype(np.float32)
+        self.sinks = rng.standard_normal(self.heads).astype(np.float32)
+        self.reset()
+
+    def reset(self):
+        """Forget all keys; what is left in memory is NaN, or codes of -1 with NaN scales."""
+        buffers = cache_buffers(self.kernel["kv"], self.shape.cache(self.capacity))
+        self.cache = [(buffer.dtype, buffer.shape) for buffer in buffers]
+
+    def attend(self, begin, end, *, n=None):
+        """Store and attend the tokens ``begin`` to ``end``, not rotated; returns ``[n, …]``."""
+        count = end - begin
+        row = ("float32", (count, self.heads * self.head_dim))
+        positions = np.arange(begin, end)
+        cos = np.ones((count, self.head_dim // 2), np.float32)
+        qkv = self.qkv[begin:end].reshape(count, -1)
+        inputs = [qkv, cos, 0 * cos, positions]
+        store = rope_store(**self.kernel, n=n)
+        *self.cache, queries = self.run(store, inputs, [*self.cache, row], n=count)
+        inputs = [queries, *self.cache, self.sinks, positions]
+        if n == 1 and has_sections(self.shape, self.capacity):
+            return self._attend_sections(inputs, positions)
+        return self.run(sink_attention(**self.kernel, n=n), inputs, [row], n=count)[0]
+
+    def _attend_sections(self, inputs, positions):
+        size = (most_sections(self.shape, self.capacity), self.heads)
+        outputs = [("float32", size), ("float32", size), ("float32", (*size, self.head_dim))]
+        parts = self.run(section_attention(**self.kernel), inputs, outputs)
+        join = join_sections(shape=self.shape, capacity=self.capacity)
+        row = ("float32", (1, self.heads * self.head_dim))
+        return self.run(join, [self.sinks, positions, *parts], [row])[0]
+
+    def forget(self, positions):
+        """Make the keys and values of some positions NaN."""
+        for array in self.cache:
+            if array.dtype == np.int8:
+                continue
+            if array.shape[1] == self.capacity:
+                array[:, positions] = np.nan
+            else:
+                array[:, positions // KEYS, :, positions % KEYS] = np.nan
+
+    def in_chunks(self, size):
+        """Attend to the whole text from the start."""
+        self.reset()
+        begins = range(0, self.tokens, size)
+        return np.concatenate([self.attend(b, min(b + size, self.tokens)) for b in begins])
+
+    def expected(self):
+        """Return the result in float64."""
+        x = self.qkv.astype(np.float64)
+        q, k, v = np.split(x, [self.heads, self.heads + self.kv_heads], axis=1)
+        k, v = (np.repeat(y, self.heads // self.kv_heads, axis=1) for y in (k, v))
+        scores = np.einsum("ihd,jhd->hij", q, k) * self.head_dim**-0.5
+        i, j = np.ogrid[: self.tokens, : self.tokens]
+        visible = (j <= i) & ((i - j < self.window) | (self.window == 0))
+        terms = np.where(visible, np.exp(scores), 0)
+        sinks = np.exp(self.sinks.astype(np.float64))[:, None, None]
+        weights = terms / (terms.sum(-1, keepdims=True) + sinks)
+        return np.einsum("hij,jhd->ihd", weights, v).reshape(self.tokens, -1)
+
+
+CASES = [
+    pytest.param((8, 1, 64), 0, 70, 16, id="one-kv-head"),
+    pytest.param((8, 2, 64), 20, 100, 16, id="window-beyond-chunk"),
+    pytest.param((5, 1, 20), 7, 50, 12, id="window-below-chunk-not-dividing-it"),
+    pytest.param((6, 2, 16), 33, 90, 64, id="window-of-a-tile-and-one"),
+    pytest.param((2, 2, 80), 1, 20, 5, id="sees-itself-only"),
+    pytest.param((3, 3, 16), 0, 40, 40, id="one-head-a-group"),
+    pytest.param((7, 1, 18), 32, 65, 33, id="seven-heads-a-group"),
+    pytest.param((8, 2, 32), 0, 1100, 300, id="three-sections"),
+    pytest.param((2, 1, 12), 600, 1300, 200, id="window-of-more-than-a-section"),
+]
+
+
+@pytest.mark.parametrize(("shape", "window", "tokens", "chunk"), CASES)
+def test_chunks_match_float64(run, shape, window, tokens, chunk):
+    layer = Layer(run, shape, window=window, tokens=tokens, largest_chunk=chunk)
+    out = layer.in_chunks(chunk)
+    atol = tolerances.ATTENTION["f32"]
+    np.testing.assert_allclose(out, layer.expected(), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("kv", ["f16", "int8"])
+@pytest.mark.parametrize(("shape", "window"), [((8, 1, 64), 0), ((7, 1, 18), 32)])
+def test_chunks_of_shorter_types_match_float64(run, shape, window, kv):
+    layer = Layer(run, shape, window=window, tokens=100, largest_chunk=33, kv=kv)
+    out = layer.in_chunks(33)
+    atol = tolerances.ATTENTION[kv]
+    np.testing.assert_allclose(out, layer.expected(), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("kv", KV_TYPES)
+@pytest.mark.parametrize("window", [0, 9])
+def test_one_token_at_a_time_agrees_with_chunks_bit_for_bit(run, window, kv):
+    layer = Layer(run, (4, 2, 20), window=window, tokens=45, largest_chunk=45, kv=kv)
+    chunk = layer.in_chunks(45)
+    np.testing.assert_array_equal(layer.in_chunks(7), chunk)
+    layer.reset()
+    one_by_one = [layer.attend(token, token + 1, n=1) for token in range(layer.tokens)]
+    np.testing.assert_array_equal(np.concatenate(one_by_one), chunk)
+
+
+@pytest.mark.parametrize(("window", "kv"), [(0, "f32"), (600, "f32"), (0, "int8")])
+def test_sections_give_a_single_token_what_a_chunk_gives_it_bit_for_bit(run, window, kv):
+    layer = Layer(run, (4, 2, 16), window=window, tokens=1200, largest_chunk=150, kv=kv)
+    chunk = layer.in_chunks(150)
+    np.testing.assert_array_equal(layer.in_chunks(99), chunk)
+    for token in (0, 511, 512, 800, 1023, 1024, 1199):
+        layer.reset()
+        for begin in range(0, token, 150):
+            layer.attend(begin, min(begin + 150, token))
+        np.testing.assert_array_equal(layer.attend(token, token + 1, n=1)[0], chunk[token])
+
+
+@pytest.mark.parametrize(
+    ("window", "position", "kv"),
+    [
+        (9, 43, "f32"),
+        (9, 4, "f32"),
+        (0, 43, "f32"),
+        (33, 63, "f32"),
+        (0, 600, "f32"),
+        (9, 43, "f16"),
+        (9, 43, "int8"),
+    ],
+)
+def test_what_is_invisible_is_never_used(run, window, position, kv):
+    tokens = position + 21
+    layer = Layer(run, (3, 1, 20), window=window, tokens=tokens, largest_chunk=tokens, kv=kv)
+    expected = layer.in_chunks(tokens)[position]
+    first = max(0, position - window + 1) if window else 0
+    slots = np.arange(layer.capacity)
+    layer.forget(slots[(slots < first) | (slots > position)])
+    out = layer.attend(position, position + 1, n=1)
+    np.testing.assert_array_equal(out[0], expected)
+
+
+@pytest.mark.parametrize("kv", KV_TYPES)
+def test_a_later_token_that_is_not_finite_leaves_earlier_ones_as_they_are(run, kv):
+    layer = Layer(run, (4, 1, 20), window=0, tokens=40, largest_chunk=40, kv=kv)
+    expected = layer.in_chunks(40)
+    layer.qkv[37, 4:] = np.nan
+    out = layer.in_chunks(40)
+    np.testing.assert_array_equal(out[:37], expected[:37])
+    assert np.isnan(out[37:]).all()
+
+
+@pytest.mark.parametrize("kv", KV_TYPES)
+@pytest.mark.parametrize(
+    "isa", [isa for isa in supported_isas() if isa not in ("avx2", "avx_vnni")]
+)
+@pytest.mark.parametrize("shape", [(4, 2, 20), (18, 2, 48)])
+def test_every_instruction_set_gives_the_same_bits(run, kv, isa, shape):
+    options = {"window": 0, "tokens": 50, "largest_chunk": 50, "kv": kv}
+    usual, other = (Layer(run, shape, isa=each, **options).in_chunks(50) for each in ("avx2", isa))
+    np.testing.assert_array_equal(other, usual)
+
+
+@pytest.mark.parametrize(
+    "isa", [isa for isa in supported_isas() if isa not in ("avx2", "avx_vnni")]
+)
+def test_sections_have_the_same_bits_on_every_instruction_set(run, isa):
+    options = {"window": 0, "tokens": 600, "largest_chunk": 300}
+    layers = [Layer(run, (9, 1, 40), isa=each, **options) for each in ("avx2", isa)]
+    for layer in layers:
+        layer.attend(0, 300)
+        layer.attend(300, 599)
+    usual, other = (layer.attend(599, 600, n=1) for layer in layers)
+    np.testing.assert_array_equal(other, usual)
+
+
+def test_a_failed_chunk_leaves_what_is_visible_before_it(run):
+    layer = Layer(run, (2, 1, 16), window=8, tokens=40, largest_chunk=8)
+    expected = layer.in_chunks(8)
+    layer.reset()
+    layer.attend(0, 8)
+    layer.attend(8, 16)  # stored, but as if the call had failed: attend again
+    again = layer.attend(8, 16)
+    np.testing.assert_array_equal(again, expected[8:16])
+
+
+@pytest.mark.parametrize("sink", [-1e30, 80.0])
+@pytest.mark.parametrize("tokens", [9, 530])
+def test_a_sink_of_any_size_gives_finite_results(run, sink, tokens):
+    layer = Layer(run, (2, 1, 16), window=0, tokens=tokens, largest_chunk=tokens)
+    layer.sinks[:] = sink
+    out = layer.in_chunks(tokens)
+    atol = tolerances.ATTENTION["f32"]
+    np.testing.assert_allclose(out, layer.expected(), rtol=0, atol=atol)

@@ -1,0 +1,177 @@
+"""The experts' products: every pair gets its own expert, in both forms, against float64."""
+
+import mmap
+
+import numpy as np
+import pytest
+import tvm
+
+import tolerances
+from kernel_operands import PAIRS, random_activations, random_parts, supported_isas, values
+from ossc.compiler.backends.cpu.codegen import generate_code
+from ossc.compiler.backends.cpu.kernels.experts.expert_linear import expert_linear
+from ossc.compiler.backends.cpu.kernels.experts.expert_swiglu import expert_swiglu
+from ossc.compiler.backends.cpu.packing import expert_stride, pack_rows, pack_swiglu
+
+ALPHA, LIMIT = 1.702, 7.0
+
+TARGET = {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v3"}
+
+
+def choose(experts, k, n):
+    """Return the routing ``[n, k]``: different experts a token, some chosen by nobody."""
+    rng = np.random.default_rng(5)
+    return np.stack([rng.permutation(experts)[:k] for _ in range(n)]).astype(np.int32)
+
+
+def routing_buffers(indices, experts):
+    """Return what the kernels are given for a chunk: offsets and order."""
+    flat = indices.reshape(-1)
+    order = np.argsort(flat, kind="stable").astype(np.int32)
+    offsets = np.searchsorted(flat[order], np.arange(experts + 1)).astype(np.int32)
+    return [offsets, order.reshape(indices.shape)]
+
+
+def packed(pack, scheme, parts):
+    """Pack each expert and put it at its place."""
+    experts = [pack(scheme, [part[e] for part in parts]) for e in range(len(parts[0]))]
+    stride = expert_stride(len(experts[0]))
+    return np.concatenate([np.pad(e, (0, stride - len(e))) for e in experts])
+
+
+class Experts:
+    """Random weights, biases, activations and routing for both kernels."""
+
+    def __init__(self, run, scheme, activation, isa, *, experts=9, k=3, n=9, rows=20, columns=64):
+        self.run, self.isa, self.scheme, self.activation = run, isa, scheme, activation
+        self.experts, self.k, self.rows, self.columns = experts, k, rows, columns
+        self.indices = choose(experts, k, n)
+        rng = np.random.default_rng(6)
+        self.bias = rng.standard_normal((experts, 2 * rows)).astype(np.float32)
+        self.parts = random_parts(scheme, (experts, 2 * rows, columns))
+        self.x = random_activations(activation, (n, columns))
+        self.a = random_activations(activation, (n, k, columns))
+
+    def swiglu(self, tokens, *, single=False):
+        """Run expert_swiglu on some tokens."""
+        kernel = expert_swiglu(
+            scheme=self.scheme,
+            activation=self.activation,
+            experts=self.experts,
+            intermediate=self.rows,
+            hidden=self.columns,
+            k=self.k,
+            alpha=ALPHA,
+            limit=LIMIT,
+            n=1 if single else None,
+            isa=self.isa,
+        )
+        weight = packed(pack_swiglu, self.scheme, self.parts)
+        return self._call(kernel, self.x, weight, self.bias, tokens, single)
+
+    def linear(self, tokens, *, single=False):
+        """Run expert_linear on some tokens, with the first half of the rows."""
+        kernel = expert_linear(
+            scheme=self.scheme,
+            activation=self.activation,
+            experts=self.experts,
+            hidden=self.rows,
+            intermediate=self.columns,
+            k=self.k,
+            n=1 if single else None,
+            isa=self.isa,
+        )
+        weight = packed(pack_rows, self.scheme, [part[:, : self.rows] for part in self.parts])
+        bias = np.ascontiguousarray(self.bias[:, : self.rows])
+        return self._call(kernel, self.a, weight, bias, tokens, single)
+
+    def _call(self, kernel, activations, weight, bias, tokens, single):
+        indices = self.indices[tokens]
+        route = [indices] if single else routing_buffers(indices, self.experts)
+        arrays = activations.of(tokens).arrays(1 if single else 0)
+        output = ("float32", (len(indices), self.k, self.rows))
+        return self.run(kernel, [*arrays, *route, weight, bias], [output], n=len(indices))[0]
+
+    def expected_swiglu(self):
+        """Return it in float64."""
+        weights = values(self.scheme, self.parts)[self.indices]
+        y = np.einsum("nc,nkrc->nkr", self.x.values, weights) + self.bias[self.indices]
+        gate, up = np.minimum(y[..., ::2], LIMIT), np.clip(y[..., 1::2], -LIMIT, LIMIT)
+        with np.errstate(over="ignore"):
+            return (up + 1) * gate / (1 + np.exp(-ALPHA * gate))
+
+    def expected_linear(self):
+        """Return it in float64."""
+        weights = values(self.scheme, self.parts)[self.indices][:, :, : self.rows]
+        bias = self.bias[self.indices][..., : self.rows]
+        return np.einsum("nkc,nkrc->nkr", self.a.values, weights) + bias
+
+
+def assert_close(result, expected):
+    largest = np.abs(expected).max()
+    np.testing.assert_allclose(result, expected, rtol=0, atol=tolerances.PRODUCT * largest)
+
+
+@pytest.mark.parametrize(("scheme", "activation"), PAIRS)
+@pytest.mark.parametrize("isa", supported_isas())
+@pytest.mark.parametrize("num_experts", [5, 33])
+def test_both_products_match_float64_and_forms_agree_bit_for_bit(
+    run, scheme, activation, isa, num_experts
+):
+    experts = Experts(run, scheme, activation, isa, experts=num_experts)
+    everyone = slice(0, 9)
+    for product, expected in (
+        (experts.swiglu, experts.expected_swiglu()),
+        (experts.linear, experts.expected_linear()),
+    ):
+        chunk = product(everyone)
+        assert_close(chunk, expected)
+        one = [product(slice(token, token + 1), single=True) for token in (0, 8)]
+        np.testing.assert_array_equal(np.concatenate(one), chunk[[0, 8]])
+
+
+@pytest.mark.parametrize(("experts", "k", "rows"), [(1, 1, 8), (33, 4, 3), (4, 4, 24)])
+def test_any_number_of_experts_slots_and_rows(run, experts, k, rows):
+    case = Experts(run, "mxfp4", "int8", "avx2", experts=experts, k=k, n=7, rows=rows)
+    assert_close(case.swiglu(slice(0, 7)), case.expected_swiglu())
+    assert_close(case.linear(slice(0, 7)), case.expected_linear())
+
+
+def test_short_last_block_of_columns(run):
+    case = Experts(run, "int8-g32", "int8", "avx2", columns=45)
+    assert_close(case.swiglu(slice(0, 9)), case.expected_swiglu())
+    assert_close(case.linear(slice(0, 9)), case.expected_linear())
+
+
+def test_gates_and_ups_are_limited_and_nan_stays(run):
+    case = Experts(run, "bf16", "f32", "avx2", n=3)
+    case.bias *= 20
+    assert_close(case.swiglu(slice(0, 3)), case.expected_swiglu())
+    case.x.chunk[0][1, 0] = np.nan
+    result = case.swiglu(slice(0, 3))
+    assert np.isnan(result).all(axis=(1, 2)).tolist() == [False, True, False]
+
+
+def test_an_expert_that_starts_beyond_2_gib_is_found():
+    columns, rows = 1 << 16, 8
+    stride = columns * rows * 2
+    experts = (1 << 31) // stride + 2
+    weight = np.frombuffer(mmap.mmap(-1, experts * stride), np.uint8)  # no page exists yet
+    weight[-stride:].view(np.uint16)[:] = 0x3F80  # 1.0
+    kernel = expert_linear(
+        scheme="bf16",
+        activation="f32",
+        experts=experts,
+        hidden=rows,
+        intermediate=columns,
+        k=1,
+        n=1,
+        isa="avx2",
+    )
+    function = generate_code({kernel.name: kernel.func}, tvm.target.Target(TARGET))[kernel.name]
+    x = tvm.runtime.tensor(np.ones((1, 1, columns), np.float32))
+    bias = tvm.runtime.tensor(np.zeros((experts, rows), np.float32))
+    indices = tvm.runtime.tensor(np.array([[experts - 1]], np.int32))
+    out = tvm.runtime.tensor(np.zeros((1, 1, rows), np.float32))
+    function(x, indices, tvm.runtime.from_dlpack(weight), bias, out, 0, 1)
+    np.testing.assert_array_equal(out.numpy(), np.full((1, 1, rows), columns))
