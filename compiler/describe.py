@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from ossc.compiler.backends.cpu.kv_cache import cache_bytes
-from ossc.compiler.backends.cpu.kv_cache.layout import TILE, CacheShape
 from ossc.compiler.bundle import file_entry
 from ossc.compiler.config import ModelConfig
 from ossc.compiler.lowering.lower import LoweredModel
@@ -60,7 +58,7 @@ def describe_bundle(
         context=options.context,
         prefill_chunk=options.prefill_chunk,
         stop_token_ids=config.eos_token_ids,
-        memory=memory_entry(config, lowered),
+        memory=memory_entry(lowered),
         kernels=lowered.costs,
         files=files | {WEIGHTS_NAME: weights},
     )
@@ -85,12 +83,8 @@ def model_fields(config: ModelConfig) -> dict[str, object]:
     return {name: list(v) if isinstance(v, tuple) else v for name, v in fields.items()}
 
 
-def memory_entry(config: ModelConfig, lowered: LoweredModel) -> MemoryEntry:
-    """Return what the weights and a session take; only full attention grows with the context."""
-    growing_layers = config.layer_types.count("full_attention")
-    cache = CacheShape(
-        num_kv_heads=config.num_key_value_heads, capacity=TILE, head_dim=config.head_dim
-    )
+def memory_entry(lowered: LoweredModel) -> MemoryEntry:
+    """Return what the weights and a session take."""
     return MemoryEntry(
         weights_bytes=lowered.plan.weights_bytes,
         default_kv=lowered.default_kv,
@@ -99,7 +93,7 @@ def memory_entry(config: ModelConfig, lowered: LoweredModel) -> MemoryEntry:
                 state_bytes=plan.state_bytes,
                 arena_bytes=plan.arena_bytes,
                 kv_bytes=lowered.kv_bytes[kv],
-                kv_bytes_per_token=growing_layers * cache_bytes(kv, cache) // TILE,
+                kv_bytes_per_token=lowered.kv_bytes_per_token[kv],
             )
             for kv, plan in lowered.plans.items()
         },

@@ -7,10 +7,11 @@ predicted from the plan and the limits of the target's reference machine.
 
 from dataclasses import dataclass
 
+from ossc.compiler.backends import find_backend
 from ossc.compiler.bundle import CODE_BYTES
 from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.describe import memory_entry
-from ossc.compiler.lowering.lower import LoweredModel, lower_model
+from ossc.compiler.lowering.lower import LoweredModel
 from ossc.compiler.notes import checkpoint_notes
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.progress import Reporter, SilentReporter
@@ -107,8 +108,8 @@ def estimate(recipe: Recipe, progress: Reporter | None = None) -> Estimate:
     model = quantized_model(checkpoint, recipe.resolve_plan())
     for note in checkpoint_notes(checkpoint):
         (progress or SilentReporter()).note(note)
-    lowered = lower_model(model, options)
-    memory = memory_entry(checkpoint.config, lowered)
+    lowered = find_backend(options.target.kind).lower(model, options)
+    memory = memory_entry(lowered)
     session = memory.default
     files = [find_text_file(checkpoint.path, name) for name in TEXT_FILES]
     text_bytes = sum(file.stat().st_size for file in files if file is not None)

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from ossc.compiler.atomic_folder import NewFolder
-from ossc.compiler.backends.cpu.objects import write_objects
-from ossc.compiler.backends.cpu.toolchain import link_runtime, prepare_linker
+from ossc.compiler.backends import find_backend
 from ossc.compiler.bundle import (
     check_space,
     copy_text_files,
@@ -18,7 +16,6 @@ from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.config import ModelConfig
 from ossc.compiler.describe import describe_bundle, describe_rounding
 from ossc.compiler.export import export_model
-from ossc.compiler.lowering.lower import LoweredModel, lower_model
 from ossc.compiler.lowering.plan import weight_offsets
 from ossc.compiler.lowering.segment import LoweringOptions
 from ossc.compiler.notes import checkpoint_notes
@@ -65,7 +62,8 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
     check_generation_config(checkpoint.path)
     check_text_files(checkpoint.path)
     options = lowering_options(recipe, checkpoint.config)
-    prepare_linker(target, progress)
+    backend = find_backend(target.kind)
+    backend.prepare(target, progress)
 
     progress.phase("Exporting to ONNX, fusing and quantizing")
     rounded: set[RoundedWeight] = set()
@@ -74,14 +72,14 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
         progress.note(note)
 
     progress.phase("Lowering to kernels and a plan")
-    lowered = lower_model(model, options)
+    lowered = backend.lower(model, options)
 
     with new_bundle(place, force=recipe.force) as new:
         folder = new.content
         check_space(folder, lowered.plan.weights_bytes)
 
         progress.phase("Compiling kernels")
-        link_kernels(lowered, target, new)
+        backend.emit(lowered, target, folder, new.scratch)
 
         progress.phase("Packing weights", lowered.plan.weights_bytes)
         offsets, total_bytes = weight_offsets(lowered.weights.values())
@@ -153,9 +151,3 @@ def quantized_model(
     for each in [*fusion_passes(), QuantizeWeights(plan, rounded)]:
         model = each(model).model
     return model
-
-
-def link_kernels(lowered: LoweredModel, target: Target, new: NewFolder) -> None:
-    """Generate code and link the runtime's executable and library into a new bundle."""
-    objects = write_objects(lowered.kernels, lowered.generated, target, new.scratch)
-    link_runtime(target, objects, new.content)

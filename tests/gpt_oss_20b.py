@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+from ossc.compiler.backends.cpu.backend import BACKEND
 from ossc.compiler.checkpoint.reader import Checkpoint
-from ossc.compiler.lowering.lower import LoweredModel, lower_model
+from ossc.compiler.lowering.lower import LoweredModel
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.plan import Plan, Segment
@@ -22,7 +23,7 @@ def lower_two_layers(folder: Path) -> LoweredModel:
     recipe = Recipe(model=checkpoint_folder, target="cpu:x86-64-v3")
     checkpoint = Checkpoint.open(checkpoint_folder)
     model = quantized_model(checkpoint, recipe.resolve_plan())
-    return lower_model(model, lowering_options(recipe, checkpoint.config))
+    return BACKEND.lower(model, lowering_options(recipe, checkpoint.config))
 
 
 def all_layers(plan: Plan) -> Plan:

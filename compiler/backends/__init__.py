@@ -1,1 +1,25 @@
-"""What each kind of device needs: one folder a kind."""
+"""What each kind of device needs: one folder a kind, with one ``BACKEND`` in its ``backend.py``."""
+
+import pkgutil
+from importlib import import_module
+
+from ossc.compiler.backends.backend import Backend
+from ossc.targets.errors import UnknownNameError
+
+
+def backend_kinds() -> list[str]:
+    """Return the kinds of devices that have a folder here."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
+
+
+def find_backend(kind: str) -> Backend:
+    """Return the backend of a target's ``kind``; one that cannot be imported raises what it raises.
+
+    Raises:
+        UnknownNameError: There is no folder for it; near misses are suggested.
+    """
+    known = backend_kinds()
+    if kind not in known:
+        raise UnknownNameError("backend", kind, known)
+    backend: Backend = import_module(f"{__name__}.{kind}.backend").BACKEND
+    return backend

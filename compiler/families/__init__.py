@@ -12,7 +12,8 @@ _NOT_FAMILIES = {"family"}
 
 def family_names() -> list[str]:
     """Return the model types that have a file here."""
-    return sorted({module.name for module in pkgutil.iter_modules(__path__)} - _NOT_FAMILIES)
+    files = {module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg}
+    return sorted(files - _NOT_FAMILIES)
 
 
 def find_family(model_type: str) -> Family:

@@ -5,11 +5,11 @@ body (one token, or a chunk), all after it the head (one row, or a few). Weights
 are never read here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from ossc.compiler.backends.cpu.operations import attention, dense, experts, norm
 from ossc.compiler.dialect import DOMAIN, parse_operation
 from ossc.compiler.lowering import standard
 from ossc.compiler.lowering.library import KernelLibrary
@@ -26,31 +26,39 @@ from ossc.targets.errors import LoweringError
 HEAD_BLOCK_ROWS = 16
 """Rows of the head's larger segment: all logits of a prompt are computed in blocks of it."""
 
-_WEIGHTED: dict[str, Callable[[SegmentBuilder, ir.Node, str], None]] = {
-    "Embedding": dense.lower_embedding,
-    "ExpertLinear": experts.lower_expert_linear,
-    "ExpertSwiGlu": experts.lower_expert_swiglu,
-    "Linear": dense.lower_linear,
-    "MatMul": dense.lower_mat_mul,
-}
-"""Operations that exist once for each quantization scheme."""
+Lower = Callable[[SegmentBuilder, ir.Node], None]
+"""Translates a node: emits its calls, and gives its outputs a value."""
 
-_PLAIN: dict[str, Callable[[SegmentBuilder, ir.Node], None]] = {
-    "AddRmsNorm": norm.lower_add_rms_norm,
-    "CombineExperts": experts.lower_combine_experts,
-    "Router": experts.lower_router,
-    "SinkAttention": attention.lower_sink_attention,
-}
+LowerWeighted = Callable[[SegmentBuilder, ir.Node, str], None]
+"""The same with the name of the quantization scheme."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationTable:
+    """Which operations a backend has kernels for, and how their nodes become calls of them."""
+
+    weighted: Mapping[str, LowerWeighted]
+    """Operations of the dialect that exist once for each quantization scheme."""
+
+    plain: Mapping[str, Lower]
+    """The dialect's others."""
+
+    standard: Mapping[str, Lower]
+    """Standard operators of ONNX that have a kernel of ours; Relax has the others."""
 
 
 def import_segments(
-    model: ir.Model, options: LoweringOptions, library: KernelLibrary
+    model: ir.Model,
+    options: LoweringOptions,
+    operations: OperationTable,
+    library: KernelLibrary,
 ) -> tuple[list[RelaxSegment], dict[str, PackedWeight]]:
     """Translate the model into the four segments of a bundle.
 
     Args:
         model: The model, fused and quantized.
         options: What for.
+        operations: The backend's.
         library: Where its kernels come from.
 
     Returns:
@@ -69,11 +77,19 @@ def import_segments(
     def builder(name: SegmentName, max_tokens: int) -> SegmentBuilder:
         return SegmentBuilder(name, max_tokens, options, weights, library)
 
+    def body(name: SegmentName, max_tokens: int) -> RelaxSegment:
+        segment = builder(name, max_tokens)
+        return _import_body(segment, model.graph, body_nodes, selection, operations)
+
+    def head(max_tokens: int) -> RelaxSegment:
+        segment = builder("head", max_tokens)
+        return _import_head(segment, model.graph, head_nodes, selection, operations)
+
     segments = [
-        _import_body(builder("decode", 1), model.graph, body_nodes, selection),
-        *(_import_head(builder("head", 1), model.graph, head_nodes, selection),),
-        _import_body(builder("prefill", options.prefill_chunk), model.graph, body_nodes, selection),
-        _import_head(builder("head", HEAD_BLOCK_ROWS), model.graph, head_nodes, selection),
+        body("decode", 1),
+        head(1),
+        body("prefill", options.prefill_chunk),
+        head(HEAD_BLOCK_ROWS),
     ]
     return segments, weights
 
@@ -100,7 +116,11 @@ def _downstream(graph: ir.Graph, value: ir.Value) -> dict[ir.Node, None]:
 
 
 def _import_body(
-    segment: SegmentBuilder, graph: ir.Graph, nodes: Iterable[ir.Node], selection: ir.Node
+    segment: SegmentBuilder,
+    graph: ir.Graph,
+    nodes: Iterable[ir.Node],
+    selection: ir.Node,
+    operations: OperationTable,
 ) -> RelaxSegment:
     inputs = {value.name: value for value in graph.inputs}
 
@@ -108,7 +128,7 @@ def _import_body(
         for name in ("input_ids", "position_ids"):
             variable = segment.parameter(name, "input", (1, segment.rows), "int64")
             segment.values[inputs[name]] = variable
-        _translate(segment, nodes)
+        _translate(segment, nodes, operations)
         outputs = {"hidden": segment.values[selection.inputs[0]]}
         for value in graph.outputs:
             if value in segment.values:
@@ -119,7 +139,11 @@ def _import_body(
 
 
 def _import_head(
-    segment: SegmentBuilder, graph: ir.Graph, nodes: Iterable[ir.Node], selection: ir.Node
+    segment: SegmentBuilder,
+    graph: ir.Graph,
+    nodes: Iterable[ir.Node],
+    selection: ir.Node,
+    operations: OperationTable,
 ) -> RelaxSegment:
     hidden = selection.inputs[0]
     assert hidden is not None
@@ -131,28 +155,23 @@ def _import_head(
         segment.values[selection.outputs[0]] = segment.parameter(
             "hidden", "input", shape, "float32"
         )
-        _translate(segment, nodes)
+        _translate(segment, nodes, operations)
         return {"logits": segment.values[graph.outputs[0]]}
 
     return segment.run(translate)
 
 
-def _translate(segment: SegmentBuilder, nodes: Iterable[ir.Node]) -> None:
+def _translate(
+    segment: SegmentBuilder, nodes: Iterable[ir.Node], operations: OperationTable
+) -> None:
     for node in nodes:
         if node.domain != DOMAIN:
-            _lower_standard(segment, node)
+            operations.standard.get(node.op_type, standard.lower)(segment, node)
             continue
         operation, scheme = parse_operation(node.op_type)
-        if scheme is not None and operation in _WEIGHTED:
-            _WEIGHTED[operation](segment, node, scheme)
-        elif operation in _PLAIN:
-            _PLAIN[operation](segment, node)
+        if scheme is not None and operation in operations.weighted:
+            operations.weighted[operation](segment, node, scheme)
+        elif operation in operations.plain:
+            operations.plain[operation](segment, node)
         else:
             raise LoweringError(f"The operation {node.op_type} of {node.name!r} has no lowering.")
-
-
-def _lower_standard(segment: SegmentBuilder, node: ir.Node) -> None:
-    if node.op_type == "RMSNormalization":
-        norm.lower_rms_norm(segment, node)
-    else:
-        standard.lower(segment, node)

@@ -1,19 +1,20 @@
 """The lowering, read from top to bottom."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 import tvm
 from tvm import relax
 
-from ossc.compiler.backends.cpu.objects import legalize_and_fuse
 from ossc.compiler.lowering.flatten import FlatSegment, flatten
-from ossc.compiler.lowering.importer import import_segments
+from ossc.compiler.lowering.importer import OperationTable, import_segments
 from ossc.compiler.lowering.kernel import Kernel
+from ossc.compiler.lowering.legalize import legalize_and_fuse
 from ossc.compiler.lowering.library import KernelLibrary
 from ossc.compiler.lowering.plan import make_plan
-from ossc.compiler.lowering.segment import LoweringOptions, RelaxSegment
+from ossc.compiler.lowering.segment import LoweringOptions, Parameter, RelaxSegment
 from ossc.compiler.lowering.weights import PackedWeight
 from ossc.runtimes.kernel_cost import KernelCost
 from ossc.runtimes.kv_type import KV_TYPES, KvType
@@ -38,6 +39,8 @@ class LoweredModel:
     """What a call of each function moves and computes, by symbol."""
     kv_bytes: dict[KvType, int]
     """KV caches of one session, at the full context."""
+    kv_bytes_per_token: dict[KvType, int]
+    """By how much each position of the context makes them larger."""
 
     @property
     def plan(self) -> Plan:
@@ -45,18 +48,21 @@ class LoweredModel:
         return self.plans[self.default_kv]
 
 
-def lower_model(model: ir.Model, options: LoweringOptions) -> LoweredModel:
+def lower_model(
+    model: ir.Model, options: LoweringOptions, operations: OperationTable
+) -> LoweredModel:
     """Lower a fused and quantized model for every type of KV caches; no weight is read.
 
     Args:
         model: The model.
         options: What for; its type of KV caches becomes the default.
+        operations: What the backend has kernels for.
 
     Raises:
         LoweringError: The graph has a node without a lowering.
     """
     library = KernelLibrary()
-    parts = {kv: _lower(model, replace(options, kv=kv), library) for kv in KV_TYPES}
+    parts = {kv: _lower(model, replace(options, kv=kv), operations, library) for kv in KV_TYPES}
     default = parts[options.kv]
     for part in parts.values():
         assert list(part.weights) == list(default.weights), "plans disagree on weights.bin"
@@ -68,6 +74,7 @@ def lower_model(model: ir.Model, options: LoweringOptions) -> LoweredModel:
         generated={name: f for part in parts.values() for name, f in part.generated.items()},
         costs={name: cost for part in parts.values() for name, cost in part.costs.items()},
         kv_bytes={kv: part.kv_bytes for kv, part in parts.items()},
+        kv_bytes_per_token={kv: part.kv_bytes_per_token for kv, part in parts.items()},
     )
 
 
@@ -80,11 +87,17 @@ class _Lowered:
     generated: dict[str, tvm.tirx.PrimFunc]
     costs: dict[str, KernelCost]
     kv_bytes: int
+    kv_bytes_per_token: int
 
 
-def _lower(model: ir.Model, options: LoweringOptions, library: KernelLibrary) -> _Lowered:
+def _lower(
+    model: ir.Model,
+    options: LoweringOptions,
+    operations: OperationTable,
+    library: KernelLibrary,
+) -> _Lowered:
     # ONNX → Relax, one function a segment
-    segments, weights = import_segments(model, options, library)
+    segments, weights = import_segments(model, options, operations, library)
 
     # Relax → TIR calls, the generated ones fused
     flat = [_flatten(segment, library, options) for segment in segments]
@@ -92,12 +105,14 @@ def _lower(model: ir.Model, options: LoweringOptions, library: KernelLibrary) ->
     # calls → steps on buffers with offsets
     plan = make_plan(flat, weights, context=options.context, vocab_size=_vocab_size(model.graph))
     generated = {name: func for segment in flat for name, func in segment.generated.items()}
+    caches = _caches(segments)
     return _Lowered(
         plan=plan,
         weights=weights,
         generated=generated,
         costs={step.symbol: step.cost for segment in flat for step in segment.steps},
-        kv_bytes=_state_bytes(segments),
+        kv_bytes=sum(_size_bytes(cache.var.ty) for cache in caches),
+        kv_bytes_per_token=_growth_bytes(caches),
     )
 
 
@@ -107,14 +122,24 @@ def _vocab_size(graph: ir.Graph) -> int:
     return int(str(shape[-1]))
 
 
-def _state_bytes(segments: list[RelaxSegment]) -> int:
+def _caches(segments: list[RelaxSegment]) -> list[Parameter]:
+    """Return the KV caches, each once."""
     caches = {
-        parameter.name: _size_bytes(parameter.var.ty)
+        parameter.name: parameter
         for segment in segments
         for parameter in segment.parameters
         if parameter.role == "state"
     }
-    return sum(caches.values())
+    return list(caches.values())
+
+
+def _growth_bytes(caches: list[Parameter]) -> int:
+    """Return what one position takes in the caches that hold the whole context."""
+    sizes: Counter[int] = Counter()  # by capacity: a cache may hold whole bytes of several only
+    for cache in caches:
+        if cache.positions is not None:
+            sizes[cache.positions] += _size_bytes(cache.var.ty)
+    return sum(size_bytes // positions for positions, size_bytes in sizes.items())
 
 
 def _size_bytes(type_: relax.TensorType) -> int:

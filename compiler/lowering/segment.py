@@ -59,6 +59,8 @@ class Parameter:
     name: str
     role: Role
     var: relax.Var
+    positions: int | None = None
+    """How many a KV cache that holds the whole context has room for; None for all others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,12 +120,19 @@ class SegmentBuilder:
         )
 
     def parameter(
-        self, name: str, role: Role, shape: Sequence[int | Expr], dtype: str
+        self,
+        name: str,
+        role: Role,
+        shape: Sequence[int | Expr],
+        dtype: str,
+        positions: int | None = None,
     ) -> relax.Var:
         """Return the parameter of this name, added when it is first asked for."""
         if name not in self._parameters:
             variable = relax.Var(f"p{len(self._parameters)}", relax.TensorType(shape, dtype))
-            self._parameters[name] = Parameter(name=name, role=role, var=variable)
+            self._parameters[name] = Parameter(
+                name=name, role=role, var=variable, positions=positions
+            )
         return self._parameters[name].var
 
     def weight(self, packed: PackedWeight, shape: Sequence[int], dtype: str) -> relax.Var:

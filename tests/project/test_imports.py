@@ -2,8 +2,10 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,37 @@ ALLOWED = {
     "runtimes": {"targets", "runtimes"},
     "compiler": {"targets", "runtimes", "compiler"},
 }
+COMPILER_ORDER = (
+    {"__init__"},
+    {"cli"},
+    {"estimate", "evaluate", "verify"},
+    {"pipeline"},
+    {"describe"},
+    {"bundle", "export", "recipe"},
+    {"backends"},
+    {"families", "lowering", "oracle"},
+    {"config", "passes"},
+    {"dialect"},
+    {"quantization"},
+    {"checkpoint"},
+    {"atomic_folder", "progress"},
+)
+"""The files and folders of ``compiler/``: each imports only from lines below its own."""
+
+COMPILER_EXCEPTIONS = {("checkpoint", "config"), ("config", "families")}
+"""Arrows that go up: a checkpoint still opens with the configuration of the one family."""
+
+C_ORDER = (
+    {"main.c"},
+    {"measure"},
+    {"cli"},
+    {"exec"},
+    {"device"},
+    {"bundle"},
+    {"base"},
+)
+"""The folders of ``runtimes/c/src``: each includes only from lines below its own."""
+
 COMPILE_PACKAGES = {"ml_dtypes", "onnx", "onnx_ir", "onnxruntime", "tvm", "tvm_ffi", "ziglang"}
 HEAVY_PACKAGES = COMPILE_PACKAGES | {"jinja2", "numpy", "tokenizers", "torch", "transformers"}
 
@@ -45,6 +78,56 @@ def python(code: str) -> str:
 def test_a_part_imports_only_those_before_it(part):
     for file in (ROOT / part).rglob("*.py"):
         assert imported_parts(file.read_text()) <= ALLOWED[part], file
+
+
+def imported_compiler_parts(source: str) -> set[str]:
+    """Return the x of every import of ``ossc.compiler.x…``, at any depth."""
+    parts: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == "ossc.compiler":
+            parts |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ossc.compiler."):
+            parts.add(str(node.module).split(".")[2])
+    return parts
+
+
+def included_folders(source: str) -> set[str]:
+    """Return the first folder of every ``#include "folder/…"``."""
+    return set(re.findall(r'^#include "([a-z]+)/', source, re.MULTILINE))
+
+
+def upward(order: Sequence[set[str]], arrows: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return the arrows between different parts that do not go down in an order."""
+    level = {name: index for index, names in enumerate(order) for name in names}
+    return {(a, b) for a, b in arrows if a != b and level[b] <= level[a]}
+
+
+def test_arrows_inside_the_compiler_go_down():
+    root = ROOT / "compiler"
+    arrows = {
+        (file.relative_to(root).parts[0].removesuffix(".py"), part)
+        for file in root.rglob("*.py")
+        for part in imported_compiler_parts(file.read_text())
+    }
+    assert upward(COMPILER_ORDER, arrows) == COMPILER_EXCEPTIONS
+
+
+def test_arrows_between_the_folders_of_the_c_runtime_go_down():
+    root = ROOT / "runtimes/c/src"
+    arrows = {
+        (file.relative_to(root).parts[0], folder)
+        for file in root.rglob("*.[ch]")
+        for folder in included_folders(file.read_text())
+    }
+    assert upward(C_ORDER, arrows) == set()
+
+
+def test_an_arrow_that_goes_up_or_sideways_is_seen():
+    order = ({"a"}, {"b", "c"})
+    assert upward(order, [("a", "b"), ("a", "a"), ("b", "c"), ("c", "a")]) == {
+        ("b", "c"),
+        ("c", "a"),
+    }
 
 
 def test_every_form_of_import_is_seen():

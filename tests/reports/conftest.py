@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from tokenizers import Tokenizer
 
 from compiled import Build, compiled
-from ossc.compiler import pipeline
+from ossc.compiler.backends.cpu.backend import CpuBackend
 from ossc.compiler.cli import main
 from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME
 from ossc.runtimes.sampler import Sampler
@@ -77,11 +77,11 @@ def answer(bundle, monkeypatch):
 def without_code_generation(plain_bundle, monkeypatch):
     """Let compilations of the same shape take their kernels from ``plain_bundle``."""
 
-    def copy_binaries(_lowered, _target, new):
+    def copy_binaries(_backend, _lowered, _target, folder, _scratch):
         for name in (EXECUTABLE_NAME, LIBRARY_NAME):
-            shutil.copy(plain_bundle / name, new.content / name)
+            shutil.copy(plain_bundle / name, folder / name)
 
-    monkeypatch.setattr(pipeline, "link_kernels", copy_binaries)
+    monkeypatch.setattr(CpuBackend, "emit", copy_binaries)
 
 
 @pytest.fixture

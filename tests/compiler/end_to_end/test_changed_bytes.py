@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from compiled import Build
+from ossc.compiler.backends.cpu.backend import BACKEND
 from ossc.compiler.backends.cpu.objects import write_objects
 from ossc.compiler.backends.cpu.toolchain import kernel_table
-from ossc.compiler.lowering.lower import lower_model
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.quantization.plan import load_plan
 from ossc.runtimes import session
@@ -59,7 +59,7 @@ def instrumented(model, tmp_path_factory):
     build = model.build
     recipe = model.recipe()
     options = lowering_options(recipe, model.checkpoint.config)
-    lowered = lower_model(quantized_model(model.checkpoint, load_plan(build.quant)), options)
+    lowered = BACKEND.lower(quantized_model(model.checkpoint, load_plan(build.quant)), options)
     objects = write_objects(lowered.kernels, lowered.generated, options.target, folder)
     table = folder / "kernel_table.c"
     table.write_text(kernel_table(objects))

@@ -6,10 +6,9 @@ from click.testing import CliRunner
 
 from compiled import Build, require_a_way_to_run, token_by_token
 from model_shapes import FLOATS
-from ossc.compiler import pipeline
+from ossc.compiler.backends.cpu.backend import BACKEND, CpuBackend
 from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.cli import main
-from ossc.compiler.lowering.lower import lower_model
 from ossc.compiler.pipeline import compile_model, lowering_options, quantized_model
 from ossc.compiler.quantization.plan import load_plan, presets
 from ossc.compiler.recipe import Recipe
@@ -80,7 +79,7 @@ def test_every_preset_has_kernels_for_every_float_type(tmp_path, quant):
     options = lowering_options(
         Recipe(model=tmp_path, target="cpu:x86-64-v3", quant=quant), checkpoint.config
     )
-    lowered = lower_model(quantized_model(checkpoint, plan), options)
+    lowered = BACKEND.lower(quantized_model(checkpoint, plan), options)
     routers = {name: w.scheme for name, w in lowered.weights.items() if "router.weight" in name}
     assert list(routers.values()) == ["f16", "f32"]  # no preset changes them
     down = lowered.weights[next(name for name in lowered.weights if "1.mlp.experts.down" in name)]
@@ -106,7 +105,7 @@ TO_BF16 = '[schemes]\nexperts = "bf16"\ndense = "bf16"\nhead = "bf16"'
     ],
 )
 def test_what_a_plan_rounds_is_said_once(tmp_path, monkeypatch, floats, notes):
-    monkeypatch.setattr(pipeline, "link_kernels", lambda *_: None)  # the weights are packed still
+    monkeypatch.setattr(CpuBackend, "emit", lambda *_: None)  # the weights are packed still
     shape = SyntheticShape(num_hidden_layers=1)
     model = make_checkpoint(tmp_path / "model", shape, experts="bf16", floats=floats)
     plan = tmp_path / "plan.toml"
@@ -126,7 +125,7 @@ def test_what_a_plans_float_type_cannot_hold_is_refused(tmp_path, monkeypatch):
     data = bytearray(file.read_bytes())
     data[entry.offset_bytes : entry.offset_bytes + 4] = np.float32(1e5).tobytes()
     file.write_bytes(data)
-    monkeypatch.setattr(pipeline, "link_kernels", lambda *_: None)
+    monkeypatch.setattr(CpuBackend, "emit", lambda *_: None)
     plan = tmp_path / "plan.toml"
     plan.write_text('[schemes]\nhead = "f16"')
     out = tmp_path / "bundle"

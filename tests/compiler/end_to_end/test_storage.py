@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from compiled import Build, Compiled
+from ossc.compiler.backends.cpu.backend import BACKEND
 from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.cli import main
 from ossc.compiler.estimate import estimate
-from ossc.compiler.lowering.lower import lower_model
 from ossc.compiler.pipeline import compile_model, lowering_options, quantized_model
 from ossc.compiler.quantization.plan import load_plan
 from ossc.compiler.recipe import Recipe
@@ -41,7 +41,7 @@ def packed_weights(model: Path, quant: str) -> dict[str, str]:
     checkpoint = Checkpoint.open(model)
     recipe = Recipe(model=model, quant=quant, context=300)
     options = lowering_options(recipe, checkpoint.config)
-    weights = lower_model(quantized_model(checkpoint, load_plan(quant)), options).weights
+    weights = BACKEND.lower(quantized_model(checkpoint, load_plan(quant)), options).weights
     return {
         name: hashlib.sha256(b"".join(piece.tobytes() for piece in weight.pieces())).hexdigest()
         for name, weight in weights.items()

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from compiled import Build, Compiled
 from ossc.compiler import config, verify_reading
+from ossc.compiler.backends.cpu.backend import BACKEND
 from ossc.compiler.bundle import file_entry
 from ossc.compiler.cli import main
-from ossc.compiler.lowering.lower import lower_model
 from ossc.compiler.lowering.plan import weight_offsets
 from ossc.compiler.oracle import transformers_model as oracle_transformers
 from ossc.compiler.oracle.reference import ReferenceOutputs
@@ -38,7 +38,7 @@ def weight_offset(model: Compiled, name: str) -> int:
     """Return where the first packed weight of a name starts in ``weights.bin``."""
     recipe = Recipe(model=model.model, quant=model.quant, context=model.build.context)
     options = lowering_options(recipe, model.checkpoint.config)
-    weights = lower_model(model.quantized(), options).weights
+    weights = BACKEND.lower(model.quantized(), options).weights
     offsets, _ = weight_offsets(weights.values())
     return next(offset for key, offset in offsets.items() if key.startswith(name))
 

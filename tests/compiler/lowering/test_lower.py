@@ -5,10 +5,11 @@ import math
 
 import pytest
 
+from ossc.compiler.backends.cpu.backend import BACKEND
 from ossc.compiler.backends.cpu.kv_cache.layout import TILE
 from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.export import export_model
-from ossc.compiler.lowering.lower import LoweredModel, lower_model
+from ossc.compiler.lowering.lower import LoweredModel
 from ossc.compiler.lowering.plan import PAGE_BYTES
 from ossc.compiler.pipeline import fusion_passes, lowering_options, quantized_model
 from ossc.compiler.recipe import Recipe
@@ -29,7 +30,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 def lowered(recipe: Recipe) -> LoweredModel:
     checkpoint = Checkpoint.open(recipe.model)
     model = quantized_model(checkpoint, recipe.resolve_plan())
-    return lower_model(model, lowering_options(recipe, checkpoint.config))
+    return BACKEND.lower(model, lowering_options(recipe, checkpoint.config))
 
 
 def places(lowered: LoweredModel, segment: Segment, space: Space) -> list[tuple[int, int, int]]:
@@ -145,7 +146,7 @@ def test_a_graph_without_row_selection_is_refused(recipe):
     for each in fusion_passes()[:-1]:
         model = each(model).model
     with pytest.raises(LoweringError, match="SelectRowsBeforeHead"):
-        lower_model(model, lowering_options(recipe, checkpoint.config))
+        BACKEND.lower(model, lowering_options(recipe, checkpoint.config))
 
 
 def test_an_operator_without_lowering_is_refused_by_name(recipe):
@@ -155,4 +156,4 @@ def test_an_operator_without_lowering_is_refused_by_name(recipe):
         if type(each).__name__ != "FuseRouter":
             model = each(model).model
     with pytest.raises(LoweringError, match=r"The ONNX operator TopK of node .* has no lowering"):
-        lower_model(model, lowering_options(recipe, checkpoint.config))
+        BACKEND.lower(model, lowering_options(recipe, checkpoint.config))

@@ -4,10 +4,6 @@ A file has ``buffers(shape)`` and a class with ``store_key(slot, row)``, ``store
 and ``reader()``, whose ``open(place, seen)`` gives a `Tile`.
 """
 
-import math
-
-import tvm
-
 from ossc.compiler.backends.cpu.kv_cache import float16, float32, int8
 from ossc.compiler.backends.cpu.kv_cache.layout import CacheBuffer, CacheShape
 from ossc.compiler.lowering.kernel import Isa, KernelBuilder, Parts
@@ -20,15 +16,6 @@ def cache_buffers(kv: KvType, shape: CacheShape) -> tuple[CacheBuffer, ...]:
     """Return the buffers of a layer's cache."""
     makers = {"f32": float32.buffers, "f16": float16.buffers, "int8": int8.buffers}
     return makers[kv](shape)
-
-
-def cache_bytes(kv: KvType, shape: CacheShape) -> int:
-    """Return the size of a layer's cache."""
-    sizes: list[int] = [
-        math.prod(buffer.shape) * tvm.DataType(buffer.dtype).itemsize
-        for buffer in cache_buffers(kv, shape)
-    ]
-    return sum(sizes)
 
 
 def declare_cache(

@@ -87,7 +87,13 @@ def _caches(
     assert past_key is not None
     buffers = cache_buffers(segment.options.kv, shape.cache(capacity))
     return [
-        segment.parameter(f"{past_key.name}/{buffer.name}", "state", buffer.shape, buffer.dtype)
+        segment.parameter(
+            f"{past_key.name}/{buffer.name}",
+            "state",
+            buffer.shape,
+            buffer.dtype,
+            positions=None if shape.window else capacity,
+        )
         for buffer in buffers
     ]
 

@@ -24,7 +24,7 @@ def find_format(scheme: str) -> WeightFormat:
         raise LoweringError(
             f"No kernel reads weights of scheme {scheme!r}; "
             f"choose one of {', '.join(sorted(known)).replace('_', '-')}, "
-            f"or add {name}.py to compiler/lowering/kernels/weights."
+            f"or add {name}.py to compiler/backends/cpu/weights."
         )
     found: WeightFormat = import_module(f"{__name__}.{name}").FORMAT
     return found
