@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ossc.compiler.backends.cpu import packing
 from ossc.compiler.backends.cpu.weights.format import ROWS
 from ossc.compiler.checkpoint.views import read_rows
-from ossc.compiler.lowering.weights import Bytes, PackedWeight
+from ossc.compiler.lowering.weights import Bytes, PackedWeight, as_bytes
 from ossc.compiler.quantization.scheme import QuantizationScheme
 
 Tensors = Sequence[ir.TensorProtocol]
@@ -26,6 +26,14 @@ class PackedMatrix(PackedWeight):
 
     shape: tuple[int, ...]
     """Of the weight, ``[N, K]`` or ``[E, N, K]``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedExperts(PackedMatrix):
+    """The experts' matrices, and where in their bytes each expert begins."""
+
+    table: PackedWeight
+    """int64 ``[E]``: bytes from the weight's own begin."""
 
 
 def weight_shape(scheme: QuantizationScheme, parts: Tensors) -> tuple[int, ...]:
@@ -59,7 +67,7 @@ def embedding_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedMatrix
     )
 
 
-def expert_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedMatrix:
+def expert_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedExperts:
     """Describe the experts' matrices ``[E, N, K]`` for ``expert_linear``."""
     experts, rows, columns = weight_shape(scheme, parts)
     size = packing.packed_bytes(scheme.name, rows, columns)
@@ -68,7 +76,7 @@ def expert_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedMatrix:
     )
 
 
-def swiglu_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedMatrix:
+def swiglu_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedExperts:
     """Describe the experts' gates and ups ``[E, 2·I, K]`` for ``expert_swiglu``."""
     experts, rows, columns = weight_shape(scheme, parts)
     size = packing.swiglu_bytes(scheme.name, rows // 2, columns)
@@ -83,7 +91,7 @@ def _experts(
     shape: tuple[int, int, int],
     size_bytes: int,
     pack: Callable[[list[NDArray[Any]]], Bytes],
-) -> PackedMatrix:
+) -> PackedExperts:
     stride = packing.expert_stride(size_bytes)
 
     def pieces() -> Iterator[Bytes]:
@@ -91,12 +99,24 @@ def _experts(
             packed = pack([read_rows(part, expert, expert + 1)[0] for part in parts])
             yield np.pad(packed, (0, stride - size_bytes))
 
-    return PackedMatrix(
-        name=_name(parts),
+    name = _name(parts)
+    return PackedExperts(
+        name=name,
         shape=shape,
         scheme=scheme.name,
         size_bytes=shape[0] * stride,
         pieces=pieces,
+        table=_table(f"{name}.table", [expert * stride for expert in range(shape[0])]),
+    )
+
+
+def _table(name: str, offsets: list[int]) -> PackedWeight:
+    values = np.array(offsets, "<i8")
+    return PackedWeight(
+        name=name,
+        size_bytes=values.nbytes,
+        scheme="int64",
+        pieces=lambda: iter([as_bytes(values)]),
     )
 
 

@@ -15,7 +15,7 @@ from ossc.compiler.backends.cpu.kernels.experts.group_by_expert import group_by_
 from ossc.compiler.backends.cpu.kernels.experts.router_top_k import router_top_k
 from ossc.compiler.backends.cpu.operations.activations import activation_operands, activation_type
 from ossc.compiler.backends.cpu.operations.dense import product
-from ossc.compiler.backends.cpu.packed import PackedMatrix, Tensors, expert_weight, swiglu_weight
+from ossc.compiler.backends.cpu.packed import PackedExperts, Tensors, expert_weight, swiglu_weight
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
 from ossc.compiler.lowering.standard import operand
@@ -103,7 +103,7 @@ class _ExpertProduct:
         segment: SegmentBuilder,
         node: ir.Node,
         scheme: str,
-        pack: Callable[[QuantizationScheme, Tensors], PackedMatrix],
+        pack: Callable[[QuantizationScheme, Tensors], PackedExperts],
     ) -> None:
         self._segment, self._node, self._scheme = segment, node, scheme
         self._x, indices, *parts, self._bias = node.inputs
@@ -117,6 +117,7 @@ class _ExpertProduct:
         arguments = [
             *activation_operands(segment, operand(segment, self._x), self._scheme, label),
             *self._groups(label),
+            segment.weight(self.packed.table, self.packed.shape[:1], "int64"),
             segment.packed_parameter(self.packed),
             segment.float_parameter(self._bias),
         ]

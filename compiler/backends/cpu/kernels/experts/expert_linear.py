@@ -2,7 +2,7 @@
 
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.backends.cpu.kernels.experts.experts import Routing
+from ossc.compiler.backends.cpu.kernels.experts.experts import ExpertWeights, Routing
 from ossc.compiler.backends.cpu.kernels.products.activations import declare_activations
 from ossc.compiler.backends.cpu.kernels.products.tiles import panel_groups, row_counts
 from ossc.compiler.backends.cpu.packing import expert_stride
@@ -28,8 +28,9 @@ def expert_linear(
     """Build ``a[t, s] @ weight[e].T + bias[e]`` for the expert e of each pair.
 
     Parameters of the function: the activations ``[n, k, intermediate]`` (a, or codes, scales and
-    sums), the routing (see `Routing`), packed weights uint8, bias ``[experts, hidden]`` → out
-    ``[n, k, hidden]`` float32. A task for each 8 rows of each slot, or each 32 of each expert.
+    sums), the routing (see `Routing`), the weights (see `ExpertWeights`), bias ``[experts,
+    hidden]`` → out ``[n, k, hidden]`` float32. A task for each 8 rows of each slot, or each 32 of
+    each expert.
 
     Raises:
         LoweringError: The kernels cannot multiply this scheme with this activation type.
@@ -43,16 +44,16 @@ def expert_linear(
     with building(name, n) as function:
         product = declare_activations(function, activation, (k,), intermediate, weights, isa)
         routing = Routing(function, experts, k, n)
-        weight = function.buffer("weight", "uint8", experts * stride, parts=("expert", experts))
+        weight = ExpertWeights(function, experts, stride)
         bias = function.buffer("bias", "float32", experts, hidden, parts=("expert", experts))
         out = function.per_token("out", "float32", k, hidden)
         panels = -(-groups // product.groups)
         with function.tasks(fixed=routing.tasks(panels)) as number:
             task = routing.task(number, panels)
             first = T.Bind(task.panel * product.groups)
-            begin = T.Bind(v.convert(task.expert, "int64") * stride)
+            begin = weight.begin(task)
             panel = [
-                weights.rows(weight, T.Bind(begin + group * group_bytes), intermediate, isa)
+                weights.rows(weight.buffer, T.Bind(begin + group * group_bytes), intermediate, isa)
                 for group in panel_groups(first, groups, product.groups)
             ]
             for token, values in product.multiply(panel, task.pairs, task.pair):

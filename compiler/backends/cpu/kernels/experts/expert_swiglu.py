@@ -2,7 +2,7 @@
 
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.backends.cpu.kernels.experts.experts import Routing
+from ossc.compiler.backends.cpu.kernels.experts.experts import ExpertWeights, Routing
 from ossc.compiler.backends.cpu.kernels.products.activations import declare_activations
 from ossc.compiler.backends.cpu.kernels.products.tiles import panel_groups, row_counts
 from ossc.compiler.backends.cpu.packing import expert_stride
@@ -42,9 +42,9 @@ def expert_swiglu(
     Gates are limited above and ups on both sides by ``limit``.
 
     Parameters of the function: the activations ``[n, hidden]`` (x, or codes, scales and sums), the
-    routing (see `Routing`), weights packed by `pack_swiglu`, bias ``[experts, 2 · intermediate]``
-    (a gate's before its up's) → out ``[n, k, intermediate]`` float32. A task for each 8 outputs of
-    each slot, or each 16 of each expert.
+    routing (see `Routing`), the weights (see `ExpertWeights`) packed by `pack_swiglu`, bias
+    ``[experts, 2 · intermediate]`` (a gate's before its up's) → out ``[n, k, intermediate]``
+    float32. A task for each 8 outputs of each slot, or each 16 of each expert.
 
     Raises:
         LoweringError: The kernels cannot multiply this scheme with this activation type.
@@ -58,7 +58,7 @@ def expert_swiglu(
     with building(name, n) as function:
         product = declare_activations(function, activation, (), hidden, weights, isa)
         routing = Routing(function, experts, k, n)
-        weight = function.buffer("weight", "uint8", experts * stride, parts=("expert", experts))
+        weight = ExpertWeights(function, experts, stride)
         bias = function.buffer(
             "bias", "float32", experts, 2 * intermediate, parts=("expert", experts)
         )
@@ -68,9 +68,11 @@ def expert_swiglu(
         with function.tasks(fixed=routing.tasks(panels)) as number:
             task = routing.task(number, panels)
             first = T.Bind(task.panel * size)
-            begin = T.Bind(v.convert(task.expert, "int64") * stride)
+            begin = weight.begin(task)
             panel = [
-                weights.rows(weight, T.Bind(begin + (2 * group + up) * group_bytes), hidden, isa)
+                weights.rows(
+                    weight.buffer, T.Bind(begin + (2 * group + up) * group_bytes), hidden, isa
+                )
                 for group in panel_groups(first, groups, size)
                 for up in (0, 1)
             ]

@@ -1,11 +1,11 @@
-"""Which tokens meet which expert: one token's experts directly, or a chunk grouped by expert."""
+"""Which tokens meet which expert, and where it lies: one token's directly, a chunk's by expert."""
 
 from dataclasses import dataclass
 
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.backends.cpu.vectors import vectors as v
-from ossc.compiler.lowering.kernel import Buffer, Expr, KernelBuilder
+from ossc.compiler.lowering.kernel import Buffer, Expr, KernelBuilder, Parts
 
 Pair = tuple[Expr, Expr]
 """A token and one of its slots."""
@@ -31,6 +31,23 @@ class ExpertTask:
         place = T.Bind(self.first + number)
         pair = T.Bind(self.order[place // self.k, place % self.k])
         return T.Bind(pair // self.k), T.Bind(pair % self.k)
+
+
+class ExpertWeights:
+    """Packed weights of all experts, each found through a table of byte offsets.
+
+    Parameters of the function: table int64 ``[experts]``, weights uint8. An expert may lie anywhere
+    in the weights, at a multiple of `packing.ALIGNMENT_BYTES`.
+    """
+
+    def __init__(self, function: KernelBuilder, experts: int, size_bytes: int) -> None:
+        parts: Parts = ("expert", experts)
+        self._table = function.buffer("table", "int64", experts, parts=parts)
+        self.buffer = function.buffer("weight", "uint8", experts * size_bytes, parts=parts)
+
+    def begin(self, task: ExpertTask) -> Expr:
+        """Emit where the expert of a task begins, in bytes."""
+        return T.Bind(self._table[task.expert])
 
 
 class Routing:

@@ -33,10 +33,14 @@ def routing_buffers(indices, experts):
 
 
 def packed(pack, scheme, parts):
-    """Pack each expert and put it at its place."""
+    """Pack each expert, put them in an order of chance, and return the table and the bytes."""
     experts = [pack(scheme, [part[e] for part in parts]) for e in range(len(parts[0]))]
     stride = expert_stride(len(experts[0]))
-    return np.concatenate([np.pad(e, (0, stride - len(e))) for e in experts])
+    places = np.random.default_rng(7).permutation(len(experts))
+    weight = np.zeros(len(experts) * stride, np.uint8)
+    for place, expert in zip(places, experts, strict=True):
+        weight[place * stride :][: len(expert)] = expert
+    return [places * stride, weight]
 
 
 class Experts:
@@ -90,7 +94,7 @@ class Experts:
         route = [indices] if single else routing_buffers(indices, self.experts)
         arrays = activations.of(tokens).arrays(1 if single else 0)
         output = ("float32", (len(indices), self.k, self.rows))
-        return self.run(kernel, [*arrays, *route, weight, bias], [output], n=len(indices))[0]
+        return self.run(kernel, [*arrays, *route, *weight, bias], [output], n=len(indices))[0]
 
     def expected_swiglu(self):
         """Return it in float64."""
@@ -173,5 +177,6 @@ def test_an_expert_that_starts_beyond_2_gib_is_found():
     bias = tvm.runtime.tensor(np.zeros((experts, rows), np.float32))
     indices = tvm.runtime.tensor(np.array([[experts - 1]], np.int32))
     out = tvm.runtime.tensor(np.zeros((1, 1, rows), np.float32))
-    function(x, indices, tvm.runtime.from_dlpack(weight), bias, out, 0, 1)
+    table = tvm.runtime.tensor(np.arange(experts) * stride)
+    function(x, indices, table, tvm.runtime.from_dlpack(weight), bias, out, 0, 1)
     np.testing.assert_array_equal(out.numpy(), np.full((1, 1, rows), columns))
