@@ -20,17 +20,18 @@ ALLOWED = {
 COMPILER_ORDER = (
     {"__init__"},
     {"cli"},
+    {"verify_reading"},
     {"estimate", "evaluate", "verify"},
     {"pipeline"},
     {"describe"},
-    {"bundle", "export", "recipe"},
+    {"bundle", "export", "notes", "recipe", "text"},
     {"backends"},
     {"families", "lowering", "oracle"},
     {"config", "passes"},
     {"dialect"},
     {"quantization"},
     {"checkpoint"},
-    {"atomic_folder", "progress"},
+    {"atomic_folder", "available_memory", "progress"},
 )
 """The files and folders of ``compiler/``: each imports only from lines below its own."""
 
