@@ -1,7 +1,8 @@
 """The execution plan of a bundle, ``plan.bin``: which kernels run in which order on which buffers.
 
-The C runtime reads the same bytes (``runtimes/c/src/bundle/plan.c``); ``docs/bundle-format.md`` specifies
-them. Every value is checked when it is made, so a plan that exists is one that the runtime accepts.
+The C runtime reads the same bytes (``runtimes/c/src/bundle/plan.c``); ``docs/bundle-format.md``
+specifies them. Every value is checked when it is made, so a plan that exists is one that the
+runtime accepts.
 """
 
 import re

@@ -106,7 +106,7 @@ def test_the_inputs_and_outputs_are_those_of_a_decoder_with_a_cache(tmp_path):
 EXPORT_AND_MEASURE = r"""
 import re, sys, time
 from pathlib import Path
-from ossc.compiler.checkpoint import Checkpoint
+from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.export import export_model, save_model
 begin, path = time.monotonic(), Path(sys.argv[1])
 save_model(export_model(Checkpoint.open(path)), path / "model.onnx")
@@ -119,7 +119,7 @@ print(time.monotonic() - begin, peak[1])
 def test_a_large_checkpoint_exports_in_seconds_and_megabytes(tmp_path, shape):
     make_checkpoint(tmp_path, shape, sparse=True, max_shard_bytes=4_800_000_000)
     command = [sys.executable, "-c", EXPORT_AND_MEASURE, str(tmp_path)]
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[2]
     result = subprocess.run(
         command, cwd=root, env={"PYTHONPATH": str(root / ".links")}, capture_output=True, check=True
     )

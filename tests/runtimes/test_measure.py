@@ -228,7 +228,7 @@ def test_a_prompt_is_refused(tiny_bundle):
 def test_the_protocol_s_page_lists_every_command_and_probe():
     page = (Path(__file__).parents[2] / "docs" / "measuring.md").read_text()
     listed = set(re.findall(r"`(\w+)[^`]*`", "\n".join(re.findall(r"^\| (`.*?) \|", page, re.M))))
-    sources = C_RUNTIME / "src"
+    sources = C_RUNTIME / "src" / "measure"
     commands = re.findall(r'\{"(\w+)", answer_', (sources / "measure_commands.c").read_text())
     loops = [path.read_text() for path in sources.glob("probe_loops_*.c")]
     probes = set(re.findall(r'^    \{"(\w+)", ', "\n".join(loops), re.M))

@@ -74,7 +74,7 @@ def test_a_method_left_over_on_plain_tensors_is_passed_over_with_a_note(tmp_path
     edit_config(tmp_path, quantization_config={"quant_method": method, "load_in_4bit": True})
     checkpoint = Checkpoint.open(tmp_path)
     check(checkpoint)
-    assert expert_layout(checkpoint) == "bf16"
+    assert expert_layout(checkpoint) == "float"
     (note,) = notes(checkpoint)
     assert f"quant_method '{method}', but no tensor is quantized" in note
 

@@ -10,7 +10,7 @@ from ossc.compiler.recipe import Recipe
 from ossc.compiler.text.text_files import check_text_files
 from ossc.targets.errors import CheckpointError
 
-SAMPLE = Path(__file__).parents[1] / "sample_model" / "checkpoint"
+SAMPLE = Path(__file__).parents[2] / "sample_model" / "checkpoint"
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from ossc.compiler.progress import SilentReporter
 from ossc.targets import resolve_target
 from ossc.targets.errors import ToolchainError
 
-LINKS = Path(__file__).parents[2] / ".links"
+LINKS = Path(__file__).parents[4] / ".links"
 TRY = (
-    "from ossc.compiler.zig import try_zig_cache\n"
+    "from ossc.compiler.backends.cpu.zig import try_zig_cache\n"
     "from ossc.targets.errors import ToolchainError\n"
     "try: try_zig_cache()\n"
     "except ToolchainError as error: print(error)"
