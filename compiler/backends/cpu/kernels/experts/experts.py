@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from tvm import tirx
 from tvm.tirx.script import builder as T
 
+from ossc.compiler.backends.cpu.packing import ALIGNMENT_BYTES
 from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.lowering.kernel import Buffer, Expr, KernelBuilder, Parts
 
@@ -37,17 +39,21 @@ class ExpertWeights:
     """Packed weights of all experts, each found through a table of byte offsets.
 
     Parameters of the function: table int64 ``[experts]``, weights uint8. An expert may lie anywhere
-    in the weights, at a multiple of `packing.ALIGNMENT_BYTES`.
+    in the weights, at a multiple of `ALIGNMENT_BYTES`. The runtime does not hash what it maps, so a
+    damaged table leads to a wrong expert, and never out of the weights.
     """
 
     def __init__(self, function: KernelBuilder, experts: int, size_bytes: int) -> None:
         parts: Parts = ("expert", experts)
         self._table = function.buffer("table", "int64", experts, parts=parts)
         self.buffer = function.buffer("weight", "uint8", experts * size_bytes, parts=parts)
+        self._last = (experts - 1) * size_bytes
 
     def begin(self, task: ExpertTask) -> Expr:
         """Emit where the expert of a task begins, in bytes."""
-        return T.Bind(self._table[task.expert])
+        last, first = (v.constant(value, "int64") for value in (self._last, 0))
+        place = tirx.max(tirx.min(self._table[task.expert], last), first)
+        return T.Bind(tirx.bitwise_and(place, v.constant(-ALIGNMENT_BYTES, "int64")))
 
 
 class Routing:

@@ -32,11 +32,10 @@ def routing_buffers(indices, experts):
     return [offsets, order.reshape(indices.shape)]
 
 
-def packed(pack, scheme, parts):
-    """Pack each expert, put them in an order of chance, and return the table and the bytes."""
+def packed(pack, scheme, parts, places):
+    """Pack each expert, put it at its place, and return the table and the bytes."""
     experts = [pack(scheme, [part[e] for part in parts]) for e in range(len(parts[0]))]
     stride = expert_stride(len(experts[0]))
-    places = np.random.default_rng(7).permutation(len(experts))
     weight = np.zeros(len(experts) * stride, np.uint8)
     for place, expert in zip(places, experts, strict=True):
         weight[place * stride :][: len(expert)] = expert
@@ -49,6 +48,8 @@ class Experts:
     def __init__(self, run, scheme, activation, isa, *, experts=9, k=3, n=9, rows=20, columns=64):
         self.run, self.isa, self.scheme, self.activation = run, isa, scheme, activation
         self.experts, self.k, self.rows, self.columns = experts, k, rows, columns
+        self.place = np.random.default_rng(7).permutation
+        self.damage = lambda table: table
         self.indices = choose(experts, k, n)
         rng = np.random.default_rng(6)
         self.bias = rng.standard_normal((experts, 2 * rows)).astype(np.float32)
@@ -70,7 +71,7 @@ class Experts:
             n=1 if single else None,
             isa=self.isa,
         )
-        weight = packed(pack_swiglu, self.scheme, self.parts)
+        weight = self._packed(pack_swiglu, self.parts)
         return self._call(kernel, self.x, weight, self.bias, tokens, single)
 
     def linear(self, tokens, *, single=False):
@@ -85,9 +86,13 @@ class Experts:
             n=1 if single else None,
             isa=self.isa,
         )
-        weight = packed(pack_rows, self.scheme, [part[:, : self.rows] for part in self.parts])
+        weight = self._packed(pack_rows, [part[:, : self.rows] for part in self.parts])
         bias = np.ascontiguousarray(self.bias[:, : self.rows])
         return self._call(kernel, self.a, weight, bias, tokens, single)
+
+    def _packed(self, pack, parts):
+        table, weight = packed(pack, self.scheme, parts, self.place(self.experts))
+        return [self.damage(table), weight]
 
     def _call(self, kernel, activations, weight, bias, tokens, single):
         indices = self.indices[tokens]
@@ -154,6 +159,29 @@ def test_gates_and_ups_are_limited_and_nan_stays(run):
     case.x.chunk[0][1, 0] = np.nan
     result = case.swiglu(slice(0, 3))
     assert np.isnan(result).all(axis=(1, 2)).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("damage", "expert"),
+    [
+        pytest.param(lambda table: table * 0 - (1 << 62), 0, id="before"),
+        pytest.param(lambda table: table * 0 + (1 << 62), 4, id="behind"),
+        pytest.param(lambda table: table + 63, None, id="between"),
+    ],
+)
+def test_a_damaged_table_leads_to_another_expert_and_not_out_of_the_weights(run, damage, expert):
+    case = Experts(run, "int8-g32", "f32", "avx2", experts=5, k=2, n=3)
+    expected = case.linear(slice(0, 3)) - case.bias[case.indices][..., : case.rows]
+    case.place = lambda experts: np.arange(experts)
+    whole = case.linear(slice(0, 3)) - case.bias[case.indices][..., : case.rows]
+    np.testing.assert_array_equal(whole, expected)  # the order of the experts is not seen
+    case.damage = damage
+    result = case.linear(slice(0, 3)) - case.bias[case.indices][..., : case.rows]
+    if expert is not None:
+        case.parts = [np.broadcast_to(part[expert], part.shape) for part in case.parts]
+        case.damage = lambda table: table
+        expected = case.linear(slice(0, 3)) - case.bias[case.indices][..., : case.rows]
+    np.testing.assert_array_equal(result, expected)
 
 
 def test_an_expert_that_starts_beyond_2_gib_is_found():
