@@ -55,7 +55,7 @@ def test_every_position_has_the_logits_of_transformers(compiled, name):
     assert verify_against(Bundle.open(model.bundle), model.model).holds
     schemes = set(Manifest.read(model.bundle).quantization.tensors.values())
     assert schemes - {"float", "float32"} == MATRICES[name]
-
+    assert schemes - {"float", "float32", "int64"} == MATRICES[name]
 
 def test_a_quantized_mixture_holds(compiled):
     model = compiled(build("every-tensor-another", quant="default"))
