@@ -54,8 +54,8 @@ def test_every_position_has_the_logits_of_transformers(compiled, name):
         assert difference.max() <= BUNDLE_LOGITS
     assert verify_against(Bundle.open(model.bundle), model.model).holds
     schemes = set(Manifest.read(model.bundle).quantization.tensors.values())
-    assert schemes - {"float", "float32"} == MATRICES[name]
     assert schemes - {"float", "float32", "int64"} == MATRICES[name]
+
 
 def test_a_quantized_mixture_holds(compiled):
     model = compiled(build("every-tensor-another", quant="default"))
@@ -82,7 +82,7 @@ def test_every_preset_has_kernels_for_every_float_type(tmp_path, quant):
     lowered = BACKEND.lower(quantized_model(checkpoint, plan), options)
     routers = {name: w.scheme for name, w in lowered.weights.items() if "router.weight" in name}
     assert list(routers.values()) == ["f16", "f32"]  # no preset changes them
-    down = lowered.weights[next(name for name in lowered.weights if "1.mlp.experts.down" in name)]
+    (down,) = (w for name, w in lowered.weights.items() if name.endswith("1.mlp.experts.down_proj"))
     assert down.scheme == {"none": "f32", "default": "mxfp4", "small": "mxfp4"}.get(quant, quant)
 
 
