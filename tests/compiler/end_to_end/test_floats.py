@@ -27,7 +27,6 @@ MIXED, MIXED_FLOATS = FLOATS["every-tensor-another"]
 MATRICES = {
     "f16": {"f16"},
     "mxfp4-beside-f16": {"mxfp4", "f16"},
-    "f32-routers-and-norms": {"mxfp4", "bf16", "f32"},
     "every-tensor-another": {"bf16", "f16", "f32"},
 }
 """The schemes of the matrices that the preset ``none`` keeps; of the other mixtures the graph is
@@ -61,8 +60,8 @@ def test_a_quantized_mixture_holds(compiled):
     assert verify_against(Bundle.open(model.bundle), model.model).holds
 
 
-@pytest.mark.parametrize("target", ["cpu:x86-64-v2", "cpu:aarch64"])
-def test_a_portable_target_generates_the_same_tokens(compiled, target):
+def test_a_portable_target_generates_the_same_tokens(compiled):
+    target = "cpu:aarch64"
     require_a_way_to_run(target)
     here = compiled(build("every-tensor-another"))
     portable = compiled(build("every-tensor-another", target=target))
