@@ -16,7 +16,6 @@ from ossc.compiler.notes import checkpoint_notes
 from ossc.compiler.pipeline import lowering_options, quantized_model
 from ossc.compiler.progress import Reporter, SilentReporter
 from ossc.compiler.recipe import Recipe
-from ossc.compiler.text.generation_config import check_generation_config
 from ossc.compiler.text.text_files import check_text_files
 from ossc.runtimes.manifest import MemoryEntry
 from ossc.runtimes.profile.prediction.efficiency import find_efficiencies
@@ -102,7 +101,6 @@ def estimate(recipe: Recipe, progress: Reporter | None = None) -> Estimate:
         OsscError: As `compile_model`, for everything that it checks before it reads weights.
     """
     checkpoint = Checkpoint.open(recipe.model)
-    check_generation_config(checkpoint.path)
     check_text_files(checkpoint.path)
     options = lowering_options(recipe, checkpoint.config)
     model = quantized_model(checkpoint, recipe.resolve_plan())

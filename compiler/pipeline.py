@@ -34,7 +34,6 @@ from ossc.compiler.passes.select_rows_before_head import SelectRowsBeforeHead
 from ossc.compiler.progress import Reporter, SilentReporter
 from ossc.compiler.quantization.plan import QuantizationPlan
 from ossc.compiler.recipe import Recipe
-from ossc.compiler.text.generation_config import check_generation_config
 from ossc.compiler.text.text_files import check_text_files
 from ossc.runtimes.kv_type import PLAN_NAMES
 from ossc.targets import Target
@@ -59,7 +58,6 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
 
     progress.phase(f"Reading {recipe.model} for {target.name}")
     checkpoint = Checkpoint.open(recipe.model)
-    check_generation_config(checkpoint.path)
     check_text_files(checkpoint.path)
     options = lowering_options(recipe, checkpoint.config)
     backend = find_backend(target.kind)

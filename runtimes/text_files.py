@@ -13,6 +13,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from ossc.runtimes.chat_template import ChatTemplate
+from ossc.runtimes.git_lfs import POINTER_BEGINNING
 from ossc.runtimes.model_sampling import GENERATION_CONFIG_NAME
 from ossc.runtimes.strict_json import shorten
 from ossc.targets.errors import OsscError
@@ -42,7 +43,6 @@ TOOL_TEMPLATE = "tool_use"
 """The template that is taken when there are tools."""
 
 MAX_CONFIG_BYTES = 2**24
-_LFS_BEGINNING = b"version https://git-lfs.github.com/spec/"
 
 
 def read_tokenizer(path: Path, error: type[OsscError]) -> Tokenizer:
@@ -57,10 +57,10 @@ def read_tokenizer(path: Path, error: type[OsscError]) -> Tokenizer:
     """
     try:
         with path.open("rb") as file:
-            beginning = file.read(len(_LFS_BEGINNING))
+            beginning = file.read(len(POINTER_BEGINNING))
     except OSError as reason:
         raise error(f"{path} cannot be read ({reason.strerror}); make it readable.") from reason
-    if beginning == _LFS_BEGINNING:
+    if beginning == POINTER_BEGINNING:
         raise error(f"{path} {_POINTER}")
     try:
         tokenizer = Tokenizer.from_file(str(path))
@@ -128,7 +128,7 @@ def _read_text(path: Path, error: type[OsscError]) -> str:
             f"{path} is larger than {MAX_CONFIG_BYTES} bytes, the most that is read of such a "
             "file; make it smaller, or remove it."
         )
-    if data.startswith(_LFS_BEGINNING):
+    if data.startswith(POINTER_BEGINNING):
         raise error(f"{path} {_POINTER}")
     try:
         return data.decode().replace("\r\n", "\n").replace("\r", "\n")  # as a text file is read

@@ -21,11 +21,10 @@ from ossc.compiler.checkpoint.advice import (
 )
 from ossc.compiler.checkpoint.file_content import begins_with, read_fields
 from ossc.compiler.checkpoint.hub_cache import model_name
-
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-"""Begins the small file that Git has in the place of a large one."""
+from ossc.runtimes.git_lfs import POINTER_BEGINNING
 
 MAX_POINTER_BYTES = 1024
+"""A Git LFS pointer is shorter."""
 
 PART_OF = re.compile(r"-of-0*(\d+)\.")
 """In the name of a shard: how many there are."""
@@ -111,7 +110,7 @@ def _adapter_sentence(folder: Path, config: Mapping[str, Any]) -> str:
 
 def _git_lfs_pointer(folder: Path) -> str | None:
     for file in sorted(folder.iterdir()):
-        if file.suffix in READ_SUFFIXES and begins_with(file, LFS_POINTER, MAX_POINTER_BYTES):
+        if file.suffix in READ_SUFFIXES and begins_with(file, POINTER_BEGINNING, MAX_POINTER_BYTES):
             return (
                 f"{file} is a Git LFS pointer and not the file itself; get that with "
                 f"git -C {shlex.quote(str(folder))} lfs pull (after git lfs install)."

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ossc.compiler.text.generation_config import check_generation_config
 from ossc.runtimes.text_files import TOKENIZER_NAME, read_templates, read_tokenizer
 from ossc.targets.errors import CheckpointError
 
@@ -13,16 +14,18 @@ TIMEOUT_S = 90.0
 
 
 def check_text_files(checkpoint: Path, *, timeout_s: float = TIMEOUT_S) -> None:
-    """Open the tokenizer and render the chat templates, where a checkpoint has them.
+    """Read what goes into the bundle as text: generation config, tokenizer, chat templates.
 
     Args:
         checkpoint: Its folder.
         timeout_s: How long the templates may take for one message.
 
     Raises:
+        ConfigError: generation_config.json is not valid.
         CheckpointError: A file cannot be read or is damaged, or a template cannot be rendered. One
             that refuses the message by itself is accepted.
     """
+    check_generation_config(checkpoint)
     if (checkpoint / TOKENIZER_NAME).is_file():
         read_tokenizer(checkpoint / TOKENIZER_NAME, CheckpointError)
     if read_templates(checkpoint, CheckpointError):

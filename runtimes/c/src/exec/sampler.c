@@ -225,12 +225,12 @@ static ossc_status reserve(ossc_sampler* sampler, size_t count) {
 
 static ossc_status choose(ossc_sampler* sampler, const float* logits, size_t count,
                           int32_t* token_id_out) {
-  ossc_status penalty_status = penalize(sampler, &logits, count);
-  if (penalty_status != OSSC_OK) return penalty_status;
+  ossc_status status = penalize(sampler, &logits, count);
+  if (status != OSSC_OK) return status;
   int32_t best = logits_largest(logits, count);
   if (best < 0) return logits_fail();
   if (sampler->options.temperature > 0 && !isinf(logits[best])) {
-    ossc_status status = reserve(sampler, count);
+    status = reserve(sampler, count);
     if (status != OSSC_OK) return status;
     size_t num;
     double sum = collect(sampler, logits, count, logits[best], &num);
