@@ -1,14 +1,12 @@
-"""A Hugging Face checkpoint: its config and, by name, its tensors in safetensors files.
+"""A Hugging Face checkpoint: its tensors by name, in safetensors files.
 
 Opening reads headers only; a tensor is mapped into memory when it is asked for. A folder of the
 Hugging Face cache, where the files are links to blobs, is read like any other.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,6 @@ from ossc.compiler.checkpoint.kinds import why_no_weights, why_not_readable, why
 from ossc.compiler.checkpoint.model_folder import find_model_folder
 from ossc.compiler.checkpoint.safetensors_header import TensorEntry, read_header
 from ossc.compiler.checkpoint.strict_json import read_json_object
-from ossc.compiler.config import ModelConfig, read_model_config
 from ossc.runtimes.strict_json import shorten
 from ossc.targets.errors import CheckpointError
 
@@ -52,43 +49,36 @@ NUMPY_DTYPES: Mapping[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
 }
 
-SAMPLE_BYTES = 4096
-SAMPLES_PER_TENSOR = 8
-"""How much of each tensor goes into the fingerprint."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """An opened checkpoint; see :meth:`open`."""
 
     path: Path
-    config: ModelConfig
     tensors: Mapping[str, TensorEntry]
 
     @classmethod
     def open(cls, path: Path | str) -> "Checkpoint":
-        """Read the config and the headers of all files, and check that they fit together.
+        """Read the headers of all files, and check that they fit together.
 
         Args:
             path: The folder with config.json, and with model.safetensors or its shards and index;
                 or what :func:`find_model_folder` takes for one.
 
         Raises:
-            ConfigError: The configuration is not valid.
             CheckpointError: A file is missing or damaged, the index and the files disagree, or it
                 is a checkpoint of a kind that is not read.
         """
         folder = find_model_folder(path)
         try:
             _refuse(why_not_readable(folder))
-            config = read_model_config(folder)
             tensors = _read_tensors(folder)
         except OSError as error:
             raise CheckpointError(
                 f"{error.filename or folder} cannot be read ({error.strerror})."
             ) from error
         _refuse(why_other_names(folder, tensors.keys()))
-        return cls(path=folder, config=config, tensors=tensors)
+        return cls(path=folder, tensors=tensors)
 
     def require(self, name: str, dtypes: Collection[str], shape: tuple[int, ...]) -> TensorEntry:
         """Return the entry of a tensor that has to be there, of one of these dtypes and this shape.
@@ -126,23 +116,6 @@ class Checkpoint:
                 f"{entry.file}: tensor {name!r} can no longer be read; "
                 f"the file has changed since it was opened."
             ) from reason
-
-    def fingerprint(self) -> str:
-        """Return 64 hex digits that tell checkpoints apart, without reading all of their weights.
-
-        Hashed are the config, and of each tensor the name, dtype, shape and up to
-        :data:`SAMPLES_PER_TENSOR` pieces of :data:`SAMPLE_BYTES`, evenly spaced. So the folder and
-        the division into shards do not matter, and an edit between the pieces goes unseen.
-        """
-        digest = hashlib.sha256(json.dumps(asdict(self.config), sort_keys=True).encode())
-        for name in sorted(self.tensors):
-            entry = self.tensors[name]
-            digest.update(json.dumps([name, entry.dtype, entry.shape]).encode())
-            data = self.tensor(name).reshape(-1).view(np.uint8).data
-            last = max(len(data) - SAMPLE_BYTES, 0)
-            for begin in sorted(set(np.linspace(0, last, SAMPLES_PER_TENSOR, dtype=int).tolist())):
-                digest.update(data[begin : begin + SAMPLE_BYTES])
-        return digest.hexdigest()
 
     def _entry(self, name: str) -> TensorEntry:
         if name in self.tensors:

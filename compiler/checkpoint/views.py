@@ -162,6 +162,57 @@ def concatenate_rows(name: str, tensors: Sequence[ir.TensorProtocol]) -> SlicedT
     return SlicedTensor(name, dtype, (starts[-1], *row_shape), read)
 
 
+def interleave_rows(
+    name: str, first: ir.TensorProtocol, second: ir.TensorProtocol, axis: int
+) -> SlicedTensor:
+    """Put rows of two tensors of one shape in turn, without reading them.
+
+    Args:
+        name: Name of the result.
+        first: ``[rows, *row_shape]``, or ``[n, rows, *row_shape]`` if the axis is 1.
+        second: The same.
+        axis: Of the rows, 0 or 1.
+
+    Returns:
+        The same with ``2 · rows``, of their dtype; of different float types, float32.
+    """
+    dtype = first.dtype if first.dtype == second.dtype else ir.DataType.FLOAT
+    shape = list(first.shape.numpy())
+    row_shape = shape[axis + 1 :]
+    shape[axis] *= 2
+
+    def both(begin: int, end: int) -> NDArray[Any]:
+        rows = [read_rows(each, begin, end).astype(dtype.numpy(), copy=False) for each in (first, second)]
+        return np.stack(rows, axis=axis + 1)
+
+    def read(begin: int, end: int) -> NDArray[Any]:
+        if axis == 1:
+            return both(begin, end).reshape(end - begin, shape[1], *row_shape)
+        whole = both(begin // 2, -(-end // 2)).reshape(-1, *row_shape)
+        return whole[begin % 2 :][: end - begin]
+
+    return SlicedTensor(name, dtype, shape, read)
+
+
+def stack_tensors(name: str, tensors: Sequence[ir.TensorProtocol]) -> SlicedTensor:
+    """Make tensors of one shape the rows of one, without reading them.
+
+    Args:
+        name: Name of the result.
+        tensors: ``[*shape]`` each, of one dtype.
+
+    Returns:
+        ``[n, *shape]``.
+    """
+    shape = tuple(tensors[0].shape.numpy())
+
+    def read(begin: int, end: int) -> NDArray[Any]:
+        rows = [read_rows(tensor, 0, shape[0])[None] for tensor in tensors[begin:end]]
+        return rows[0] if len(rows) == 1 else np.concatenate(rows)
+
+    return SlicedTensor(name, tensors[0].dtype, (len(tensors), *shape), read)
+
+
 def transpose_matrices(name: str, tensor: ir.TensorProtocol) -> SlicedTensor:
     """Swap the last two axes, without reading them.
 

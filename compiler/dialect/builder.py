@@ -1,6 +1,6 @@
 """Writes an ONNX graph whose weights stay in the checkpoint's files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,34 +8,26 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ossc.compiler.checkpoint.reader import Checkpoint
-from ossc.compiler.checkpoint.views import FileTensor
+from ossc.compiler.dialect.call import Attribute, OutputType, Weight, dialect_node
 from ossc.compiler.dialect.functions import OPSET_VERSION, attach_functions
+from ossc.compiler.storage.format import StoredWeight
 
 IR_VERSION = 12
 """Of the file format; what onnxruntime 1.32 reads."""
 
-Attribute = int | float | str | Sequence[int]
-
-_DTYPES = {
-    "BF16": ir.DataType.BFLOAT16,
-    "F16": ir.DataType.FLOAT16,
-    "F32": ir.DataType.FLOAT,
-    "U8": ir.DataType.UINT8,
-}
-"""ONNX's name of a safetensors dtype."""
-
 
 class GraphBuilder:
-    """Appends nodes in order; names of nodes and values carry the scope they were written in."""
+    """Appends nodes in order; names of standard nodes carry the scope they were written in."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        """Start an empty graph over the tensors of a checkpoint."""
-        self.checkpoint = checkpoint
-        self._graph = ir.Graph(
-            (), (), nodes=(), opset_imports={"": OPSET_VERSION}, name=checkpoint.config.model_type
-        )
-        self._stored: dict[str, str] = {}
+    def __init__(self, name: str, weights: Mapping[str, StoredWeight]) -> None:
+        """Start an empty graph.
+
+        Args:
+            name: Of the graph.
+            weights: All that it may use, by name.
+        """
+        self.weights = weights
+        self._graph = ir.Graph((), (), nodes=(), opset_imports={"": OPSET_VERSION}, name=name)
         self._scopes: list[str] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
 
@@ -61,32 +53,26 @@ class GraphBuilder:
         value.shape = ir.Shape(shape)
         self._graph.outputs.append(value)
 
-    def alias(self, name: str, stored: str) -> None:
-        """Let a weight that the checkpoint does not hold be another one's bytes, under its name."""
-        self._stored[name] = stored
+    def weight(self, name: str) -> Weight:
+        """Return a weight's format and, as initializers, its parts; no byte of it is read."""
+        stored = self.weights[name]
+        return stored.format, tuple(map(self._initializer, stored.parts))
 
-    def weight(self, name: str) -> ir.Value:
-        """Return a tensor of the checkpoint as an initializer; its bytes stay where they are."""
-        if name not in self._graph.initializers:
-            entry = self.checkpoint.tensors[self._stored.get(name, name)]
-            tensor = FileTensor(
-                entry.file.name,
-                entry.offset_bytes,
-                entry.length_bytes,
-                _DTYPES[entry.dtype],
-                shape=ir.Shape(entry.shape),
-                name=name,
-                base_dir=entry.file.parent,
-            )
-            self._register(name, tensor)
-        return self._graph.initializers[name]
+    def floats(self, name: str) -> ir.Value:
+        """Return a weight that is one tensor of floats: a bias, a norm's weight."""
+        _, (value,) = self.weight(name)
+        return value
+
+    def optional_floats(self, name: str) -> ir.Value | None:
+        """Return such a weight, or None where the model has none of this name."""
+        return self.floats(name) if name in self.weights else None
 
     def constant(self, values: NDArray[Any]) -> ir.Value:
         """Return a small constant; equal ones are one initializer."""
         key = (values.dtype.str, values.shape, values.tobytes())
         if key not in self._constants:
             name = f"constant_{len(self._constants)}"
-            self._constants[key] = self._register(name, ir.Tensor(values, name=name))
+            self._constants[key] = self._initializer(ir.Tensor(values, name=name))
         return self._constants[key]
 
     def integers(self, *values: int) -> ir.Value:
@@ -98,21 +84,45 @@ class GraphBuilder:
         return self.constant(np.array(value, np.float32))
 
     def op(self, op_type: str, *inputs: ir.Value, **attributes: Attribute) -> ir.Value:
-        """Append a node with one output, and return it."""
-        return self.ops(op_type, *inputs, n_outputs=1, **attributes)[0]
+        """Append a standard node with one output, and return it."""
+        name = "/".join([".".join(self._scopes), f"{op_type}_{len(self._graph)}"])
+        output = ir.Value(name=name)
+        self._graph.append(ir.node(op_type, inputs, attributes, outputs=[output], name=name))
+        return output
 
-    def ops(
-        self, op_type: str, *inputs: ir.Value, n_outputs: int, **attributes: Attribute
+    def call(
+        self,
+        operation: str,
+        inputs: Mapping[str, ir.Value | None],
+        *,
+        called: str,
+        outputs: Sequence[OutputType],
+        weight: Weight | None = None,
+        variants: Sequence[str] = (),
+        **attributes: Attribute,
     ) -> Sequence[ir.Value]:
-        """Append a node and return its outputs; ``ossc.Name`` is a function of our dialect."""
-        domain, _, name = op_type.rpartition(".")
-        node_name = "/".join([".".join(self._scopes), f"{name}_{len(self._graph)}"])
-        outputs = [
-            ir.Value(name=node_name + (f":{index}" if index else "")) for index in range(n_outputs)
-        ]
-        node = ir.node(name, inputs, attributes, domain=domain, outputs=outputs, name=node_name)
+        """Append a node of the dialect and return its outputs; see :func:`dialect_node`.
+
+        Args:
+            operation: Its name.
+            inputs: By name, without the weight; one that is None is left out.
+            called: The module of the checkpoint that it computes.
+            outputs: Dtype and shape of each.
+            weight: Where the operation has one of a format.
+            variants: Of the operation.
+            attributes: Of the operation.
+        """
+        node = dialect_node(
+            operation,
+            inputs,
+            called=called,
+            outputs=outputs,
+            weight=weight,
+            variants=variants,
+            attributes=attributes,
+        )
         self._graph.append(node)
-        return outputs
+        return node.outputs
 
     def model(self) -> ir.Model:
         """Return the finished model, with the functions that its nodes need."""
@@ -120,12 +130,14 @@ class GraphBuilder:
         attach_functions(model)
         return model
 
-    def _register(self, name: str, tensor: ir.TensorProtocol) -> ir.Value:
-        value = ir.Value(
-            name=name,
-            shape=ir.Shape(tensor.shape.numpy()),
-            type=ir.TensorType(tensor.dtype),
-            const_value=tensor,
-        )
-        self._graph.register_initializer(value)
-        return value
+    def _initializer(self, tensor: ir.TensorProtocol) -> ir.Value:
+        name = tensor.name or ""
+        if name not in self._graph.initializers:
+            value = ir.Value(
+                name=name,
+                shape=ir.Shape(tensor.shape.numpy()),
+                type=ir.TensorType(tensor.dtype),
+                const_value=tensor,
+            )
+            self._graph.register_initializer(value)
+        return self._graph.initializers[name]

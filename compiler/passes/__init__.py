@@ -4,6 +4,6 @@ One file a pass; the order is in ``compiler/pipeline.py``. Weights are never rea
 changes them puts tensors in their place that compute a slice when it is asked for.
 """
 
-from ossc.compiler.passes.base import Pass, PatternPass
+from ossc.compiler.passes.base import NodePass, Pass
 
-__all__ = ["Pass", "PatternPass"]
+__all__ = ["NodePass", "Pass"]

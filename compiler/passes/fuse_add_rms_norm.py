@@ -1,54 +1,39 @@
 """Residual addition and normalization as one node."""
 
-from typing import ClassVar
-
 import onnx_ir as ir
 
-from ossc.compiler.passes.base import FLOAT, PatternPass, float_scheme_of, fused_node, module_of
-from ossc.compiler.passes.pattern import Match, Pattern
+from ossc.compiler.dialect.call import as_call, dialect_node
+from ossc.compiler.passes.base import FLOAT, NodePass, replace_value
 
 
-class FuseAddRmsNorm(PatternPass):
-    """Replace ``RMSNormalization(x + residual)`` by one node that also returns the sum.
+class FuseAddRmsNorm(NodePass):
+    """Replace ``RmsNorm(x + residual)`` by one node that also returns the sum.
 
     1. Two computed values are added, and their sum is normalized: fuse; the sum's other readers
        read the new node.
-    2. What is added is a constant, such as a bias: leave it.
+    2. What is added is an initializer, such as a bias: leave it.
     3. What is normalized is no sum, such as the embedding: leave it.
-    4. The norm's weight is not a float tensor of the checkpoint: leave it.
     """
 
-    patterns: ClassVar = (
-        Pattern(
-            """<epsilon> (x, residual, weight) => (normed, sum) {
-                sum = Add (x, residual)
-                wide_weight = Cast <to = 1> (weight)
-                normed = RMSNormalization <epsilon: float = @epsilon> (sum, wide_weight)
-            }""",
-            shared=("wide_weight",),
-        ),
-    )
-
-    def replace(self, match: Match) -> ir.Node | None:
-        """Return the node of case 1."""
-        weight = match.values["weight"]
-        if _is_constant(match.values["x"]) or _is_constant(match.values["residual"]):  # case 2
-            return None
-        if float_scheme_of(weight, rank=1) is None:  # case 4
-            return None
-        hidden = ("tokens", *(weight.shape or ()))
-        return fused_node(
+    def visit(self, graph: ir.Graph, node: ir.Node) -> bool:
+        """Fuse case 1."""
+        norm = as_call(node, "RmsNorm")
+        add = norm.input("x").producer() if norm is not None else None
+        if norm is None or add is None or add.op_type != "Add" or add.domain:  # case 3
+            return False
+        x, residual = add.inputs
+        if x is None or residual is None or x.is_initializer() or residual.is_initializer():
+            return False  # case 2
+        shape = tuple(node.outputs[0].shape or ())
+        fused = dialect_node(
             "AddRmsNorm",
-            [match.values[name] for name in ("x", "residual", "weight")],
-            module_of(weight.name),
-            attributes={"epsilon": match.attributes["epsilon"]},
-            outputs=[(FLOAT, hidden), (FLOAT, hidden)],
+            {"x": x, "residual": residual, "weight": norm.input("weight")},
+            called=norm.name,
+            attributes=dict(node.attributes),
+            outputs=[(FLOAT, shape), (FLOAT, shape)],
         )
-
-
-def _is_constant(value: ir.Value) -> bool:
-    """Tell whether a value is an initializer, as it is or widened."""
-    producer = value.producer()
-    if producer is not None and producer.op_type == "Cast":
-        value = producer.inputs[0] or value
-    return value.is_initializer()
+        graph.insert_after(add, fused)
+        replace_value(node.outputs[0], fused.outputs[0])
+        replace_value(add.outputs[0], fused.outputs[1])
+        graph.remove([node, add], safe=True)
+        return True

@@ -1,6 +1,6 @@
 """Weights in the schemes of a quantization plan."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
@@ -9,11 +9,12 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from ossc.compiler.checkpoint.views import SlicedTensor, derive_tensors, read_rows
-from ossc.compiler.dialect import find_operation, op_type, parse_operation, weight_inputs
-from ossc.compiler.passes.base import FLOAT, Pass, fused_node, register_initializer
+from ossc.compiler.dialect.call import as_call, rebuilt
+from ossc.compiler.passes.base import NodePass, register_initializer, replace_node
 from ossc.compiler.quantization import find_scheme, is_float
 from ossc.compiler.quantization.plan import AS_STORED, QuantizationPlan, TensorClass
-from ossc.compiler.quantization.scheme import QuantizationScheme
+from ossc.compiler.quantization.scheme import QuantizationScheme, WeightFormat
+from ossc.compiler.storage import find_storage
 from ossc.targets.errors import QuantizationError
 
 
@@ -26,7 +27,7 @@ class RoundedWeight:
     scheme: str
 
 
-class QuantizeWeights(Pass):
+class QuantizeWeights(NodePass):
     """Give every weight the scheme that the plan has for its class.
 
     1. The weight is in another scheme: its parts become tensors that quantize a slice when it is
@@ -49,44 +50,36 @@ class QuantizeWeights(Pass):
         self.plan = plan
         self._rounded = set() if rounded is None else rounded
 
-    def rewrite(self, model: ir.Model) -> bool:
-        """Quantize what differs from the plan.
+    def visit(self, graph: ir.Graph, node: ir.Node) -> bool:
+        """Quantize a weight that differs from the plan.
 
         Raises:
             QuantizationError: A weight does not fit its scheme. (Weights that are not finite are
                 found when they are read.)
         """
-        return sum(self._quantize(model.graph, node) for node in tuple(model.graph)) > 0
-
-    def _quantize(self, graph: ir.Graph, node: ir.Node) -> bool:
-        parts = weight_inputs(node)
-        if not parts:  # case 3
+        call = as_call(node)
+        if call is None or call.format is None or call.tensor_class is None:  # case 3
             return False
-        operation, stored = parse_operation(node.op_type)
-        weight = find_operation(operation).weight
-        assert weight is not None
-        assert weight.tensor_class is not None
-        wanted = self.plan.schemes()[weight.tensor_class]
-        if wanted in (AS_STORED, stored):  # case 2
+        wanted = self.plan.schemes()[call.tensor_class]
+        if wanted in (AS_STORED, call.format.name):  # case 2
             return False
-        old, new = find_scheme(stored or ""), find_scheme(wanted)
-        tensors = [part.const_value for part in parts if part.const_value is not None]
-        name = node.name or ""
-        rounded = RoundedWeight(name=name, tensor_class=weight.tensor_class, scheme=wanted)
-        if is_float(old) and is_float(new):
+        new, name = find_scheme(wanted), call.name
+        tensors = [part.const_value for part in call.parts if part.const_value is not None]
+        rounded = RoundedWeight(name=name, tensor_class=call.tensor_class, scheme=wanted)
+        if is_float(call.format) and is_float(new):
             name += f".{new.name}"  # both have one part of one name
-        quantized = convert(name, tensors, old, new, on_rounding=lambda: self._rounded.add(rounded))
+        quantized = convert(
+            name, tensors, call.format, new, on_rounding=lambda: self._rounded.add(rounded)
+        )
         values = [register_initializer(graph, tensor) for tensor in quantized]
-        inputs = list(node.inputs)
-        inputs[weight.index : weight.index + len(parts)] = values
-        _replace(graph, node, op_type(operation, new), inputs)
+        replace_node(graph, node, rebuilt(call, weight=(new, values)))
         return True
 
 
 def convert(
     name: str,
     parts: list[ir.TensorProtocol],
-    old: QuantizationScheme,
+    old: WeightFormat,
     new: QuantizationScheme,
     on_rounding: Callable[[], None] = lambda: None,
 ) -> tuple[SlicedTensor, ...]:
@@ -94,8 +87,8 @@ def convert(
 
     Args:
         name: Of the weight; its parts are named ``name.part``.
-        parts: In the old scheme.
-        old: The scheme that the weight is in.
+        parts: In the old format.
+        old: The format that the weight is in.
         new: The scheme that it gets.
         on_rounding: Called when values are read that are floats in the new scheme, but others.
 
@@ -109,10 +102,14 @@ def convert(
         for part, part_shape in zip(new.parts, part_shapes, strict=True)
     ]
 
+    stored = find_storage(old.name)
+    from_storage = stored.convert_to.get(new.name) if stored is not None else None
+    lossless = new.convert_from.get(old.name) or from_storage
+
     def quantize(begin: int, end: int) -> tuple[NDArray[Any], ...]:
         rows = [read_rows(part, begin, end) for part in parts]
-        if old.name in new.convert_from:
-            return new.convert_from[old.name](*rows)
+        if lossless is not None:
+            return lossless(*rows)
         values = old.dequantize(*rows, columns=shape[-1])
         quantized = new.quantize(values)
         if is_float(new) and not np.array_equal(new.dequantize(*quantized), values):
@@ -136,17 +133,3 @@ def _naming(name: str, function: Callable[P, R]) -> Callable[P, R]:
             raise QuantizationError(f"{name}: {error}") from error
 
     return named
-
-
-def _replace(
-    graph: ir.Graph, node: ir.Node, op_type: str, inputs: Sequence[ir.Value | None]
-) -> None:
-    """Put a node with other inputs in the place of one; its name and outputs stay."""
-    new = fused_node(
-        op_type,
-        [value for value in inputs if value is not None],
-        node.name or "",
-        attributes=dict(node.attributes),
-        outputs=[(value.dtype or FLOAT, tuple(value.shape or ())) for value in node.outputs],
-    )
-    ir.convenience.replace_nodes_and_values(graph, node, [node], [new], node.outputs, new.outputs)

@@ -2,14 +2,14 @@
 
 import onnx_ir as ir
 
-from ossc.compiler.dialect import DOMAIN, parse_operation
-from ossc.compiler.passes.base import Pass
+from ossc.compiler.dialect.call import call_of
+from ossc.compiler.passes.base import NodePass
 
 ROW_INDICES = "row_indices"
 """The graph input that this pass adds."""
 
 
-class SelectRowsBeforeHead(Pass):
+class SelectRowsBeforeHead(NodePass):
     """Compute the head, the largest product of all, for the rows that the caller asks for.
 
     1. The logits are the reshaped product of the head: a ``Gather`` of the rows in the new graph
@@ -18,10 +18,9 @@ class SelectRowsBeforeHead(Pass):
     2. The logits come from elsewhere, or rows are selected already: leave them.
     """
 
-    def rewrite(self, model: ir.Model) -> bool:
+    def visit(self, graph: ir.Graph, node: ir.Node) -> bool:
         """Insert the selection."""
-        graph = model.graph
-        head = _find_head(graph)
+        head = _find_head(node)
         if head is None:  # case 2
             return False
         hidden, logits = head.inputs[0], head.outputs[0]
@@ -42,15 +41,12 @@ class SelectRowsBeforeHead(Pass):
         return True
 
 
-def _find_head(graph: ir.Graph) -> ir.Node | None:
-    """Return the product whose result, reshaped, is the logits."""
-    reshape = next(value.producer() for value in graph.outputs if value.name == "logits")
-    if reshape is None or reshape.op_type != "Reshape" or reshape.inputs[0] is None:
+def _find_head(node: ir.Node) -> ir.Node | None:
+    """Return the product of the head, if its result, reshaped, is the logits and this node."""
+    if node.op_type != "Reshape" or node.outputs[0].name != "logits":
         return None
-    head = reshape.inputs[0].producer()
-    if head is None or head.domain != DOMAIN or parse_operation(head.op_type)[0] != "MatMul":
-        return None
-    return head
+    head = call_of(node.inputs[0], "Linear")
+    return head.node if head is not None and head.tensor_class == "head" else None
 
 
 def _make_output(graph: ir.Graph, name: str, value: ir.Value) -> None:

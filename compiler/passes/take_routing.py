@@ -4,7 +4,10 @@ import onnx
 import onnx_ir as ir
 
 from ossc.compiler.dialect import DOMAIN
+from ossc.compiler.dialect.call import as_call
 from ossc.compiler.dialect.functions import OPSET_VERSION
+from ossc.compiler.dialect.operation import Options
+from ossc.compiler.dialect.operations.router import logits_body
 from ossc.compiler.passes.base import FLOAT, Pass
 
 CHOSEN_EXPERTS = "chosen_experts"
@@ -13,21 +16,26 @@ CHOSEN_EXPERTS = "chosen_experts"
 ROUTER_SHORTFALL = "router_shortfall"
 """Graph outputs that this pass adds, one a router."""
 
-_GIVEN_EXPERTS = f"""
-<domain: "{DOMAIN}", opset_import: ["": {OPSET_VERSION}]>
-GivenExperts (x, weight, bias, own, given) => (weights, shortfall) {{
-    weight_f32 = Cast <to = 1> (weight)
-    bias_f32 = Cast <to = 1> (bias)
-    logits = Gemm <transB = 1> (x, weight_f32, bias_f32)
-    own_logits = GatherElements <axis = 1> (logits, own)
-    given_logits = GatherElements <axis = 1> (logits, given)
-    weights = Softmax <axis = -1> (given_logits)
-    slots = Constant <value_ints = [1]> ()
-    smallest_own = ReduceMin <keepdims = 0> (own_logits, slots)
-    smallest_given = ReduceMin <keepdims = 0> (given_logits, slots)
-    shortfall = Sub (smallest_own, smallest_given)
-}}
-"""
+
+
+def _given_experts(options: Options) -> ir.Function:
+    """Return the function that weighs given experts as a router of these options would."""
+    bias = ", bias" if "bias" in options else ""
+    proto = onnx.parser.parse_function(f"""
+        <domain: "{DOMAIN}", opset_import: ["": {OPSET_VERSION}]>
+        GivenExperts (x, weight{bias}, own, given) => (weights, shortfall) {{
+            {logits_body(options)}
+            own_logits = GatherElements <axis = 1> (logits, own)
+            given_logits = GatherElements <axis = 1> (logits, given)
+            weights = Softmax <axis = -1> (given_logits)
+            slots = Constant <value_ints = [1]> ()
+            smallest_own = ReduceMin <keepdims = 0> (own_logits, slots)
+            smallest_given = ReduceMin <keepdims = 0> (given_logits, slots)
+            shortfall = Sub (smallest_own, smallest_given)
+        }}
+    """)
+    proto.overload = ",".join(options)
+    return ir.serde.deserialize_function(proto)
 
 
 class TakeRouting(Pass):
@@ -43,14 +51,12 @@ class TakeRouting(Pass):
 
     def rewrite(self, model: ir.Model) -> bool:
         """Rewrite every router."""
-        routers = [node for node in model.graph if node.op_identifier() == (DOMAIN, "Router", "")]
-        if not routers:  # case 2
-            return False
-        function = ir.serde.deserialize_function(onnx.parser.parse_function(_GIVEN_EXPERTS))
-        model.functions[function.identifier()] = function
+        routers = [call for node in model.graph if (call := as_call(node, "Router"))]
         for index, router in enumerate(routers):
-            _take_choice(model.graph, index, router)
-        return True
+            function = _given_experts(router.options)
+            model.functions[function.identifier()] = function
+            _take_choice(model.graph, index, router.node)
+        return bool(routers)
 
 
 def _take_choice(graph: ir.Graph, index: int, router: ir.Node) -> None:
@@ -73,6 +79,13 @@ def _take_choice(graph: ir.Graph, index: int, router: ir.Node) -> None:
     inputs = [*router.inputs, own, given]
     name = f"{router.name}/GivenExperts"
     graph.insert_after(
-        router, ir.node("GivenExperts", inputs, domain=DOMAIN, outputs=outputs, name=name)
+        router, ir.node(
+            "GivenExperts",
+            inputs,
+            domain=DOMAIN,
+            overload=router.overload,
+            outputs=outputs,
+            name=name,
+        ),
     )
     graph.outputs.append(outputs[1])

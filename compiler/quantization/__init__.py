@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ossc.compiler.quantization.scheme import QuantizationScheme
+from ossc.compiler.quantization.scheme import QuantizationScheme, WeightFormat
 from ossc.targets.errors import UnknownNameError
 
 _NOT_SCHEMES = {"floats", "groups", "plan", "scheme"}
@@ -42,9 +42,9 @@ def find_scheme(name: str) -> QuantizationScheme:
     return schemes[name]
 
 
-def is_float(scheme: QuantizationScheme) -> bool:
-    """Tell whether a weight in a scheme is one float, without codes and scales."""
-    return scheme.group_size == 1
+def is_float(weight: WeightFormat) -> bool:
+    """Tell whether a weight in a format is one float, without codes and scales."""
+    return isinstance(weight, QuantizationScheme) and weight.group_size == 1
 
 
 def float_schemes() -> tuple[QuantizationScheme, ...]:

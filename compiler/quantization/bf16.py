@@ -3,5 +3,5 @@
 from ossc.compiler.quantization.floats import float_scheme
 
 SCHEME = float_scheme(
-    name="bf16", prefix="Bf16", summary="bfloat16, not quantized", bits=16, type_name="bfloat16"
+    name="bf16", summary="bfloat16, not quantized", bits=16, type_name="bfloat16"
 )

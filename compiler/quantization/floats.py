@@ -8,7 +8,7 @@ from ossc.targets.errors import QuantizationError
 
 
 def float_scheme(
-    *, name: str, prefix: str, summary: str, bits: int, type_name: str
+    *, name: str, summary: str, bits: int, type_name: str
 ) -> QuantizationScheme:
     """Return the scheme of a float type.
 
@@ -38,7 +38,6 @@ def float_scheme(
 
     return QuantizationScheme(
         name=name,
-        prefix=prefix,
         summary=summary,
         bits=bits,
         group_size=1,

@@ -187,7 +187,6 @@ DEQUANTIZE_BODY = f"""
 
 SCHEME = QuantizationScheme(
     name="int4-g32",
-    prefix="Int4G32",
     summary="4-bit integers in groups of 32 with a shared bfloat16 scale",
     bits=4.5,
     group_size=GROUP_SIZE,

@@ -128,7 +128,6 @@ def from_mxfp4(
 
 SCHEME = QuantizationScheme(
     name="int8-g32",
-    prefix="Int8G32",
     summary="8-bit integers in groups of 32 with a shared bfloat16 scale",
     bits=8.5,
     group_size=GROUP_SIZE,

@@ -158,7 +158,6 @@ DEQUANTIZE_BODY = f"""
 
 SCHEME = QuantizationScheme(
     name="mxfp4",
-    prefix="Mxfp4",
     summary="4-bit floats in blocks of 32 with a shared power-of-two scale (OCP MX)",
     bits=4.25,
     group_size=BLOCK_SIZE,

@@ -34,34 +34,41 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantizationScheme:
-    """A tensor format, and the two ways between it and float32.
+class WeightFormat:
+    """Arrays that hold a weight, and the way from them to float32.
 
-    A weight has shape ``[..., N, K]``; groups run along K.
+    A weight has shape ``[..., N, K]``.
     """
 
     name: str
-    """As users write it, such as ``"int8-g32"``; the file is named alike."""
-    prefix: str
-    """First word of the operations that read it, such as ``"Int8G32"`` in ``Int8G32Linear``."""
+    """As users write it, such as ``"int8-g32"``."""
+    parts: tuple[Part, ...]
+    part_shapes: Callable[[tuple[int, ...]], tuple[tuple[int, ...], ...]]
+    """``part_shapes([..., N, K])``: shape of each part; QuantizationError where K does not fit."""
+    weight_shape: Callable[[tuple[tuple[int, ...], ...]], tuple[int, ...]]
+    """The inverse: ``[..., N, K]`` from the shape of each part."""
+    dequantize: Callable[..., NDArray[np.float32]]
+    """``dequantize(*parts, columns=K)``: ``[..., N, K]`` float32."""
+    dequantize_body: str
+    """The same in ONNX: nodes from the parts' names to ``dequantized``, in the textual syntax."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizationScheme(WeightFormat):
+    """A format that a plan can choose, with the way into it; groups run along K.
+
+    Its file is named as the scheme.
+    """
+
     summary: str
     """One line for ``ossc schemes``."""
     bits: float
     """Bits that one weight takes, its share of the scales included."""
     group_size: int
     """Weights along K that share one scale; 1 where there is none."""
-    parts: tuple[Part, ...]
-    part_shapes: Callable[[tuple[int, ...]], tuple[tuple[int, ...], ...]]
-    """``part_shapes([..., N, K])``: shape of each part; QuantizationError where K does not fit."""
-    weight_shape: Callable[[tuple[tuple[int, ...], ...]], tuple[int, ...]]
-    """The inverse: ``[..., N, K]`` from the shape of each part."""
     quantize: Callable[[NDArray[np.float32]], tuple[NDArray[Any], ...]]
     """``quantize([..., N, K] float32)``: the parts; QuantizationError for infinities and NaN."""
-    dequantize: Callable[..., NDArray[np.float32]]
-    """``dequantize(*parts, columns=K)``: ``[..., N, K]`` float32."""
-    dequantize_body: str
-    """The same in ONNX: nodes from the parts' names to ``dequantized``, in the textual syntax."""
     convert_from: Mapping[str, Callable[..., tuple[NDArray[Any], ...]]] = field(
         default_factory=dict
     )
-    """Conversions without loss, by the name of the scheme they start from: parts to parts."""
+    """Conversions without loss, by the name of the format they start from: parts to parts."""

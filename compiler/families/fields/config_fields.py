@@ -1,52 +1,16 @@
 """The fields of config.json: what the reference does with each, and so what ossc does.
 
-The reference is ``GptOssConfig`` of transformers 5 and the code that reads it. A test lets it load
-and run models, records which fields it reads, and looks for each of them here.
+The reference of a family is its configuration class of transformers 5 and the code that reads it.
+A test lets it load and run models, records which fields it reads, and looks for each of them here
+and in the family's own lists.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ossc.compiler.checkpoint.strict_json import JsonObject
 from ossc.runtimes.strict_json import shorten
-
-CLASS_DEFAULTS: Mapping[str, Any] = {
-    "attention_bias": True,
-    "head_dim": 64,
-    "hidden_act": "silu",
-    "layer_types": None,
-    "num_key_value_heads": 8,
-    "rms_norm_eps": 1e-5,
-    "sliding_window": 128,
-    "swiglu_alpha": 1.702,
-    "swiglu_limit": 7.0,
-    "tie_word_embeddings": False,
-}
-"""What the reference takes where a field is absent; a field that is null is not absent. The sizes
-of the model are not among them: a config that does not tell them describes nothing."""
-
-OBEYED = frozenset(CLASS_DEFAULTS) | {
-    "eos_token_id",
-    "experts_per_token",
-    "hidden_size",
-    "intermediate_size",
-    "max_position_embeddings",
-    "model_type",
-    "num_attention_heads",
-    "num_experts",
-    "num_experts_per_tok",
-    "num_hidden_layers",
-    "num_local_experts",
-    "original_max_position_embeddings",
-    "partial_rotary_factor",
-    "quantization_config",
-    "rope_parameters",
-    "rope_scaling",
-    "rope_theta",
-    "vocab_size",
-}
-"""Fields that the compiled model follows, or that are refused where they ask for what it cannot."""
 
 ONE_VALUE: Mapping[str, Any] = {"is_causal": True, "is_encoder_decoder": False}
 """Fields that change what the reference computes; the model is compiled for this value only."""
@@ -141,7 +105,6 @@ WITHOUT_EFFECT = OF_GENERATION | {
     "experts_implementation",
     "gradient_checkpointing",
     "id2label",
-    "initial_context_length",
     "initializer_range",
     "label2id",
     "name_or_path",
@@ -149,11 +112,9 @@ WITHOUT_EFFECT = OF_GENERATION | {
     "num_labels",
     "output_attentions",
     "output_hidden_states",
-    "output_router_logits",
     "pad_token_id",
     "problem_type",
     "return_dict",
-    "router_aux_loss_coef",
     "tie_last_hidden_states",
     "torch_dtype",
     "transformers_version",
@@ -166,17 +127,68 @@ WITHOUT_EFFECT = OF_GENERATION | {
 devices, the type that it computes in."""
 
 
-def with_class_defaults(config: JsonObject) -> JsonObject:
-    """Return the config with the reference's values for fields that are absent."""
-    return replace(config, fields={**CLASS_DEFAULTS, **config.fields})
+OF_EVERY_DECODER = frozenset(
+    {
+        "eos_token_id",
+        "head_dim",
+        "hidden_act",
+        "hidden_size",
+        "max_position_embeddings",
+        "model_type",
+        "num_attention_heads",
+        "num_hidden_layers",
+        "num_key_value_heads",
+        "original_max_position_embeddings",
+        "partial_rotary_factor",
+        "quantization_config",
+        "rms_norm_eps",
+        "rope_parameters",
+        "rope_scaling",
+        "rope_theta",
+        "tie_word_embeddings",
+        "vocab_size",
+    }
+)
+"""Fields that every family here follows, or refuses where they ask for what it cannot."""
 
 
-def refuse_other_models(config: JsonObject) -> None:
-    """Fail on a field that makes the reference compute what ossc does not.
+@dataclass(frozen=True, kw_only=True)
+class ConfigFields:
+    """The fields that one family's class reads, besides those that all classes read alike."""
 
-    Raises:
-        ConfigError: There is one.
-    """
+    defaults: Mapping[str, Any]
+    """What the reference takes where a field is absent; a field that is null is not absent. The
+    sizes of the model are not among them: a config that does not tell them describes nothing."""
+
+    obeyed: frozenset[str]
+    """Further ones that the compiled model follows, or that are refused where they ask for what it
+    cannot."""
+
+    without_effect: frozenset[str] = frozenset()
+    """Further ones that change no logit of the reference."""
+
+    @property
+    def followed(self) -> frozenset[str]:
+        """All that the compiled model follows, or that are refused for some values."""
+        return OF_EVERY_DECODER | self.defaults.keys() | self.obeyed
+
+    def complete(self, config: JsonObject) -> JsonObject:
+        """Return the config with the reference's values for fields that are absent.
+
+        Raises:
+            ConfigError: A field makes the reference compute what ossc does not.
+        """
+        _refuse_other_models(config)
+        return replace(config, fields={**self.defaults, **config.fields})
+
+    def unknown(self, config: JsonObject) -> Iterator[str]:
+        """List the fields of which it is not known what they do, where any is not null."""
+        known = self.followed | self.without_effect | WITHOUT_EFFECT
+        known |= MUST_BE_ABSENT | ONE_VALUE.keys()
+        return (name for name in config.fields if name in config and name not in known)
+
+
+def _refuse_other_models(config: JsonObject) -> None:
     for name, needed in ONE_VALUE.items():
         if name in config and config.fields[name] is not needed:
             config.fail(
@@ -189,9 +201,3 @@ def refuse_other_models(config: JsonObject) -> None:
                 f"gives {name!r} as {shorten(config.fields[name])}, which changes what "
                 "transformers computes and is not supported; remove it if it is not meant"
             )
-
-
-def unknown_fields(config: JsonObject) -> Iterator[str]:
-    """List the fields of which it is not known what they do, where any of them is not null."""
-    known = OBEYED | WITHOUT_EFFECT | MUST_BE_ABSENT | ONE_VALUE.keys()
-    return (name for name in config.fields if name in config and name not in known)

@@ -5,29 +5,22 @@ each is used as it is, equal or not. A bundle holds them twice, because the rows
 packed one by one, and those of the head in groups.
 """
 
-from collections.abc import Iterator
-
-from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.families.fields.decoder import DecoderConfig
+from ossc.compiler.storage.tensor_index import TensorIndex, WeightMap
 
 EMBEDDING, HEAD = NAMES = ("model.embed_tokens.weight", "lm_head.weight")
 
 
-def tied_weight(checkpoint: Checkpoint) -> dict[str, str]:
-    """Return the name of the weight that the checkpoint lacks, and of the one that stands for it.
+def embedding_and_head(config: DecoderConfig, tensors: TensorIndex) -> WeightMap:
+    """Take both matrices ``[V, H]``; one that is missing is the other one, if they are tied.
 
-    Returns:
-        Empty, or one pair.
+    Raises:
+        CheckpointError: One is missing though they are not tied, or is of another dtype or shape.
     """
-    missing = [name for name in NAMES if name not in checkpoint.tensors]
-    if not checkpoint.config.tie_word_embeddings or len(missing) != 1:
-        return {}
-    return {missing[0]: HEAD if missing[0] == EMBEDDING else EMBEDDING}
-
-
-def notes(checkpoint: Checkpoint) -> Iterator[str]:
-    """Say that both matrices are there, where config.json promises one."""
-    if checkpoint.config.tie_word_embeddings and not tied_weight(checkpoint):
-        yield (
-            f"{checkpoint.path / 'config.json'} has tie_word_embeddings true, but "
-            f"{' and '.join(NAMES)} are both there; each is used as it is."
-        )
+    shape = (config.vocab_size, config.hidden_size)
+    missing = [name for name in NAMES if name not in tensors]
+    if not config.tie_word_embeddings or len(missing) != 1:
+        return tensors.weight(EMBEDDING, shape) | tensors.weight(HEAD, shape)
+    (lacking,) = missing
+    stored = HEAD if lacking == EMBEDDING else EMBEDDING
+    return tensors.weight(stored, shape) | tensors.weight(stored, shape, called=lacking)

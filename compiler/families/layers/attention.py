@@ -1,29 +1,15 @@
-"""Attention with rotary embedding, sinks and a sliding window, in standard operators.
+"""Attention with rotary embedding, and sinks and a sliding window where a layer has them."""
 
-B is the batch, S the tokens of this call, P those of the cache, nh and nkv the heads of the queries
-and of the keys, hd ``head_dim``.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
 
 from ossc.compiler.dialect.builder import GraphBuilder
+from ossc.compiler.families.fields.decoder import DecoderConfig
 from ossc.compiler.families.fields.rope import RopeParameters
+from ossc.compiler.families.layers.basic import FLOAT, linear
 from ossc.compiler.families.layers.rotary import inverse_frequencies
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttentionShape:
-    """The sizes of one attention layer."""
-
-    num_heads: int
-    num_kv_heads: int
-    head_dim: int
-    window: int | None
-    """Keys that a query sees, its own included; None for all."""
+from ossc.compiler.storage.tensor_index import TensorIndex, WeightMap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +22,54 @@ class Positions:
     """[B, S, hd / 2]"""
     sin: ir.Value
     """[B, S, hd / 2]"""
+    query_scale: ir.Value | None
+    """[B, S]; None where queries are not scaled by their position."""
 
 
-def rotary_positions(
+def attention_weights(
+    config: DecoderConfig,
+    tensors: TensorIndex,
+    module: str,
+    *,
+    biases: bool = False,
+    sinks: bool = False,
+) -> WeightMap:
+    """Take the weights of one layer.
+
+    Args:
+        config: The sizes.
+        tensors: Where they are.
+        module: The layer's name.
+        biases: Whether all four projections have one.
+        sinks: Whether each head has one.
+
+    Raises:
+        CheckpointError: One is missing, or of another dtype or shape.
+    """
+    query, key = (
+        heads * config.head_dim for heads in (config.num_attention_heads, config.num_key_value_heads)
+    )
+    hidden = config.hidden_size
+    shapes = {
+        "q_proj": (query, hidden),
+        "k_proj": (key, hidden),
+        "v_proj": (key, hidden),
+        "o_proj": (hidden, query),
+    }
+    weights: WeightMap = {}
+    for name, shape in shapes.items():
+        weights |= tensors.weight(f"{module}.{name}.weight", shape)
+        if biases:
+            weights |= tensors.floats(f"{module}.{name}.bias", shape[:1])
+    if sinks:
+        weights |= tensors.floats(f"{module}.sinks", (config.num_attention_heads,))
+    return weights
+
+
+def positions_of(
     b: GraphBuilder, position_ids: ir.Value, rope: RopeParameters, head_dim: int
 ) -> Positions:
-    """Write cos and sin of every position's angles, times YaRN's attention factor.
+    """Write cos and sin of every position's angles, times the attention factor.
 
     Args:
         b: Where to write.
@@ -49,97 +77,88 @@ def rotary_positions(
         rope: The frequencies.
         head_dim: hd.
     """
-    position = b.op("Unsqueeze", b.op("Cast", position_ids, to=ir.DataType.FLOAT), b.integers(-1))
-    angles = b.op("Mul", position, b.constant(inverse_frequencies(rope, head_dim)))
+    position = b.op("Cast", position_ids, to=FLOAT)
+    by_frequency = b.op("Unsqueeze", position, b.integers(-1))
+    angles = b.op("Mul", by_frequency, b.constant(inverse_frequencies(rope, head_dim)))
     cos, sin = b.op("Cos", angles), b.op("Sin", angles)
     if rope.attention_factor != 1:
         factor = b.scalar(rope.attention_factor)
         cos, sin = b.op("Mul", cos, factor), b.op("Mul", sin, factor)
-    return Positions(position_ids=position_ids, cos=cos, sin=sin)
+    return Positions(
+        position_ids=position_ids, cos=cos, sin=sin, query_scale=_query_scale(b, position, rope)
+    )
 
 
-def sink_attention(
-    b: GraphBuilder,
-    query_key_value: Sequence[ir.Value],
-    past: Sequence[ir.Value],
-    sinks: ir.Value,
-    positions: Positions,
-    shape: AttentionShape,
+def _query_scale(b: GraphBuilder, position: ir.Value, rope: RopeParameters) -> ir.Value | None:
+    """Write 1 + beta ln(1 + floor(position / original context))."""
+    if not rope.llama_4_scaling_beta:
+        return None
+    original = b.scalar(rope.original_max_position_embeddings)
+    times = b.op("Floor", b.op("Div", position, original))
+    growth = b.op("Log", b.op("Add", times, b.scalar(1)))
+    return b.op("Add", b.op("Mul", growth, b.scalar(rope.llama_4_scaling_beta)), b.scalar(1))
+
+
+def self_attention(
+    b: GraphBuilder, config: DecoderConfig, layer: int, x: ir.Value, positions: Positions
 ) -> tuple[ir.Value, ir.Value, ir.Value]:
-    """Write one attention layer between its input and output projections.
-
-    The sink joins the softmax as one more key, all zeros, whose score is the sink itself.
+    """Write one layer, its projections included; past keys and values become graph inputs.
 
     Args:
         b: Where to write.
-        query_key_value: ``[B * S, heads * hd]`` each.
-        past: Keys and values of the cache, ``[B, nkv, P, hd]`` each.
-        sinks: ``[nh]``.
+        config: The sizes.
+        layer: Its number.
+        x: ``[T, H]``.
         positions: Of the tokens of this call.
-        shape: The layer's sizes.
 
     Returns:
-        The result ``[B * S, nh * hd]``, and the cache's new keys and values
-        ``[B, nkv, P + S, hd]``.
+        The result ``[T, H]``, and the cache's new keys and values ``[B, nkv, P + S, hd]``.
     """
-    heads = (shape.num_heads, shape.num_kv_heads, shape.num_kv_heads)
-    query, key, value = (
-        _split_heads(b, projected, positions, n, shape.head_dim)
-        for projected, n in zip(query_key_value, heads, strict=True)
+    module = f"model.layers.{layer}.self_attn"
+    heads, kv_heads, head_dim = (
+        config.num_attention_heads, config.num_key_value_heads, config.head_dim,
+    )  # fmt: skip
+    query, key, value = (linear(b, x, f"{module}.{name}") for name in ("q_proj", "k_proj", "v_proj"))
+    past_key, past_value = (
+        b.input(
+            f"past_key_values.{layer}.{kind}",
+            FLOAT,
+            ("batch", kv_heads, "past_sequence", head_dim),
+        )
+        for kind in ("key", "value")
     )
-    query = b.op("RotaryEmbedding", query, positions.cos, positions.sin)
-    key = b.op("RotaryEmbedding", key, positions.cos, positions.sin)
-    present_key = b.op("Concat", past[0], key, axis=2)
-    present_value = b.op("Concat", past[1], value, axis=2)
-    before_first_key = b.integers(0, 0, 1, 0, 0, 0, 0, 0)
-    attended = b.op(
+    cache = (FLOAT, ("batch", kv_heads, "total_sequence", head_dim))
+    attended, present_key, present_value = b.call(
         "Attention",
-        query,
-        b.op("Pad", present_key, before_first_key),
-        b.op("Pad", present_value, before_first_key),
-        _scores_to_add(b, present_key, sinks, positions, shape),
-        scale=shape.head_dim**-0.5,
+        {
+            "query": _rope(b, query, f"{module}.q_rope", positions, head_dim),
+            "key": _rope(b, key, f"{module}.k_rope", positions, head_dim),
+            "value": value,
+            "past_key": past_key,
+            "past_value": past_value,
+            "position_ids": positions.position_ids,
+            "sinks": b.optional_floats(f"{module}.sinks"),
+            "query_scale": positions.query_scale,
+        },
+        called=module,
+        outputs=[(FLOAT, ("tokens", heads * head_dim)), cache, cache],
+        num_heads=heads,
+        num_kv_heads=kv_heads,
+        head_dim=head_dim,
+        window=config.window(layer) or 0,
+        scale=head_dim**-0.5,
     )
-    by_token = b.op("Transpose", attended, perm=[0, 2, 1, 3])
-    result = b.op("Reshape", by_token, b.integers(-1, shape.num_heads * shape.head_dim))
-    return result, present_key, present_value
+    return linear(b, attended, f"{module}.o_proj"), present_key, present_value
 
 
-def _split_heads(
-    b: GraphBuilder, projected: ir.Value, positions: Positions, n_heads: int, head_dim: int
+def _rope(
+    b: GraphBuilder, x: ir.Value, called: str, positions: Positions, head_dim: int
 ) -> ir.Value:
-    """Turn ``[B * S, heads * hd]`` into ``[B, heads, S, hd]``."""
-    batch_sequence = b.op("Shape", positions.position_ids)
-    by_head = b.op("Concat", batch_sequence, b.integers(n_heads, head_dim), axis=0)
-    return b.op("Transpose", b.op("Reshape", projected, by_head), perm=[0, 2, 1, 3])
-
-
-def _scores_to_add(
-    b: GraphBuilder,
-    present_key: ir.Value,
-    sinks: ir.Value,
-    positions: Positions,
-    shape: AttentionShape,
-) -> ir.Value:
-    """Write ``[B, nh, S, 1 + P + S]``: the sink, then 0 for visible keys and -inf for others."""
-    query_position = b.op("Unsqueeze", positions.position_ids, b.integers(1, 3))  # [B, 1, S, 1]
-    visible = _visible(b, present_key, query_position, shape.window)  # [B, 1, S, P + S]
-    mask = b.op("Where", visible, b.scalar(0), b.scalar(-np.inf))
-    per_head = b.integers(1, shape.num_heads, 1, 1)
-    sink = b.op("Reshape", b.op("Cast", sinks, to=ir.DataType.FLOAT), per_head)
-    sink_column = b.op("Expand", sink, b.op("Shape", query_position))  # [B, nh, S, 1]
-    return b.op("Concat", sink_column, b.op("Expand", mask, per_head), axis=3)
-
-
-def _visible(
-    b: GraphBuilder, present_key: ir.Value, query_position: ir.Value, window: int | None
-) -> ir.Value:
-    """Write which keys a query sees: those at or before it, and inside its window."""
-    n_keys = b.op("Squeeze", b.op("Shape", present_key, start=2, end=3))
-    zero, one = (b.constant(np.array(value, np.int64)) for value in (0, 1))
-    key_position = b.op("Range", zero, n_keys, one)
-    causal = b.op("LessOrEqual", key_position, query_position)
-    if window is None:
-        return causal
-    last_hidden = b.op("Sub", query_position, b.constant(np.array(window, np.int64)))
-    return b.op("And", causal, b.op("Greater", key_position, last_hidden))
+    (y,) = b.call(
+        "Rope",
+        {"x": x, "cos": positions.cos, "sin": positions.sin},
+        called=called,
+        outputs=[(FLOAT, tuple(x.shape or ()))],
+        head_dim=head_dim,
+    )
+    return y

@@ -1,130 +1,132 @@
-"""A layer of experts: the router, and the products of the chosen experts, in standard operators.
+"""A layer of experts: the router, the products of the chosen experts, and their sum."""
 
-T is the tokens, k the experts of a token, E all experts, H ``hidden_size``, and I
-``intermediate_size``.
-"""
+from collections.abc import Mapping, Sequence
 
-from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
 import onnx_ir as ir
 
 from ossc.compiler.dialect.builder import GraphBuilder
-from ossc.compiler.families.layers.linear import linear
-
-_TO_THE_END = np.iinfo(np.int64).max
-"""As the end of a slice."""
+from ossc.compiler.dialect.call import Weight
+from ossc.compiler.families.layers.basic import FLOAT
 
 
-class ExpertProduct(Protocol):
-    """Multiplies each token's vector by the matrices of its experts."""
-
-    def __call__(self, b: GraphBuilder, weight: str, x: ir.Value, indices: ir.Value) -> ir.Value:
-        """Write the product.
-
-        Args:
-            b: Where to write.
-            weight: Name of the matrices in the checkpoint, without the ending of its parts.
-            x: ``[T, k, K]``, or ``[T, 1, K]`` where a token's experts read the same vector.
-            indices: ``[T, k]`` int64.
-
-        Returns:
-            ``[T, k, N]``.
-        """
-
-
-@dataclass(frozen=True, kw_only=True)
-class SwiGlu:
-    """``(up + 1) * gate * sigmoid(alpha * gate)``, both clamped first."""
-
-    alpha: float
-    limit: float
-
-
-def router(
-    b: GraphBuilder, x: ir.Value, name: str, num_experts_per_tok: int
-) -> tuple[ir.Value, ir.Value]:
-    """Write the choice of experts.
-
-    Args:
-        b: Where to write.
-        x: ``[T, H]``.
-        name: The router's name in the checkpoint.
-        num_experts_per_tok: k.
+def router(b: GraphBuilder, x: ir.Value, module: str, k: int) -> tuple[ir.Value, ir.Value]:
+    """Write the choice of experts by a module's ``weight`` ``[E, H]`` and, if any, its ``bias``.
 
     Returns:
         indices ``[T, k]`` int64 and weights ``[T, k]``, which sum to 1.
     """
-    logits = linear(b, x, f"{name}.weight", f"{name}.bias")
-    k = b.integers(num_experts_per_tok)
-    largest, indices = b.ops("TopK", logits, k, n_outputs=2, axis=-1, largest=1, sorted=1)
-    return indices, b.op("Softmax", largest, axis=-1)
+    indices, weights = b.call(
+        "Router",
+        {
+            "x": x,
+            "weight": b.floats(f"{module}.weight"),
+            "bias": b.optional_floats(f"{module}.bias"),
+        },
+        called=module,
+        outputs=[(ir.DataType.INT64, ("tokens", k)), (FLOAT, ("tokens", k))],
+        k=k,
+    )
+    return indices, weights
 
 
-def mxfp4_product(b: GraphBuilder, weight: str, x: ir.Value, indices: ir.Value) -> ir.Value:
-    """Write an :class:`ExpertProduct` of MXFP4 blocks ``[E, N, K/32, 16]``."""
-    blocks = b.op("Gather", b.weight(f"{weight}_blocks"), indices, axis=0)
-    scales = b.op("Gather", b.weight(f"{weight}_scales"), indices, axis=0)
-    matrix = b.op("ossc.Mxfp4Dequantize", blocks, scales)  # [T, k, N, K]
-    column = b.op("Unsqueeze", x, b.integers(-1))
-    return b.op("Squeeze", b.op("MatMul", matrix, column), b.integers(-1))
-
-
-def float_product(b: GraphBuilder, weight: str, x: ir.Value, indices: ir.Value) -> ir.Value:
-    """Write an :class:`ExpertProduct` of matrices ``[E, K, N]`` of a float type."""
-    gathered = b.op("Gather", b.weight(weight), indices, axis=0)  # [T, k, K, N]
-    matrix = b.op("Cast", gathered, to=ir.DataType.FLOAT)
-    row = b.op("Unsqueeze", x, b.integers(2))
-    return b.op("Squeeze", b.op("MatMul", row, matrix), b.integers(2))
-
-
-def experts(
-    b: GraphBuilder,
-    x: ir.Value,
-    name: str,
-    choice: tuple[ir.Value, ir.Value],
-    product: ExpertProduct,
-    activation: SwiGlu,
-) -> ir.Value:
-    """Write the chosen experts and the weighted sum of their results.
+def stacked_experts(b: GraphBuilder, names: Sequence[str], called: str) -> Weight:
+    """Write the matrices ``[N, K]`` of all experts as one weight ``[E, N, K]``.
 
     Args:
         b: Where to write.
-        x: ``[T, H]``.
-        name: The experts' name in the checkpoint.
-        choice: indices and weights of :func:`router`.
-        product: How the matrices are stored.
-        activation: Between the two products.
+        names: Of the experts' weights, which have one format.
+        called: The name of the whole.
+    """
+    formats, parts = zip(*(b.weight(name) for name in names), strict=True)
+    stacks = []
+    for part, values in zip(formats[0].parts, zip(*parts, strict=True), strict=True):
+        shape = tuple(values[0].shape.numpy())
+        with b.scope(f"{called}.{part.name}"):
+            rows = b.op("Concat", *values, axis=0)
+            stack = b.op("Reshape", rows, b.integers(len(names), *shape))
+        stack.shape, stack.type = ir.Shape((len(names), *shape)), values[0].type
+        stacks.append(stack)
+    return formats[0], stacks
+
+
+def expert_product(
+    b: GraphBuilder,
+    x: ir.Value,
+    indices: ir.Value,
+    weight: Weight,
+    *,
+    called: str,
+    rows: int,
+    bias: ir.Value | None = None,
+    variants: Sequence[str] = (),
+) -> ir.Value:
+    """Write the products of each token with its experts' matrices.
+
+    Args:
+        b: Where to write.
+        x: ``[T, k, K]``, or ``[T, K]`` in the variant ``shared``.
+        indices: ``[T, k]``.
+        weight: ``[E, N, K]``, or ``[E, K, N]`` in the variant ``transposed``.
+        called: The module's name.
+        rows: N.
+        bias: ``[E, N]``.
+        variants: Of ``ExpertLinear``.
 
     Returns:
-        ``[T, H]``.
+        ``[T, k, N]``.
     """
-    indices, weights = choice
-    one_for_all = b.op("Unsqueeze", x, b.integers(1))  # [T, 1, H]
-    gate_up = product(b, f"{name}.gate_up_proj", one_for_all, indices)
-    gate_up = _add_bias(b, gate_up, f"{name}.gate_up_proj_bias", indices)  # [T, k, 2 * I]
-    activated = _swiglu(b, gate_up, activation)
-    down = product(b, f"{name}.down_proj", activated, indices)
-    down = _add_bias(b, down, f"{name}.down_proj_bias", indices)  # [T, k, H]
-    weighted = b.op("Mul", down, b.op("Unsqueeze", weights, b.integers(-1)))
-    return b.op("ReduceSum", weighted, b.integers(1), keepdims=0)
+    (y,) = b.call(
+        "ExpertLinear",
+        {"x": x, "indices": indices, "bias": bias},
+        called=called,
+        outputs=[(FLOAT, ("tokens", (indices.shape or ("tokens", "k"))[1], rows))],
+        weight=weight,
+        variants=variants,
+    )
+    return y
 
 
-def _add_bias(b: GraphBuilder, x: ir.Value, bias: str, indices: ir.Value) -> ir.Value:
-    gathered = b.op("Gather", b.weight(bias), indices, axis=0)
-    return b.op("Add", x, b.op("Cast", gathered, to=ir.DataType.FLOAT))
+def expert_glu(
+    b: GraphBuilder,
+    gate: ir.Value,
+    up: ir.Value | None,
+    activation: str,
+    *,
+    called: str,
+    columns: int,
+    attributes: Mapping[str, float] | None = None,
+) -> ir.Value:
+    """Write the activation of the experts' gates and ups: ``[T, k, I]``.
+
+    Args:
+        b: Where to write.
+        gate: ``[T, k, I]``, or ``[T, k, 2I]`` with the ups between them.
+        up: ``[T, k, I]``.
+        activation: A variant of ``Glu``.
+        called: The module's name.
+        columns: I.
+        attributes: Of the activation.
+    """
+    k = (gate.shape or ("tokens", "k"))[1]
+    (y,) = b.call(
+        "Glu",
+        {"x": gate, "up": up},
+        called=called,
+        outputs=[(FLOAT, ("tokens", k, columns))],
+        variants=[activation],
+        **(attributes or {}),
+    )
+    return y
 
 
-def _swiglu(b: GraphBuilder, gate_up: ir.Value, activation: SwiGlu) -> ir.Value:
-    """Write the activation of gates (even columns) and ups (odd columns): ``[T, k, I]``."""
-    gate, up = (
-        b.op(
-            "Slice", gate_up, b.integers(first), b.integers(_TO_THE_END), b.integers(-1),
-            b.integers(2),
-        )
-        for first in (0, 1)
-    )  # fmt: skip
-    limit, least = b.scalar(activation.limit), b.scalar(-activation.limit)
-    swish = b.op("Swish", b.op("Min", gate, limit), alpha=activation.alpha)
-    return b.op("Mul", b.op("Add", b.op("Clip", up, least, limit), b.scalar(1)), swish)
+def combine_experts(
+    b: GraphBuilder, x: ir.Value, weights: ir.Value, *, called: str, hidden: int
+) -> ir.Value:
+    """Write the sum of the experts' results ``[T, k, H]``, each times its weight: ``[T, H]``."""
+    (y,) = b.call(
+        "CombineExperts",
+        {"x": x, "weights": weights},
+        called=called,
+        outputs=[(FLOAT, ("tokens", hidden))],
+    )
+    return y

@@ -29,9 +29,24 @@ def inverse_frequencies(rope: RopeParameters, head_dim: int) -> NDArray[np.float
     extrapolated = np.float32(1) / wavelengths
     if rope.rope_type == "default":
         return extrapolated
+    if rope.rope_type == "linear":
+        return extrapolated / np.float32(rope.factor)
+    if rope.rope_type == "llama3":
+        return _llama3(rope, extrapolated)
     interpolated = np.float32(1) / (np.float32(rope.factor) * wavelengths)
     kept = np.float32(1) - _ramp(rope, head_dim)
     return interpolated * (np.float32(1) - kept) + extrapolated * kept
+
+
+def _llama3(rope: RopeParameters, plain: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Divide slow frequencies by the factor, leave fast ones, and go over between the two."""
+    wavelengths = np.float32(2 * math.pi) / plain
+    original, factor = rope.original_max_position_embeddings, np.float32(rope.factor)
+    low, high = rope.low_freq_factor, rope.high_freq_factor
+    kept = (np.float32(original) / wavelengths - np.float32(low)) / np.float32(high - low)
+    between = (np.float32(1) - kept) * plain / factor + kept * plain
+    fast, slow = wavelengths < original / high, wavelengths > original / low
+    return np.where(fast, plain, np.where(slow, plain / factor, between))
 
 
 def _ramp(rope: RopeParameters, head_dim: int) -> NDArray[np.float32]:

@@ -1,0 +1,1 @@
+"""Nodes that the bodies of several operations share."""

@@ -1,0 +1,40 @@
+"""Forms in which checkpoints store weights: one file a form, which holds its ``FORMATS``.
+
+A new form is a new file here; docs/adding-a-storage.md says what belongs into it.
+"""
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+
+from ossc.compiler.quantization import find_scheme
+from ossc.compiler.quantization.scheme import WeightFormat
+from ossc.compiler.storage.format import StorageFormat
+
+_NOT_FORMATS = {"format", "tensor_index"}
+"""Files of this folder that hold no format."""
+
+
+@cache
+def storage_formats() -> tuple[StorageFormat, ...]:
+    """Return every form, those of the most tensors first: a part of one may look like another."""
+    names = sorted({module.name for module in pkgutil.iter_modules(__path__)} - _NOT_FORMATS)
+    formats: list[StorageFormat] = [
+        each for name in names for each in import_module(f"{__name__}.{name}").FORMATS
+    ]
+    return tuple(sorted(formats, key=lambda each: -len(each.suffixes)))
+
+
+def find_storage(name: str) -> StorageFormat | None:
+    """Return the form of stored weights that has this name, if there is one."""
+    return next((each for each in storage_formats() if each.name == name), None)
+
+
+def find_format(name: str) -> WeightFormat:
+    """Return a format of weights: one that checkpoints have, or a scheme.
+
+    Raises:
+        UnknownNameError: There is none; near misses are suggested.
+    """
+    stored = find_storage(name)
+    return stored.format if stored is not None else find_scheme(name)
