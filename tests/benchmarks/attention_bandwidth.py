@@ -20,22 +20,22 @@ from kernel_bandwidth import instruction_sets, paged, read_probe, seconds
 from numpy.typing import NDArray
 
 from ossc.compiler.backends.cpu.codegen import generate_code
-from ossc.compiler.backends.cpu.kernels.attention.attention_rows import AttentionShape
+from ossc.compiler.backends.cpu.kernels.attention.attention import attention
 from ossc.compiler.backends.cpu.kernels.attention.attention_sections import (
     has_sections,
     most_sections,
 )
+from ossc.compiler.backends.cpu.kernels.attention.attention_shape import AttentionShape
 from ossc.compiler.backends.cpu.kernels.attention.section_attention import (
     join_sections,
     section_attention,
 )
-from ossc.compiler.backends.cpu.kernels.attention.sink_attention import sink_attention
 from ossc.compiler.backends.cpu.kv_cache import cache_buffers
 from ossc.compiler.lowering.kernel import Isa, Kernel
 from ossc.runtimes.kv_type import KV_TYPES, KvType
 from ossc.targets import resolve_target
 
-SHAPE = AttentionShape(num_heads=64, num_kv_heads=8, head_dim=64, window=0, scale=0.125)
+SHAPE = AttentionShape(num_heads=64, num_kv_heads=8, head_dim=64, window=0, scale=0.125, sinks=True)
 KEYS = (128, 4096, 16384)
 CHUNK = (128, 2048)
 """Tokens, and the keys that the last of them sees."""
@@ -86,7 +86,7 @@ def token_calls(
     queries[:] = np.random.default_rng(1).standard_normal(width)
     position = paged(np.array([keys - 1]))
     if not has_sections(SHAPE, keys):
-        kernel = sink_attention(shape=SHAPE, capacity=keys, kv=kv, n=1, isa=isa)
+        kernel = attention(shape=SHAPE, capacity=keys, kv=kv, n=1, isa=isa)
         calls = [[queries, *cache, sinks, position, out] for cache in all_caches]
         return bind(kernel, target, 1, calls)
     count = most_sections(SHAPE, keys)
@@ -133,7 +133,7 @@ def measure_token(
 def measure_chunk(kv: KvType, isa: Isa, target: dict[str, Any]) -> str:
     """Return a row of the table of chunks."""
     tokens, keys = CHUNK
-    kernel = sink_attention(shape=SHAPE, capacity=keys, kv=kv, n=None, isa=isa)
+    kernel = attention(shape=SHAPE, capacity=keys, kv=kv, n=None, isa=isa)
     width = SHAPE.num_heads * SHAPE.head_dim
     queries = floats(tokens, width)
     queries[:] = np.random.default_rng(1).standard_normal((tokens, width))

@@ -19,6 +19,9 @@ Tensors = Sequence[ir.TensorProtocol]
 PIECE_ELEMENTS = 1 << 22
 """Weights packed at once: 16 MiB as float32 on the way."""
 
+SLICE_ROWS = 2 * ROWS
+"""Rows are packed by multiples of it: a group of gates and the group of ups that meet them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PackedMatrix(PackedWeight):
@@ -53,6 +56,18 @@ def matrix_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedMatrix:
     )
 
 
+def glu_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedMatrix:
+    """Describe gates and ups ``[2·I, K]``, which alternate, for ``linear_glu``."""
+    rows, columns = weight_shape(scheme, parts)
+    return PackedMatrix(
+        name=_name(parts),
+        shape=(rows, columns),
+        scheme=scheme.name,
+        size_bytes=packing.glu_bytes(scheme.name, rows // 2, columns),
+        pieces=lambda: _by_rows(parts, columns, lambda p: packing.pack_glu(scheme.name, p)),
+    )
+
+
 def embedding_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedMatrix:
     """Describe a table ``[N, K]`` for ``embedding``."""
     rows, columns = weight_shape(scheme, parts)
@@ -76,12 +91,12 @@ def expert_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedExperts:
     )
 
 
-def swiglu_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedExperts:
-    """Describe the experts' gates and ups ``[E, 2·I, K]`` for ``expert_swiglu``."""
+def expert_glu_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedExperts:
+    """Describe the experts' gates and ups ``[E, 2·I, K]`` for ``expert_glu``."""
     experts, rows, columns = weight_shape(scheme, parts)
-    size = packing.swiglu_bytes(scheme.name, rows // 2, columns)
+    size = packing.glu_bytes(scheme.name, rows // 2, columns)
     return _experts(
-        scheme, parts, (experts, rows, columns), size, lambda p: packing.pack_swiglu(scheme.name, p)
+        scheme, parts, (experts, rows, columns), size, lambda p: packing.pack_glu(scheme.name, p)
     )
 
 
@@ -124,7 +139,7 @@ def _by_rows(
     parts: Tensors, columns: int, pack: Callable[[list[NDArray[Any]]], Bytes]
 ) -> Iterator[Bytes]:
     rows = parts[0].shape.numpy()[0]
-    step = max(ROWS, PIECE_ELEMENTS // columns // ROWS * ROWS)
+    step = max(SLICE_ROWS, PIECE_ELEMENTS // columns // SLICE_ROWS * SLICE_ROWS)
     for begin in range(0, rows, step):
         end = min(rows, begin + step)
         yield pack([read_rows(part, begin, end) for part in parts])

@@ -48,22 +48,24 @@ def pack_rows(scheme: str, parts: Parts) -> Bytes:
     return find_format(scheme).pack(*whole).reshape(-1)
 
 
-def swiglu_bytes(scheme: str, intermediate: int, columns: int) -> int:
-    """Return the size of one expert's packed gate and up rows, ``2 · intermediate`` of them."""
+def glu_bytes(scheme: str, intermediate: int, columns: int) -> int:
+    """Return the size of packed gate and up rows, ``2 · intermediate`` of them."""
     return 2 * packed_bytes(scheme, intermediate, columns)
 
 
-def pack_swiglu(scheme: str, parts: Parts) -> Bytes:
-    """Pack one expert's gate and up rows for the fused product.
+def pack_glu(scheme: str, parts: Parts) -> Bytes:
+    """Pack gate and up rows for the products that gate at once.
 
     Eight rows of gates are followed by the eight rows of ups that meet them.
 
     Args:
         scheme: The scheme's name.
         parts: Its parts, ``[2 · intermediate, …]`` each; even rows are gates, odd rows are ups.
+            Only the last slice of a matrix may have a number of rows that is not a multiple of 16;
+            rows of zeros are added to it.
 
     Returns:
-        ``swiglu_bytes`` bytes.
+        The bytes that follow those of the rows before.
 
     Raises:
         LoweringError: The number of rows is odd, or no kernel reads this scheme.

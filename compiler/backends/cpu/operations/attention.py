@@ -8,14 +8,14 @@ is still visible is ever overwritten (docs/decisions/0002-ring-holds-window-and-
 import onnx_ir as ir
 from tvm import relax
 
-from ossc.compiler.backends.cpu.kernels.attention.attention_rows import AttentionShape
+from ossc.compiler.backends.cpu.kernels.attention.attention import attention
 from ossc.compiler.backends.cpu.kernels.attention.attention_sections import has_sections
+from ossc.compiler.backends.cpu.kernels.attention.attention_shape import AttentionShape
 from ossc.compiler.backends.cpu.kernels.attention.rope_store import rope_store
 from ossc.compiler.backends.cpu.kernels.attention.section_attention import (
     join_sections,
     section_attention,
 )
-from ossc.compiler.backends.cpu.kernels.attention.sink_attention import sink_attention
 from ossc.compiler.backends.cpu.kv_cache import cache_buffers
 from ossc.compiler.backends.cpu.kv_cache.layout import TILE
 from ossc.compiler.lowering.segment import Expr, LoweringOptions, SegmentBuilder
@@ -60,9 +60,7 @@ def lower_sink_attention(segment: SegmentBuilder, node: ir.Node) -> None:
         join = segment.kernel(join_sections, shape=shape, capacity=capacity)
         results = segment.call(join, [sink, positions, *parts], f"{label}/join_sections")
     else:
-        attend = segment.kernel(
-            sink_attention, shape=shape, capacity=capacity, kv=kv, n=rows, isa=isa
-        )
+        attend = segment.kernel(attention, shape=shape, capacity=capacity, kv=kv, n=rows, isa=isa)
         results = segment.call(attend, arguments, label)
     (segment.values[node.outputs[0]],) = results
 
@@ -78,6 +76,7 @@ def _attention_shape(node: ir.Node) -> AttentionShape:
         head_dim=head_dim,
         window=window,
         scale=node.attributes["scale"].as_float(),
+        sinks=True,
     )
 
 

@@ -9,13 +9,19 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from ossc.compiler.backends.cpu.kernels.experts.combine_experts import combine_experts
+from ossc.compiler.backends.cpu.kernels.experts.expert_glu import expert_glu
 from ossc.compiler.backends.cpu.kernels.experts.expert_linear import expert_linear
-from ossc.compiler.backends.cpu.kernels.experts.expert_swiglu import expert_swiglu
 from ossc.compiler.backends.cpu.kernels.experts.group_by_expert import group_by_expert
 from ossc.compiler.backends.cpu.kernels.experts.router_top_k import router_top_k
+from ossc.compiler.backends.cpu.kernels.products.glu import Glu
 from ossc.compiler.backends.cpu.operations.activations import activation_operands, activation_type
 from ossc.compiler.backends.cpu.operations.dense import product
-from ossc.compiler.backends.cpu.packed import PackedExperts, Tensors, expert_weight, swiglu_weight
+from ossc.compiler.backends.cpu.packed import (
+    PackedExperts,
+    Tensors,
+    expert_glu_weight,
+    expert_weight,
+)
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
 from ossc.compiler.lowering.standard import operand
@@ -51,18 +57,22 @@ def lower_router(segment: SegmentBuilder, node: ir.Node) -> None:
 
 def lower_expert_swiglu(segment: SegmentBuilder, node: ir.Node, scheme: str) -> None:
     """Translate ``ExpertSwiGlu(x, indices, parts…, bias)``."""
-    product = _ExpertProduct(segment, node, scheme, swiglu_weight)
+    product = _ExpertProduct(segment, node, scheme, expert_glu_weight)
     experts, rows, columns = product.packed.shape
     kernel = segment.kernel(
-        expert_swiglu,
+        expert_glu,
         scheme=scheme,
         activation=activation_type(segment, scheme),
         experts=experts,
         intermediate=rows // 2,
         hidden=columns,
         k=product.k,
-        alpha=node.attributes["alpha"].as_float(),
-        limit=node.attributes["limit"].as_float(),
+        glu=Glu(
+            kind="swiglu_oss",
+            alpha=node.attributes["alpha"].as_float(),
+            limit=node.attributes["limit"].as_float(),
+        ),
+        bias=True,
         n=segment.static_rows,
         isa=segment.options.target.kernel_isa,
     )
@@ -81,6 +91,7 @@ def lower_expert_linear(segment: SegmentBuilder, node: ir.Node, scheme: str) -> 
         hidden=rows,
         intermediate=columns,
         k=product.k,
+        bias=True,
         n=segment.static_rows,
         isa=segment.options.target.kernel_isa,
     )

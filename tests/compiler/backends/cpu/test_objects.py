@@ -8,27 +8,32 @@ import tvm
 
 from kernel_operands import PAIRS
 from ossc.compiler.backends.cpu.codegen import generate_code
-from ossc.compiler.backends.cpu.kernels.attention.attention_rows import AttentionShape
+from ossc.compiler.backends.cpu.kernels.attention.attention import attention
+from ossc.compiler.backends.cpu.kernels.attention.attention_shape import AttentionShape
 from ossc.compiler.backends.cpu.kernels.attention.rope_store import rope_store
 from ossc.compiler.backends.cpu.kernels.attention.section_attention import (
     join_sections,
     section_attention,
 )
-from ossc.compiler.backends.cpu.kernels.attention.sink_attention import sink_attention
 from ossc.compiler.backends.cpu.kernels.embedding import embedding
 from ossc.compiler.backends.cpu.kernels.experts.combine_experts import combine_experts
+from ossc.compiler.backends.cpu.kernels.experts.expert_glu import expert_glu
 from ossc.compiler.backends.cpu.kernels.experts.expert_linear import expert_linear
-from ossc.compiler.backends.cpu.kernels.experts.expert_swiglu import expert_swiglu
 from ossc.compiler.backends.cpu.kernels.experts.group_by_expert import group_by_expert
 from ossc.compiler.backends.cpu.kernels.experts.router_top_k import router_top_k
+from ossc.compiler.backends.cpu.kernels.products.glu import Glu
 from ossc.compiler.backends.cpu.kernels.products.linear import linear
+from ossc.compiler.backends.cpu.kernels.products.linear_glu import linear_glu
 from ossc.compiler.backends.cpu.kernels.products.quantize_activations import quantize_activations
 from ossc.compiler.backends.cpu.kernels.rms_norm import rms_norm
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.runtimes.kv_type import KV_TYPES
 from ossc.targets import Target, all_targets
 
-ATTENTION = AttentionShape(num_heads=5, num_kv_heads=1, head_dim=20, window=9, scale=0.25)
+ATTENTION = AttentionShape(
+    num_heads=5, num_kv_heads=1, head_dim=20, window=9, scale=0.25, sinks=True
+)
+SWIGLU_OSS = Glu(kind="swiglu_oss", alpha=1.7, limit=7.0)
 LONG = {"shape": replace(ATTENTION, window=0), "capacity": 1024}
 
 
@@ -44,7 +49,7 @@ def every_kernel(isa: str, n: int | None) -> list[Kernel]:
     ]
     for kv in KV_TYPES:
         cache = {"shape": ATTENTION, "capacity": 64, "kv": kv, "isa": isa}
-        kernels += [rope_store(**cache, n=n), sink_attention(**cache, n=n)]
+        kernels += [rope_store(**cache, n=n), attention(**cache, n=n)]
     if n is None:  # they are for one token, whatever n is
         kernels += [section_attention(**LONG, kv=kv, isa=isa) for kv in KV_TYPES]
         kernels.append(join_sections(**LONG))
@@ -55,8 +60,9 @@ def every_kernel(isa: str, n: int | None) -> list[Kernel]:
         sizes = {"hidden": 64, "intermediate": 32}
         kernels += [
             linear(**types, rows=12, columns=64, bias=True, n=n),
-            expert_linear(**types, **shape, **sizes),
-            expert_swiglu(**types, **shape, **sizes, alpha=1.7, limit=7.0),
+            linear_glu(**types, **sizes, glu=Glu(kind="silu"), bias=True, n=n),
+            expert_linear(**types, **shape, **sizes, bias=True),
+            expert_glu(**types, **shape, **sizes, glu=SWIGLU_OSS, bias=True),
         ]
     return kernels
 
@@ -89,7 +95,7 @@ def test_names_differ_where_kernels_differ():
     ]
     for change in ({"scale": 0.5}, {"window": 0}):
         shape = replace(ATTENTION, **change)
-        kernels.append(sink_attention(shape=shape, capacity=64, kv="f32", n=1, isa="avx2"))
+        kernels.append(attention(shape=shape, capacity=64, kv="f32", n=1, isa="avx2"))
     names = [kernel.name for kernel in kernels]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]\w*", name) for name in names)

@@ -7,11 +7,11 @@ from kernel_operands import random_parts
 from ossc.compiler.backends.cpu.packing import (
     embedding_bytes,
     expert_stride,
+    glu_bytes,
     pack_embedding_rows,
+    pack_glu,
     pack_rows,
-    pack_swiglu,
     packed_bytes,
-    swiglu_bytes,
 )
 from ossc.targets.errors import LoweringError
 
@@ -92,8 +92,8 @@ def test_missing_rows_are_zeros(scheme):
 def test_gates_and_the_ups_that_meet_them_alternate_by_group(scheme):
     columns = columns_of(scheme)
     parts = random_parts(scheme, (2 * 11, columns))
-    packed = pack_swiglu(scheme, parts)
-    assert len(packed) == swiglu_bytes(scheme, 11, columns)
+    packed = pack_glu(scheme, parts)
+    assert len(packed) == glu_bytes(scheme, 11, columns)
     groups = packed.reshape(4, -1)
     gates, ups = (pack_rows(scheme, [part[first::2] for part in parts]) for first in (0, 1))
     np.testing.assert_array_equal(groups[::2].reshape(-1), gates)
@@ -102,7 +102,7 @@ def test_gates_and_the_ups_that_meet_them_alternate_by_group(scheme):
 
 def test_an_odd_number_of_gates_and_ups_is_refused():
     with pytest.raises(LoweringError, match="even"):
-        pack_swiglu("bf16", random_parts("bf16", (5, 8)))
+        pack_glu("bf16", random_parts("bf16", (5, 8)))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 
 from tvm.tirx.script import builder as T
 
+from ossc.compiler.backends.cpu.kernels.attention.attention_shape import AttentionShape
 from ossc.compiler.backends.cpu.kernels.attention.span import Span
-from ossc.compiler.backends.cpu.kv_cache.layout import CacheShape
 from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.backends.cpu.vectors.vector_math import exp_of_negative
 from ossc.compiler.lowering.kernel import Buffer, Expr
+
+SMALLEST_SCORE = -3.4028234663852886e38
+"""The smallest float32: below it is only the score of a key that is not seen."""
 
 
 @dataclass(frozen=True)
@@ -30,35 +33,6 @@ class Vectors:
         after four, is never idle; and no more than leave registers for the operands.
         """
         return 2 if heads > self.most_heads // 2 else 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttentionShape:
-    """What an attention kernel is built for."""
-
-    num_heads: int
-    num_kv_heads: int
-    head_dim: int
-
-    window: int
-    """Keys that a token sees at most; 0: all up to its own."""
-
-    scale: float
-
-    @property
-    def shared(self) -> int:
-        """Query heads that share a key-value head."""
-        return self.num_heads // self.num_kv_heads
-
-    @property
-    def symbol(self) -> str:
-        """The part of a kernel's name that stands for the shape."""
-        heads = f"{self.num_heads}x{self.num_kv_heads}x{self.head_dim}"
-        return f"{heads}_{self.window}_{self.scale}"
-
-    def cache(self, capacity: int) -> CacheShape:
-        """Return the shape of the KV cache."""
-        return CacheShape(num_kv_heads=self.num_kv_heads, capacity=capacity, head_dim=self.head_dim)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +63,7 @@ class Rows:
 
     shape: AttentionShape
     queries: Buffer
-    sinks: Buffer
+    sinks: Buffer | None
     positions: Buffer
     kv_head: Expr
     first_token: Expr
@@ -147,8 +121,14 @@ class Rows:
         """Return a row's head, counted among all."""
         return self.kv_head * self.shape.shared + row.head
 
-    def sink(self, row: Row) -> Expr:
-        """Return a row's sink as if it were a score before scaling."""
+    def first_score(self, row: Row) -> Expr:
+        """Return the score, before scaling, that a row has before its first key.
+
+        It is the sink, or where there is none a number that no score is below, whose exponential
+        relative to a score is 0.
+        """
+        if self.sinks is None:
+            return v.constant(SMALLEST_SCORE, "float32")
         return self.sinks[self.head(row)] / v.constant(self.shape.scale, "float32")
 
     def query(self, row: Row, column: Expr, lanes: int) -> Expr:

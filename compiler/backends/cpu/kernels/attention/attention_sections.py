@@ -9,11 +9,11 @@ import tvm
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.backends.cpu.kernels.attention.attention_rows import (
-    AttentionShape,
     Row,
     Rows,
     RowValues,
 )
+from ossc.compiler.backends.cpu.kernels.attention.attention_shape import AttentionShape
 from ossc.compiler.backends.cpu.kernels.attention.span import Span
 from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.lowering.kernel import Expr
@@ -50,7 +50,7 @@ def section(number: Expr, seen: Span) -> Span:
 class Joined:
     """What the sections so far make together, for each row: largest score, sum, weighted values.
 
-    The sink is the first term.
+    The sink, if there is one, is the first term.
     """
 
     def __init__(self, rows: Rows, values: RowValues, most_tokens: int) -> None:
@@ -62,10 +62,11 @@ class Joined:
 
     def clear(self) -> None:
         """Emit what there is before the first section."""
+        terms = 0 if self._rows.sinks is None else 1
         for token in self._rows.each_token():
             for row in self._rows.each_row(token):
-                v.store(self._largest, row.number, value=self._rows.sink(row), lanes=1)
-                v.store(self._totals, row.number, value=v.constant(1, "float32"), lanes=1)
+                v.store(self._largest, row.number, value=self._rows.first_score(row), lanes=1)
+                v.store(self._totals, row.number, value=v.constant(terms, "float32"), lanes=1)
                 self._values.clear(row)
 
     def add(self, row: Row, largest: Expr, total: Expr, values: RowValues) -> None:

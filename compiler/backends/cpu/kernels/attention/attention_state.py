@@ -2,7 +2,8 @@
 
 The softmax is built up tile by tile (Milakov and Gimelshein 2018; FlashAttention): what is added up
 so far is rescaled when a larger score comes. Scores are compared before they are scaled. The
-largest score is never below the head's sink, so it is finite before the first key.
+largest score begins with the head's sink, or with the smallest number, so it is finite before the
+first key.
 """
 
 from tvm.tirx.script import builder as T
@@ -26,7 +27,7 @@ class State:
         """Emit the state before the first key; the sink's own term is not in it."""
         for token in self.rows.each_token():
             for row in self.rows.each_row(token):
-                v.store(self._largest, row.number, value=self.rows.sink(row), lanes=1)
+                v.store(self._largest, row.number, value=self.rows.first_score(row), lanes=1)
                 v.store(self._totals, row.number, 0, value=v.constant(0, "float32x8"))
                 self.values.clear(row)
 
@@ -55,8 +56,13 @@ class State:
         return v.horizontal_sum(v.load(self._totals, row.number, 0))
 
     def finish(self) -> None:
-        """Emit the division by the sum, to which the sink adds a term."""
+        """Emit the division by the sum, to which a sink adds a term."""
         for token in self.rows.each_token():
             for row in self.rows.each_row(token):
-                sink = self.rows.share(self.rows.sink(row), self.largest(row))
-                self.values.scale(row, v.constant(1, "float32") / (self.total(row) + sink))
+                self.values.scale(row, v.constant(1, "float32") / self._sum(row))
+
+    def _sum(self, row: Row) -> Expr:
+        if self.rows.sinks is None:
+            return self.total(row)
+        sink = self.rows.share(self.rows.first_score(row), self.largest(row))
+        return self.total(row) + sink

@@ -3,7 +3,6 @@
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.backends.cpu.kernels.attention.attention_rows import (
-    AttentionShape,
     Row,
     Rows,
     RowValues,
@@ -15,6 +14,7 @@ from ossc.compiler.backends.cpu.kernels.attention.attention_sections import (
     numbers,
     section,
 )
+from ossc.compiler.backends.cpu.kernels.attention.attention_shape import AttentionShape
 from ossc.compiler.backends.cpu.kernels.attention.attention_state import State
 from ossc.compiler.backends.cpu.kernels.attention.attention_tiles import attend
 from ossc.compiler.backends.cpu.kernels.tasks import spread
@@ -64,8 +64,8 @@ class _Sections:
 def section_attention(*, shape: AttentionShape, capacity: int, kv: KvType, isa: Isa) -> Kernel:
     """Build the attention of one token to each section that it sees.
 
-    Parameters of the function: queries, cache, sinks and positions as `sink_attention` has them for
-    one token → largest ``[sections, num_heads]``, totals ``[sections, num_heads]`` and sums
+    Parameters of the function: queries, cache, sinks and positions as `attention` has them for one
+    token → largest ``[sections, num_heads]``, totals ``[sections, num_heads]`` and sums
     ``[sections, num_heads, head_dim]``, float32. The work is a section of a key-value head; it is
     spread over the tasks.
     """
@@ -74,7 +74,7 @@ def section_attention(*, shape: AttentionShape, capacity: int, kv: KvType, isa: 
     with building(name, 1) as function:
         queries = function.per_token("queries", "float32", width)
         cache = declare_cache(function, kv, shape.cache(capacity), ("key", capacity), isa)
-        sinks = function.buffer("sinks", "float32", shape.num_heads)
+        sinks = shape.declare_sinks(function)
         positions = function.per_token("positions", "int64")
         sections = _Sections(function, shape, capacity)
         tasks = min(MOST_TASKS, sections.count * shape.num_kv_heads)
@@ -92,18 +92,19 @@ def section_attention(*, shape: AttentionShape, capacity: int, kv: KvType, isa: 
                     v.store(sections.largest, *at, value=state.largest(row), lanes=1)
                     v.store(sections.totals, *at, value=state.total(row), lanes=1)
     products = Work(per_pair=4 * width)
-    return function.kernel("sink_attention", "f32", products, scheme=kv, window=shape.window)
+    return function.kernel(shape.operation, "f32", products, scheme=kv, window=shape.window)
 
 
 def join_sections(*, shape: AttentionShape, capacity: int) -> Kernel:
     """Build the joining of the sections that a token sees.
 
-    Parameters of the function: sinks ``[num_heads]``, positions int64 ``[1]``, largest, totals and
-    sums of `section_attention` → out ``[1, num_heads · head_dim]``. One task a key-value head.
+    Parameters of the function: sinks ``[num_heads]`` if the shape has them, positions int64
+    ``[1]``, largest, totals and sums of `section_attention` → out ``[1, num_heads · head_dim]``.
+    One task a key-value head.
     """
     width = shape.num_heads * shape.head_dim
     with building(symbol("join_sections", shape.symbol, capacity, n=1), 1) as function:
-        sinks = function.buffer("sinks", "float32", shape.num_heads)
+        sinks = shape.declare_sinks(function)
         positions = function.per_token("positions", "int64")
         sections = _Sections(function, shape, capacity)
         out = function.per_token("out", "float32", width)
@@ -124,7 +125,11 @@ def join_sections(*, shape: AttentionShape, capacity: int) -> Kernel:
 
 
 def _rows(
-    shape: AttentionShape, queries: Buffer, sinks: Buffer, positions: Buffer, isa: Isa = "portable"
+    shape: AttentionShape,
+    queries: Buffer,
+    sinks: Buffer | None,
+    positions: Buffer,
+    isa: Isa = "portable",
 ) -> Rows:
     return Rows(
         shape=shape,

@@ -2,7 +2,11 @@
 
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.backends.cpu.kernels.experts.experts import ExpertWeights, Routing
+from ossc.compiler.backends.cpu.kernels.experts.experts import (
+    ExpertWeights,
+    Routing,
+    expert_biases,
+)
 from ossc.compiler.backends.cpu.kernels.products.activations import declare_activations
 from ossc.compiler.backends.cpu.kernels.products.tiles import panel_groups, row_counts
 from ossc.compiler.backends.cpu.packing import expert_stride
@@ -22,15 +26,16 @@ def expert_linear(
     hidden: int,
     intermediate: int,
     k: int,
+    bias: bool,
     n: int | None,
     isa: Isa,
 ) -> Kernel:
-    """Build ``a[t, s] @ weight[e].T + bias[e]`` for the expert e of each pair.
+    """Build ``a[t, s] @ weight[e].T (+ bias[e])`` for the expert e of each pair.
 
     Parameters of the function: the activations ``[n, k, intermediate]`` (a, or codes, scales and
-    sums), the routing (see `Routing`), the weights (see `ExpertWeights`), bias ``[experts,
-    hidden]`` → out ``[n, k, hidden]`` float32. A task for each 8 rows of each slot, or each 32 of
-    each expert.
+    sums), the routing (see `Routing`), the weights (see `ExpertWeights`), with ``bias`` also bias
+    ``[experts, hidden]`` → out ``[n, k, hidden]`` float32. A task for each 8 rows of each slot, or
+    each 32 of each expert.
 
     Raises:
         LoweringError: The kernels cannot multiply this scheme with this activation type.
@@ -40,12 +45,13 @@ def expert_linear(
     group_bytes = weights.row_group_bytes(intermediate)
     stride = expert_stride(groups * group_bytes)
     shape = f"{experts}x{hidden}x{intermediate}"
-    name = symbol("expert_linear", scheme, activation, shape, k, n=n)
+    kind = "expert_linear" if bias else "expert_linear_no_bias"
+    name = symbol(kind, scheme, activation, shape, k, n=n)
     with building(name, n) as function:
         product = declare_activations(function, activation, (k,), intermediate, weights, isa)
         routing = Routing(function, experts, k, n)
         weight = ExpertWeights(function, experts, stride)
-        bias = function.buffer("bias", "float32", experts, hidden, parts=("expert", experts))
+        biases = expert_biases(function, experts, hidden) if bias else None
         out = function.per_token("out", "float32", k, hidden)
         panels = -(-groups // product.groups)
         with function.tasks(fixed=routing.tasks(panels)) as number:
@@ -61,8 +67,10 @@ def expert_linear(
                 for i, value in enumerate(values):
                     row = T.Bind((first + i) * ROWS)
                     for count in row_counts(first + i, hidden, product.groups):
-                        biases = v.load_some(bias, task.expert, row, count=count)
-                        v.store_some(out, *pair, row, value=value + biases, count=count)
+                        total = value
+                        if biases is not None:
+                            total = value + v.load_some(biases, task.expert, row, count=count)
+                        v.store_some(out, *pair, row, value=total, count=count)
     return function.kernel(
         "expert_linear",
         activation,

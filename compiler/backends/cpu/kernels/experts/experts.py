@@ -91,3 +91,8 @@ class Routing:
         return ExpertTask(
             expert=outer, panel=panel, first=first, pairs=pairs, order=self._order, k=self._k
         )
+
+
+def expert_biases(function: KernelBuilder, experts: int, rows: int) -> Buffer:
+    """Add the biases ``[experts, rows]`` to a function."""
+    return function.buffer("bias", "float32", experts, rows, parts=("expert", experts))

@@ -3,6 +3,7 @@
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.backends.cpu.kernels.products.activations import declare_activations
+from ossc.compiler.backends.cpu.kernels.products.matrix import Matrix
 from ossc.compiler.backends.cpu.kernels.products.tiles import panel_groups, row_counts
 from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.backends.cpu.weights import find_format
@@ -42,20 +43,16 @@ def linear(
     """
     weights = find_format(scheme)
     groups = -(-rows // ROWS)
-    group_bytes = weights.row_group_bytes(columns)
     kind = "linear_bias" if bias else "linear"
     name = symbol(kind, scheme, activation, f"{rows}x{columns}", n=n)
     with building(name, n) as function:
         product = declare_activations(function, activation, (), columns, weights, isa)
-        weight = function.buffer("weight", "uint8", groups * group_bytes)
+        matrix = Matrix(function, weights, row_groups=groups, columns=columns, isa=isa)
         biases = function.buffer("bias", "float32", rows) if bias else None
         out = function.per_token("out", "float32", rows)
         with function.tasks(fixed=-(-groups // product.groups)) as number:
             first = T.Bind(number * product.groups)
-            panel = [
-                weights.rows(weight, group * group_bytes, columns, isa)
-                for group in panel_groups(first, groups, product.groups)
-            ]
+            panel = [matrix.rows(group) for group in panel_groups(first, groups, product.groups)]
             for token, values in product.multiply(panel, function.tokens, lambda t: (t,)):
                 for i, value in enumerate(values):
                     _store(out, token, first + i, value, biases, product.groups)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ossc.compiler.backends.cpu.kernels.attention.attention_rows import AttentionShape
+from ossc.compiler.backends.cpu.kernels.attention.attention_shape import AttentionShape
 from ossc.compiler.backends.cpu.kernels.attention.rope_store import rope_store
 from ossc.compiler.backends.cpu.kv_cache import cache_buffers
 
@@ -21,7 +21,7 @@ def store(run, shape, positions, *, capacity=32, n=None, kv="f32", isa="avx2", s
     angles = rng.uniform(0, 6, (tokens, head_dim // 2))
     qkv, cos, sin = (x.astype(np.float32) for x in (qkv, np.cos(angles), np.sin(angles)))
     built = AttentionShape(
-        num_heads=heads, num_kv_heads=kv_heads, head_dim=head_dim, window=0, scale=1.0
+        num_heads=heads, num_kv_heads=kv_heads, head_dim=head_dim, window=0, scale=1.0, sinks=True
     )
     kernel = rope_store(shape=built, capacity=capacity, kv=kv, n=n, isa=isa)
     inputs = [qkv.reshape(tokens, -1), cos, sin, np.array(positions)]

@@ -9,11 +9,13 @@ import tvm
 import tolerances
 from kernel_operands import PAIRS, random_activations, random_parts, supported_isas, values
 from ossc.compiler.backends.cpu.codegen import generate_code
+from ossc.compiler.backends.cpu.kernels.experts.expert_glu import expert_glu
 from ossc.compiler.backends.cpu.kernels.experts.expert_linear import expert_linear
-from ossc.compiler.backends.cpu.kernels.experts.expert_swiglu import expert_swiglu
-from ossc.compiler.backends.cpu.packing import expert_stride, pack_rows, pack_swiglu
+from ossc.compiler.backends.cpu.kernels.products.glu import Glu
+from ossc.compiler.backends.cpu.packing import expert_stride, pack_glu, pack_rows
 
 ALPHA, LIMIT = 1.702, 7.0
+SWIGLU_OSS = Glu(kind="swiglu_oss", alpha=ALPHA, limit=LIMIT)
 
 TARGET = {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v3"}
 
@@ -59,19 +61,19 @@ class Experts:
 
     def swiglu(self, tokens, *, single=False):
         """Run expert_swiglu on some tokens."""
-        kernel = expert_swiglu(
+        kernel = expert_glu(
             scheme=self.scheme,
             activation=self.activation,
             experts=self.experts,
             intermediate=self.rows,
             hidden=self.columns,
             k=self.k,
-            alpha=ALPHA,
-            limit=LIMIT,
+            glu=SWIGLU_OSS,
+            bias=True,
             n=1 if single else None,
             isa=self.isa,
         )
-        weight = self._packed(pack_swiglu, self.parts)
+        weight = self._packed(pack_glu, self.parts)
         return self._call(kernel, self.x, weight, self.bias, tokens, single)
 
     def linear(self, tokens, *, single=False):
@@ -83,6 +85,7 @@ class Experts:
             hidden=self.rows,
             intermediate=self.columns,
             k=self.k,
+            bias=True,
             n=1 if single else None,
             isa=self.isa,
         )
@@ -197,6 +200,7 @@ def test_an_expert_that_starts_beyond_2_gib_is_found():
         hidden=rows,
         intermediate=columns,
         k=1,
+        bias=True,
         n=1,
         isa="avx2",
     )

@@ -5,17 +5,17 @@ import pytest
 
 import tolerances
 from kernel_operands import supported_isas
-from ossc.compiler.backends.cpu.kernels.attention.attention_rows import AttentionShape
+from ossc.compiler.backends.cpu.kernels.attention.attention import attention
 from ossc.compiler.backends.cpu.kernels.attention.attention_sections import (
     has_sections,
     most_sections,
 )
+from ossc.compiler.backends.cpu.kernels.attention.attention_shape import AttentionShape
 from ossc.compiler.backends.cpu.kernels.attention.rope_store import rope_store
 from ossc.compiler.backends.cpu.kernels.attention.section_attention import (
     join_sections,
     section_attention,
 )
-from ossc.compiler.backends.cpu.kernels.attention.sink_attention import sink_attention
 from ossc.compiler.backends.cpu.kv_cache import cache_buffers
 from ossc.compiler.backends.cpu.kv_cache.layout import KEYS, TILE
 from ossc.runtimes.kv_type import KV_TYPES
@@ -37,6 +37,7 @@ class Layer:
             head_dim=self.head_dim,
             window=window,
             scale=self.head_dim**-0.5,
+            sinks=True,
         )
         needed = window - 1 + largest_chunk if window else tokens
         self.capacity = -(-needed // TILE) * TILE
@@ -65,7 +66,7 @@ class Layer:
         inputs = [queries, *self.cache, self.sinks, positions]
         if n == 1 and has_sections(self.shape, self.capacity):
             return self._attend_sections(inputs, positions)
-        return self.run(sink_attention(**self.kernel, n=n), inputs, [row], n=count)[0]
+        return self.run(attention(**self.kernel, n=n), inputs, [row], n=count)[0]
 
     def _attend_sections(self, inputs, positions):
         size = (most_sections(self.shape, self.capacity), self.heads)

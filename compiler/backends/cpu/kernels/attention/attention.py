@@ -1,4 +1,4 @@
-"""Attention of tokens over the cached keys that they see, with a sink for each head."""
+"""Attention of tokens over the cached keys that they see, with or without sinks."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,6 @@ import tvm
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.backends.cpu.kernels.attention.attention_rows import (
-    AttentionShape,
     Rows,
     RowValues,
     Vectors,
@@ -17,6 +16,7 @@ from ossc.compiler.backends.cpu.kernels.attention.attention_sections import (
     numbers,
     section,
 )
+from ossc.compiler.backends.cpu.kernels.attention.attention_shape import AttentionShape
 from ossc.compiler.backends.cpu.kernels.attention.attention_state import State
 from ossc.compiler.backends.cpu.kernels.attention.attention_tiles import attend
 from ossc.compiler.backends.cpu.kernels.attention.span import Span
@@ -41,7 +41,7 @@ TOKENS = 8
 
 
 @with_variants
-def sink_attention(
+def attention(
     *, shape: AttentionShape, capacity: int, kv: KvType, n: int | None, isa: Isa
 ) -> Kernel:
     """Build attention over the cache that `rope_store` fills.
@@ -50,16 +50,16 @@ def sink_attention(
     is 0. The cache's other places are never used, whatever they hold.
 
     Parameters of the function: queries ``[n, num_heads · head_dim]``, the cache's buffers, sinks
-    ``[num_heads]``, positions int64 ``[n]``, ascending by one → out ``[n, num_heads · head_dim]``;
-    float32 but for cache and positions. The work is a key-value head of `TOKENS` tokens; it is
-    spread over a task for each token and key-value head.
+    ``[num_heads]`` if the shape has them, positions int64 ``[n]``, ascending by one → out
+    ``[n, num_heads · head_dim]``; float32 but for cache and positions. The work is a key-value head
+    of `TOKENS` tokens; it is spread over a task for each token and key-value head.
     """
     width = shape.num_heads * shape.head_dim
-    name = symbol("sink_attention", kv, shape.symbol, capacity, n=n)
+    name = symbol(shape.operation, kv, shape.symbol, capacity, n=n)
     with building(name, n) as function:
         queries = function.per_token("queries", "float32", width)
         cache = declare_cache(function, kv, shape.cache(capacity), ("key", capacity), isa)
-        sinks = function.buffer("sinks", "float32", shape.num_heads)
+        sinks = shape.declare_sinks(function)
         positions = function.per_token("positions", "int64")
         out = function.per_token("out", "float32", width)
         with function.tasks(per_token=shape.num_kv_heads) as task:
@@ -83,7 +83,7 @@ def sink_attention(
                     attend(state, cache, rows.see())
                     state.finish()
     products = Work(per_pair=4 * width)
-    return function.kernel("sink_attention", "f32", products, scheme=kv, window=shape.window)
+    return function.kernel(shape.operation, "f32", products, scheme=kv, window=shape.window)
 
 
 def _units(
