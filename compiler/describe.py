@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ossc.compiler.bundle import file_entry
-from ossc.compiler.config import ModelConfig
+from ossc.compiler.families.model_config import ModelConfig
 from ossc.compiler.lowering.lower import LoweredModel
 from ossc.compiler.lowering.segment import LoweringOptions
 from ossc.compiler.passes.quantize_weights import RoundedWeight

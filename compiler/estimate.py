@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from ossc.compiler.backends import find_backend
 from ossc.compiler.bundle import CODE_BYTES
-from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.describe import memory_entry
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.lowering.lower import LoweredModel
 from ossc.compiler.notes import checkpoint_notes
-from ossc.compiler.pipeline import lowering_options, quantized_model
+from ossc.compiler.order import Order
+from ossc.compiler.pipeline import quantized_model
 from ossc.compiler.progress import Reporter, SilentReporter
 from ossc.compiler.recipe import Recipe
 from ossc.compiler.text.text_files import check_text_files
@@ -100,20 +101,21 @@ def estimate(recipe: Recipe, progress: Reporter | None = None) -> Estimate:
     Raises:
         OsscError: As `compile_model`, for everything that it checks before it reads weights.
     """
-    checkpoint = Checkpoint.open(recipe.model)
-    check_text_files(checkpoint.path)
-    options = lowering_options(recipe, checkpoint.config)
-    model = quantized_model(checkpoint, recipe.resolve_plan())
-    for note in checkpoint_notes(checkpoint):
+    order = Order.of(recipe)
+    source = SourceModel.open(order.model)
+    check_text_files(source.path)
+    options = order.options(source.config)
+    model = quantized_model(source, order.plan)
+    for note in checkpoint_notes(source):
         (progress or SilentReporter()).note(note)
     lowered = find_backend(options.target.kind).lower(model, options)
     memory = memory_entry(lowered)
     session = memory.default
-    files = [find_text_file(checkpoint.path, name) for name in TEXT_FILES]
+    files = [find_text_file(source.path, name) for name in TEXT_FILES]
     text_bytes = sum(file.stat().st_size for file in files if file is not None)
     return Estimate(
         target=options.target.name,
-        checkpoint_bytes=sum(entry.length_bytes for entry in checkpoint.tensors.values()),
+        checkpoint_bytes=sum(entry.length_bytes for entry in source.checkpoint.tensors.values()),
         disk_bytes=memory.weights_bytes + text_bytes + CODE_BYTES,
         compile_peak_bytes=COMPILER_BYTES,
         memory=memory,

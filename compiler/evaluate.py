@@ -112,7 +112,8 @@ def evaluate(
     with Session(bundle, threads=threads, kv=kv, record_routing=True) as session:
         reference = _Reference(against) if against is not None else None
         progress.phase(f"Evaluating {len(token_ids)} tokens")
-        step = reference.tokens_a_run if reference else session.manifest.prefill_chunk
+        chunk = session.manifest.prefill_chunk
+        step = min(chunk, reference.tokens_a_run) if reference else chunk
         for window in _windows(token_ids, session.manifest.context):
             session.reset()
             if reference is not None:
@@ -148,15 +149,12 @@ class _Reference:
     """The checkpoint in onnxruntime."""
 
     def __init__(self, model: Path | str) -> None:
-        from ossc.compiler.checkpoint.reader import Checkpoint
-        from ossc.compiler.export import export_model
-        from ossc.compiler.oracle.reference import ReferenceSession
+        from ossc.compiler.families.source_model import SourceModel
+        from ossc.compiler.oracle.reference import ReferenceSession, gathered_bytes
 
-        checkpoint = Checkpoint.open(model)
-        config = checkpoint.config
-        matrix_bytes = 3 * config.hidden_size * config.intermediate_size * 4
-        self.tokens_a_run = max(1, REFERENCE_BYTES // (config.num_experts_per_tok * matrix_bytes))
-        session = ReferenceSession(export_model(checkpoint))
+        graph = SourceModel.open(model).export()
+        self.tokens_a_run = max(1, REFERENCE_BYTES // max(1, gathered_bytes(graph)))
+        session = ReferenceSession(graph)
         self.run, self.reset = session.run, session.reset
 
 

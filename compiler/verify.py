@@ -17,8 +17,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.describe import model_fields
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.reference import ReferenceOutputs, reference_logits
 from ossc.compiler.passes.take_routing import TakeRouting
 from ossc.compiler.pipeline import quantized_model
@@ -96,31 +96,31 @@ def verify_against(bundle: Bundle, model: Path | str, *, threads: int | None = N
         NotComparableError: The checkpoint is of another model.
         OsscError: Either side cannot be read or run.
     """
-    checkpoint = open_same_model(bundle, model)
-    token_ids = fixed_token_ids(checkpoint.config.vocab_size)[: bundle.manifest.context]
+    source = open_same_model(bundle, model)
+    token_ids = fixed_token_ids(source.config.vocab_size)[: bundle.manifest.context]
     plan = quantization_plan(bundle.manifest.quantization)
     with Session(bundle.path, threads=threads, kv=bundle.kv, record_routing=True) as session:
         logits, routing = run_session(session, token_ids)
-    graph = TakeRouting()(quantized_model(checkpoint, plan)).model
+    graph = TakeRouting()(quantized_model(source, plan)).model
     reference = reference_logits(graph, token_ids, tokens_a_run=1, chosen_experts=routing)
     return compare(logits, routing, reference, plan.activations)
 
 
-def open_same_model(bundle: Bundle, model: Path | str) -> Checkpoint:
+def open_same_model(bundle: Bundle, model: Path | str) -> SourceModel:
     """Open a checkpoint whose config is the one that a bundle was compiled from.
 
     Raises:
         NotComparableError: It is of another model.
         OsscError: It cannot be read.
     """
-    checkpoint = Checkpoint.open(model)
-    for name, value in model_fields(checkpoint.config).items():
+    source = SourceModel.open(model)
+    for name, value in model_fields(source.config).items():
         if bundle.manifest.model.get(name) != value:
             raise NotComparableError(
                 f"The bundle's model has {name} {bundle.manifest.model.get(name)!r} and the "
                 f"checkpoint {value!r}; give the checkpoint that it was compiled from."
             )
-    return checkpoint
+    return source
 
 
 def run_session(
@@ -129,7 +129,7 @@ def run_session(
     """Run tokens, the first half at once and the others one by one.
 
     Returns:
-        Logits ``[n_tokens, vocab_size]`` and chosen experts ``[num_hidden_layers, n_tokens, k]``.
+        Logits ``[n_tokens, vocab_size]`` and chosen experts ``[routers, n_tokens, k]``.
     """
     half = len(token_ids) // 2
     parts = [list(token_ids[:half]), *([token_id] for token_id in token_ids[half:])]
@@ -150,11 +150,14 @@ def compare(
 
     Args:
         logits: ``[n_tokens, vocab_size]``.
-        routing: ``[num_hidden_layers, n_tokens, k]``; the order of the k does not matter.
+        routing: ``[routers, n_tokens, k]``; the order of the k does not matter.
         reference: Of onnxruntime, with this routing; it knows by how much this falls short.
         activations: The bundle's activation type.
     """
-    assert reference.router_shortfall is not None, "the reference did not take the routing"
+    shortfall = reference.router_shortfall
+    if shortfall is None:
+        assert not len(routing), "the reference did not take the routing"
+        shortfall = np.zeros((0, len(logits)), np.float32)
     routing = np.sort(routing, axis=2)
     same = routing == np.sort(reference.router_indices, axis=2)
     twice = (np.diff(routing, axis=2) == 0).any(axis=(0, 2))
@@ -166,7 +169,7 @@ def compare(
         cosine=cosine,
         relative_difference=relative_difference,
         same_experts=same.all(axis=(0, 2)),
-        shortfall=np.where(twice, np.inf, reference.router_shortfall.max(axis=0)),
+        shortfall=np.where(twice, np.inf, shortfall.max(axis=0, initial=0.0)),
     )
 
 

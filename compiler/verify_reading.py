@@ -9,15 +9,17 @@ apart, up to a position at which a frequency that is 1 % off turns everything.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ossc.compiler.checkpoint.reader import Checkpoint
-from ossc.compiler.config import ModelConfig
+from ossc.compiler.dialect.call import as_call
+from ossc.compiler.families.model_config import ModelConfig
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.reference import reference_logits
 from ossc.compiler.oracle.transformers_model import OracleOutputs, require_oracle, run_transformers
 from ossc.compiler.passes.take_rotary_positions import TakeRotaryPositions
@@ -46,7 +48,7 @@ SHORTFALL = 0.01
 """Most logits by which a choice of transformers may fall behind our routers' own. At the last
 position angles may be 0.002 radians off. Measured: 0."""
 
-READ_OTHERWISE_SKIPS = ("model_type", "rope_parameters", "quant_method", "eos_token_ids")
+READ_OTHERWISE_SKIPS = ("model_type", "eos_token_ids")
 """Not one value in both, or not part of the computation."""
 
 
@@ -81,7 +83,7 @@ class Reading:
         )
 
 
-def verify_reading(checkpoint: Checkpoint, progress: Reporter | None = None) -> Reading:
+def verify_reading(source: SourceModel, progress: Reporter | None = None) -> Reading:
     """Compare the exported graph with transformers.
 
     Raises:
@@ -90,16 +92,15 @@ def verify_reading(checkpoint: Checkpoint, progress: Reporter | None = None) -> 
         OsscError: The checkpoint cannot be exported.
     """
     progress = progress or SilentReporter()
-    require_oracle(checkpoint)
-    config = checkpoint.config
-    token_ids = fixed_token_ids(config.vocab_size, _token_count(config))
+    require_oracle(source.checkpoint)
+    config, model = source.config, quantized_model(source, load_plan("none"))
+    token_ids = fixed_token_ids(config.vocab_size, _token_count(config, _longest_window(model)))
     positions = rotary_positions(len(token_ids), config.max_position_embeddings)
 
     progress.phase("Loading the model in float32 with transformers, and running it")
-    oracle = run_transformers(checkpoint, token_ids, positions)
+    oracle = run_transformers(source.checkpoint, token_ids, positions)
 
     progress.phase("Running the exported graph with onnxruntime")
-    model = quantized_model(checkpoint, load_plan("none"))
     graph = TakeRotaryPositions()(TakeRouting()(model).model).model
     reference = reference_logits(
         graph,
@@ -126,28 +127,29 @@ def rotary_positions(count: int, max_position_embeddings: int) -> list[int]:
 
 def read_otherwise(config: ModelConfig, oracle: OracleOutputs) -> tuple[str, ...]:
     """List the fields that both readings have, with different values."""
-    ours = {
-        field.name: getattr(config, field.name)
-        for field in dataclasses.fields(config)
-        if field.name not in READ_OTHERWISE_SKIPS
-    }
-    rope = oracle.config.get("rope_parameters") or {}
-    return (
-        *_differences("", ours, oracle.config),
-        *_differences("rope_parameters.", dataclasses.asdict(config.rope_parameters), rope),
-    )
+    ours = dataclasses.asdict(config)
+    return tuple(_differences("", ours, oracle.config))
 
 
-def _differences(prefix: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Sequence[str]:
-    return [
-        f"{prefix}{name}: {theirs[name]!r}, not {value!r}"
-        for name, value in ours.items()
-        if value is not None
-        and theirs.get(name) is not None
-        and theirs[name] != (list(value) if isinstance(value, tuple) else value)
-    ]
+def _differences(
+    prefix: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]
+) -> Iterator[str]:
+    for name, value in ours.items():
+        other = theirs.get(name)
+        if name in READ_OTHERWISE_SKIPS or value is None or other is None:
+            continue
+        if isinstance(value, dict):
+            yield from _differences(f"{prefix}{name}.", value, other)
+        elif other != (list(value) if isinstance(value, tuple) else value):
+            yield f"{prefix}{name}: {other!r}, not {value!r}"
 
 
-def _token_count(config: ModelConfig) -> int:
-    wanted = max(N_TOKENS, (config.sliding_window or 0) + BEYOND_WINDOW)
+def _token_count(config: ModelConfig, window: int) -> int:
+    wanted = max(N_TOKENS, window + BEYOND_WINDOW)
     return min(wanted, MAX_TOKENS, config.max_position_embeddings)
+
+
+def _longest_window(model: ir.Model) -> int:
+    """Return how many keys a query sees at most where it does not see all of them."""
+    calls = [as_call(node, "RopeAttention") for node in model.graph]
+    return max((call.integer("window") for call in calls if call is not None), default=0)

@@ -24,15 +24,16 @@ def command(model: str, out: Path | None) -> None:
     copied: the initializers point into the safetensors files. Elsewhere than in MODEL, those files
     are hard-linked beside the ONNX file. The file's path is printed on stdout.
     """
-    from ossc.compiler.checkpoint.reader import Checkpoint
-    from ossc.compiler.export import default_place, export_model, save_model
+    from ossc.compiler.families.source_model import SourceModel
     from ossc.compiler.notes import checkpoint_notes
+    from ossc.compiler.oracle.inline import inlined
+    from ossc.compiler.oracle.save import default_place, save_model
 
-    checkpoint = Checkpoint.open(model)
-    place = out or default_place(checkpoint.path)
-    graph = export_model(checkpoint)
+    source = SourceModel.open(model)
+    place = out or default_place(source.path)
+    graph = inlined(source.export())
     with terminal_progress() as progress:
-        for note in checkpoint_notes(checkpoint):
+        for note in checkpoint_notes(source):
             progress.note(note)
     save_model(graph, place)
     click.echo(place)

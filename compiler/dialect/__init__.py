@@ -21,7 +21,7 @@ DOMAIN_VERSION = 1
 
 
 @cache
-def operations() -> dict[str, Operation]:
+def all_operations() -> dict[str, Operation]:
     """Return every operation by its name."""
     folder = import_module(f"{__name__}.operations")
     files = sorted(module.name for module in pkgutil.iter_modules(folder.__path__))
@@ -35,7 +35,7 @@ def find_operation(name: str) -> Operation:
     Raises:
         UnknownNameError: It is not in the dialect.
     """
-    known = operations()
+    known = all_operations()
     if name not in known:
         raise UnknownNameError("operation in the ONNX dialect", name, known)
     return known[name]

@@ -172,7 +172,7 @@ def dialect_node(
     assert not given, f"{name} has no inputs {sorted(given)}"
     results = [
         ir.Value(
-            name=f"{called}:{index}" if index else called,
+            name=f"{called}:{index}",
             type=ir.TensorType(dtype),
             shape=ir.Shape(shape),
         )

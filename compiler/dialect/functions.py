@@ -5,7 +5,7 @@ import re
 import onnx
 import onnx_ir as ir
 
-from ossc.compiler.dialect import DOMAIN, DOMAIN_VERSION, operations
+from ossc.compiler.dialect import DOMAIN, DOMAIN_VERSION, all_operations
 from ossc.compiler.dialect.call import Call, as_call
 from ossc.compiler.quantization.scheme import WeightFormat
 
@@ -26,9 +26,9 @@ def build_function(call: Call) -> ir.Function:
     body = _make_matrix(call) + operation.body_of(call.options)
     # An operator whose attribute refers to one that the node lacks would be computed without it.
     used = set(re.findall(r"@(\w+)", body)) | ({"tensor_class"} & set(operation.attributes))
-    attributes = [name for name in operation.attributes if name in used]
+    declared = ", ".join(name for name in operation.attributes if name in used)
     proto = _parse(
-        f"{operation.name} {f'<{", ".join(attributes)}>' if attributes else ''} "
+        f"{operation.name} {f'<{declared}>' if declared else ''} "
         f"({', '.join(inputs)}) => ({', '.join(name for name, _ in operation.outputs)}) {{{body}}}"
     )
     proto.doc_string = operation.summary
@@ -80,7 +80,7 @@ def attach_functions(model: ir.Model) -> None:
         identifier = node.op_identifier()
         if node.domain != DOMAIN or identifier in functions:
             continue
-        if node.op_type not in operations():  # a pass wrote its function itself
+        if node.op_type not in all_operations():  # a pass wrote its function itself
             functions[identifier] = known[identifier]
             continue
         call = as_call(node)

@@ -6,11 +6,11 @@ are never read here.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
-from ossc.compiler.dialect import DOMAIN, parse_operation
+from ossc.compiler.dialect.call import Call, as_call
 from ossc.compiler.lowering import standard
 from ossc.compiler.lowering.library import KernelLibrary
 from ossc.compiler.lowering.segment import (
@@ -26,24 +26,21 @@ from ossc.targets.errors import LoweringError
 HEAD_BLOCK_ROWS = 16
 """Rows of the head's larger segment: all logits of a prompt are computed in blocks of it."""
 
-Lower = Callable[[SegmentBuilder, ir.Node], None]
-"""Translates a node: emits its calls, and gives its outputs a value."""
+Lower = Callable[[SegmentBuilder, Call], None]
+"""Translates a node of the dialect: emits its calls, and gives its outputs a value."""
 
-LowerWeighted = Callable[[SegmentBuilder, ir.Node, str], None]
-"""The same with the name of the quantization scheme."""
+LowerStandard = Callable[[SegmentBuilder, ir.Node], None]
+"""The same for a standard node."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OperationTable:
     """Which operations a backend has kernels for, and how their nodes become calls of them."""
 
-    weighted: Mapping[str, LowerWeighted]
-    """Operations of the dialect that exist once for each quantization scheme."""
+    dialect: Mapping[str, Lower]
+    """Operations of the dialect."""
 
-    plain: Mapping[str, Lower]
-    """The dialect's others."""
-
-    standard: Mapping[str, Lower]
+    standard: Mapping[str, LowerStandard] = field(default_factory=dict)
     """Standard operators of ONNX that have a kernel of ours; Relax has the others."""
 
 
@@ -165,13 +162,13 @@ def _translate(
     segment: SegmentBuilder, nodes: Iterable[ir.Node], operations: OperationTable
 ) -> None:
     for node in nodes:
-        if node.domain != DOMAIN:
+        call = as_call(node)
+        if call is None:
             operations.standard.get(node.op_type, standard.lower)(segment, node)
-            continue
-        operation, scheme = parse_operation(node.op_type)
-        if scheme is not None and operation in operations.weighted:
-            operations.weighted[operation](segment, node, scheme)
-        elif operation in operations.plain:
-            operations.plain[operation](segment, node)
+        elif call.operation.name in operations.dialect:
+            operations.dialect[call.operation.name](segment, call)
         else:
-            raise LoweringError(f"The operation {node.op_type} of {node.name!r} has no lowering.")
+            raise LoweringError(
+                f"The operation {node.op_type} of {node.name!r} has no lowering; "
+                f"these do: {', '.join(sorted(operations.dialect))}."
+            )

@@ -1,5 +1,7 @@
 """Runs a model token by token in onnxruntime: what compiled bundles are compared with."""
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from ossc.compiler.dialect.call import as_call
 from ossc.compiler.oracle.session import ort_session
 from ossc.compiler.passes.take_rotary_positions import ROTARY_POSITIONS
 from ossc.compiler.passes.take_routing import CHOSEN_EXPERTS, ROUTER_SHORTFALL
@@ -20,7 +23,7 @@ class ReferenceOutputs:
     logits: NDArray[np.float32]
     """``[n_tokens, vocab_size]``"""
     router_indices: NDArray[np.int64]
-    """``[num_hidden_layers, n_tokens, num_experts_per_tok]``: the chosen experts"""
+    """``[routers, n_tokens, num_experts_per_tok]``: the chosen experts"""
     router_shortfall: NDArray[np.float32] | None = None
     """``[num_hidden_layers, n_tokens]``: after ``TakeRouting``, by how much the smallest logit of
     the given experts is below the smallest of the router's own choice"""
@@ -86,13 +89,31 @@ class ReferenceSession:
         shortfalls = _of_layers(outputs, ROUTER_SHORTFALL)
         return ReferenceOutputs(
             logits=logits.reshape(n_tokens, logits.shape[-1]),
-            router_indices=np.stack(_of_layers(outputs, "router_indices")),
+            router_indices=_stacked(_of_layers(outputs, "router_indices"), n_tokens),
             router_shortfall=np.stack(shortfalls) if shortfalls else None,
         )
 
 
 def _of_layers(outputs: Mapping[str, NDArray[Any]], name: str) -> list[NDArray[Any]]:
     return [values for key, values in outputs.items() if key.startswith(f"{name}.")]
+
+
+def _stacked(layers: list[NDArray[Any]], n_tokens: int) -> NDArray[np.int64]:
+    """Return the choices of all layers; ``[0, n_tokens, 0]`` of a model without routers."""
+    return np.stack(layers) if layers else np.zeros((0, n_tokens, 0), np.int64)
+
+
+def gathered_bytes(model: ir.Model) -> int:
+    """Return how many bytes of float32 matrices one token's experts are, in the largest layer."""
+    sizes: Counter[int] = Counter()  # by the choice of experts
+    for node in model.graph:
+        call = as_call(node, "ExpertLinear", "ExpertGlu")
+        if call is not None and call.format is not None:
+            indices = call.input("indices")
+            shape = call.format.weight_shape(tuple(tuple(p.shape.numpy()) for p in call.parts if p.shape))
+            k = int(str(indices.shape[-1])) if indices.shape else 1
+            sizes[id(indices)] += 4 * k * math.prod(shape[1:])
+    return max(sizes.values(), default=0)
 
 
 def reference_logits(

@@ -63,6 +63,24 @@ class TensorIndex:
         """
         return self._take(name, shape, storage_formats(), called)
 
+    def alike(self, names: Iterable[str], shape: tuple[int, ...]) -> WeightMap:
+        """Take weights of one shape that have to be stored in one form: the experts of a layer.
+
+        Raises:
+            CheckpointError: One is missing, of another dtype or shape, or stored otherwise.
+        """
+        weights: WeightMap = {}
+        for name in names:
+            weights |= self.weight(name, shape)
+        first = next(iter(weights.values()))
+        for each in weights.values():
+            if each.format.name != first.format.name:
+                raise CheckpointError(
+                    f"{self.checkpoint.path}: {first.name} is stored as {first.format.name} and "
+                    f"{each.name} as {each.format.name}; store the experts of a layer alike."
+                )
+        return weights
+
     def ignore(self, names: Iterable[str]) -> None:
         """Take tensors that hold nothing which a model computes with, such as buffers."""
         self._taken.update(name for name in names if name in self)

@@ -4,19 +4,17 @@ from ossc.compiler.backends.cpu.operations import attention, dense, experts, nor
 from ossc.compiler.lowering.importer import OperationTable
 
 OPERATIONS = OperationTable(
-    weighted={
-        "Embedding": dense.lower_embedding,
-        "ExpertLinear": experts.lower_expert_linear,
-        "ExpertSwiGlu": experts.lower_expert_swiglu,
-        "Linear": dense.lower_linear,
-        "MatMul": dense.lower_mat_mul,
-    },
-    plain={
+    dialect={
         "AddRmsNorm": norm.lower_add_rms_norm,
         "CombineExperts": experts.lower_combine_experts,
+        "Embedding": dense.lower_embedding,
+        "ExpertGlu": experts.lower_expert_glu,
+        "ExpertLinear": experts.lower_expert_linear,
+        "Linear": dense.lower_linear,
+        "LinearGlu": dense.lower_linear_glu,
+        "RmsNorm": norm.lower_rms_norm,
+        "RopeAttention": attention.lower_rope_attention,
         "Router": experts.lower_router,
-        "SinkAttention": attention.lower_sink_attention,
     },
-    standard={"RMSNormalization": norm.lower_rms_norm},
 )
 """What CPUs can do."""

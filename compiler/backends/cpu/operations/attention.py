@@ -1,4 +1,4 @@
-"""Attention with sinks over a KV cache: rotate and store, then attend over the cache.
+"""Attention over a KV cache: rotate and store, then attend over the cache.
 
 A cache that covers the whole context is a plain array. One of a sliding layer is a ring with room
 for the window and a whole chunk, so a chunk can be stored before it is attended, and nothing that
@@ -18,6 +18,7 @@ from ossc.compiler.backends.cpu.kernels.attention.section_attention import (
 )
 from ossc.compiler.backends.cpu.kv_cache import cache_buffers
 from ossc.compiler.backends.cpu.kv_cache.layout import TILE
+from ossc.compiler.dialect.call import Call
 from ossc.compiler.lowering.segment import Expr, LoweringOptions, SegmentBuilder
 from ossc.compiler.lowering.standard import operand
 
@@ -30,60 +31,71 @@ def cache_capacity(options: LoweringOptions, window: int) -> int:
     return -(-needed // TILE) * TILE
 
 
-def lower_sink_attention(segment: SegmentBuilder, node: ir.Node) -> None:
-    """Translate ``SinkAttention(qkv, cos, sin, sinks, past_key, past_value, position_ids)``.
+def lower_rope_attention(segment: SegmentBuilder, call: Call) -> None:
+    """Translate ``RopeAttention``.
 
     The caches are the session's state, whatever their type; the node's outputs for them stay
     without a value.
     """
-    qkv, cos, sin, sinks, past_key, _, position_ids = node.inputs
-    shape = _attention_shape(node)
+    shape = _attention_shape(call)
     capacity = cache_capacity(segment.options, shape.window)
     kv, isa = segment.options.kv, segment.options.target.kernel_isa
-    rows = segment.static_rows
-    positions = _by_token(segment, position_ids, [segment.rows])
-    angles = [_by_token(segment, x, [segment.rows, shape.head_dim // 2]) for x in (cos, sin)]
-    label = node.name or ""
-    inputs = [operand(segment, qkv), *angles, positions]
-    caches = _caches(segment, past_key, shape, capacity)
+    rows, label = segment.static_rows, call.name
+    positions = _by_token(segment, call.input("position_ids"), [segment.rows])
+    inputs = _rotated_inputs(segment, call, shape, positions)
+    caches = _caches(segment, call.input("past_key"), shape, capacity)
+    store = segment.kernel(
+        rope_store,
+        shape=shape,
+        capacity=capacity,
+        kv=kv,
+        n=rows,
+        isa=isa,
+        query_scale="query_scale" in call.options,
+    )
     *caches, queries = segment.call(
-        segment.kernel(rope_store, shape=shape, capacity=capacity, kv=kv, n=rows, isa=isa),
+        store,
         [*inputs, *caches],
         f"{label}/rope_store",
         in_place=range(len(inputs), len(inputs) + len(caches)),
     )
-    sink = segment.float_parameter(sinks)
-    arguments = [queries, *caches, sink, positions]
+    given = call.optional("sinks")
+    sinks = [segment.float_parameter(given)] if given is not None else []
+    arguments = [queries, *caches, *sinks, positions]
     if rows == 1 and has_sections(shape, capacity):
         attend = segment.kernel(section_attention, shape=shape, capacity=capacity, kv=kv, isa=isa)
         parts = segment.call(attend, arguments, label)
         join = segment.kernel(join_sections, shape=shape, capacity=capacity)
-        results = segment.call(join, [sink, positions, *parts], f"{label}/join_sections")
+        results = segment.call(join, [*sinks, positions, *parts], f"{label}/join_sections")
     else:
         attend = segment.kernel(attention, shape=shape, capacity=capacity, kv=kv, n=rows, isa=isa)
         results = segment.call(attend, arguments, label)
-    (segment.values[node.outputs[0]],) = results
+    (segment.values[call.node.outputs[0]],) = results
 
 
-def _attention_shape(node: ir.Node) -> AttentionShape:
-    heads, kv_heads, head_dim, window = (
-        node.attributes[name].as_int()
-        for name in ("num_heads", "num_kv_heads", "head_dim", "window")
-    )
+def _rotated_inputs(
+    segment: SegmentBuilder, call: Call, shape: AttentionShape, positions: Expr
+) -> list[Expr]:
+    """Return what the rotation reads, before the caches."""
+    half = shape.head_dim // 2
+    angles = [_by_token(segment, call.input(x), [segment.rows, half]) for x in ("cos", "sin")]
+    scale = call.optional("query_scale")
+    scales = [_by_token(segment, scale, [segment.rows])] if scale is not None else []
+    return [operand(segment, call.input("qkv")), *angles, positions, *scales]
+
+
+def _attention_shape(call: Call) -> AttentionShape:
+    sizes = ("num_heads", "num_kv_heads", "head_dim", "window")
     return AttentionShape(
-        num_heads=heads,
-        num_kv_heads=kv_heads,
-        head_dim=head_dim,
-        window=window,
-        scale=node.attributes["scale"].as_float(),
-        sinks=True,
+        **{name: call.integer(name) for name in sizes},
+        scale=call.number("scale"),
+        sinks="sinks" in call.options,
     )
 
 
 def _caches(
-    segment: SegmentBuilder, past_key: ir.Value | None, shape: AttentionShape, capacity: int
+    segment: SegmentBuilder, past_key: ir.Value, shape: AttentionShape, capacity: int
 ) -> list[Expr]:
-    assert past_key is not None
     buffers = cache_buffers(segment.options.kv, shape.cache(capacity))
     return [
         segment.parameter(
@@ -97,7 +109,7 @@ def _caches(
     ]
 
 
-def _by_token(segment: SegmentBuilder, value: ir.Value | None, shape: list[int]) -> Expr:
+def _by_token(segment: SegmentBuilder, value: ir.Value, shape: list[int]) -> Expr:
     """Drop the batch dimension: ``[1, n, …]`` to ``[n, …]``, once for all layers."""
     (flat,) = segment.once(
         ("by_token", value),

@@ -1,59 +1,82 @@
 """Products of activations with one matrix, and the embedding's lookup."""
 
-import onnx_ir as ir
-
 from ossc.compiler.backends.cpu.kernels.embedding import embedding
 from ossc.compiler.backends.cpu.kernels.products.linear import linear
+from ossc.compiler.backends.cpu.kernels.products.linear_glu import linear_glu
 from ossc.compiler.backends.cpu.operations.activations import activation_operands, activation_type
-from ossc.compiler.backends.cpu.packed import embedding_weight, matrix_weight
-from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
+from ossc.compiler.backends.cpu.operations.weights import (
+    bias_operands,
+    glu_of,
+    scheme_of,
+    weight_tensors,
+)
+from ossc.compiler.backends.cpu.packed import (
+    PackedMatrix,
+    Tensors,
+    embedding_weight,
+    glu_weight,
+    matrix_weight,
+)
+from ossc.compiler.dialect.call import Call
+from ossc.compiler.lowering.kernel import Kernel
+from ossc.compiler.lowering.segment import Expr, SegmentBuilder
 from ossc.compiler.lowering.standard import operand
-from ossc.compiler.quantization import find_scheme
+from ossc.compiler.quantization.scheme import QuantizationScheme
 
 
-def lower_embedding(segment: SegmentBuilder, node: ir.Node, scheme: str) -> None:
-    """Translate ``Embedding(ids, parts…)``."""
-    ids, *parts = node.inputs
-    packed = embedding_weight(find_scheme(scheme), [initializer(part) for part in parts])
+def lower_embedding(segment: SegmentBuilder, call: Call) -> None:
+    """Translate ``Embedding``."""
+    scheme = scheme_of(call)
+    packed = embedding_weight(scheme, weight_tensors(call))
     vocab_size, hidden_size = packed.shape
     kernel = segment.kernel(
-        embedding, scheme=scheme, vocab=vocab_size, hidden=hidden_size, n=segment.static_rows
+        embedding, scheme=scheme.name, vocab=vocab_size, hidden=hidden_size, n=segment.static_rows
     )
-    arguments = [operand(segment, ids), segment.packed_parameter(packed)]
-    (segment.values[node.outputs[0]],) = segment.call(kernel, arguments, node.name or "")
+    arguments = [operand(segment, call.input("ids")), segment.packed_parameter(packed)]
+    (segment.values[call.node.outputs[0]],) = segment.call(kernel, arguments, call.name)
 
 
-def lower_linear(segment: SegmentBuilder, node: ir.Node, scheme: str) -> None:
-    """Translate ``Linear(x, parts…, bias)``."""
-    x, *parts, bias = node.inputs
-    result = product(
+def lower_linear(segment: SegmentBuilder, call: Call) -> None:
+    """Translate ``Linear``."""
+    segment.values[call.node.outputs[0]] = product(
         segment,
-        operand(segment, x),
-        scheme,
-        [initializer(part) for part in parts],
-        bias=segment.float_parameter(bias),
-        label=node.name or "",
+        operand(segment, call.input("x")),
+        scheme_of(call),
+        weight_tensors(call),
+        bias=bias_operands(segment, call),
+        label=call.name,
     )
-    segment.values[node.outputs[0]] = result
 
 
-def lower_mat_mul(segment: SegmentBuilder, node: ir.Node, scheme: str) -> None:
-    """Translate ``MatMul(x, parts…)``."""
-    x, *parts = node.inputs
-    tensors = [initializer(part) for part in parts]
-    result = product(
-        segment, operand(segment, x), scheme, tensors, bias=None, label=node.name or ""
+def lower_linear_glu(segment: SegmentBuilder, call: Call) -> None:
+    """Translate ``LinearGlu``."""
+    scheme = scheme_of(call)
+    packed = glu_weight(scheme, weight_tensors(call))
+    rows, columns = packed.shape
+    bias = bias_operands(segment, call)
+    kernel = segment.kernel(
+        linear_glu,
+        scheme=scheme.name,
+        activation=activation_type(segment, scheme.name),
+        intermediate=rows // 2,
+        hidden=columns,
+        glu=glu_of(call),
+        bias=bool(bias),
+        n=segment.static_rows,
+        isa=segment.options.target.kernel_isa,
     )
-    segment.values[node.outputs[0]] = result
+    x = operand(segment, call.input("x"))
+    result = _call(segment, kernel, packed, x, bias, call.name)
+    segment.values[call.node.outputs[0]] = result
 
 
 def product(
     segment: SegmentBuilder,
     x: Expr,
-    scheme: str,
-    parts: list[ir.TensorProtocol],
+    scheme: QuantizationScheme,
+    parts: Tensors,
     *,
-    bias: Expr | None,
+    bias: list[Expr],
     label: str,
 ) -> Expr:
     """Emit ``x @ weight.T (+ bias)``.
@@ -63,28 +86,39 @@ def product(
         x: Activations ``[n, K]``.
         scheme: The weight's scheme.
         parts: The weight ``[N, K]``, in the scheme's parts.
-        bias: ``[N]`` float32.
+        bias: ``[N]`` float32, or nothing.
         label: The node that it comes from.
 
     Returns:
         ``[n, N]`` float32.
     """
-    packed = matrix_weight(find_scheme(scheme), parts)
+    packed = matrix_weight(scheme, parts)
     rows, columns = packed.shape
     kernel = segment.kernel(
         linear,
-        scheme=scheme,
-        activation=activation_type(segment, scheme),
+        scheme=scheme.name,
+        activation=activation_type(segment, scheme.name),
         rows=rows,
         columns=columns,
-        bias=bias is not None,
+        bias=bool(bias),
         n=segment.static_rows,
         isa=segment.options.target.kernel_isa,
     )
+    return _call(segment, kernel, packed, x, bias, label)
+
+
+def _call(
+    segment: SegmentBuilder,
+    kernel: Kernel,
+    packed: PackedMatrix,
+    x: Expr,
+    bias: list[Expr],
+    label: str,
+) -> Expr:
     arguments = [
-        *activation_operands(segment, x, scheme, label),
+        *activation_operands(segment, x, packed.scheme, label),
         segment.packed_parameter(packed),
-        *([bias] if bias is not None else []),
+        *bias,
     ]
     (result,) = segment.call(kernel, arguments, label)
     return result

@@ -6,104 +6,117 @@ that an expert's weights are read once for all tokens that chose it.
 
 from collections.abc import Callable
 
-import onnx_ir as ir
-
 from ossc.compiler.backends.cpu.kernels.experts.combine_experts import combine_experts
 from ossc.compiler.backends.cpu.kernels.experts.expert_glu import expert_glu
 from ossc.compiler.backends.cpu.kernels.experts.expert_linear import expert_linear
 from ossc.compiler.backends.cpu.kernels.experts.group_by_expert import group_by_expert
 from ossc.compiler.backends.cpu.kernels.experts.router_top_k import router_top_k
-from ossc.compiler.backends.cpu.kernels.products.glu import Glu
 from ossc.compiler.backends.cpu.operations.activations import activation_operands, activation_type
 from ossc.compiler.backends.cpu.operations.dense import product
+from ossc.compiler.backends.cpu.operations.weights import (
+    bias_operands,
+    glu_of,
+    scheme_of,
+    weight_tensors,
+)
 from ossc.compiler.backends.cpu.packed import (
     PackedExperts,
     Tensors,
     expert_glu_weight,
     expert_weight,
 )
+from ossc.compiler.dialect.bodies.expert_product import TRANSPOSED
+from ossc.compiler.dialect.call import Call
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
 from ossc.compiler.lowering.standard import operand
-from ossc.compiler.quantization import find_float_scheme, find_scheme
+from ossc.compiler.quantization import find_float_scheme
 from ossc.compiler.quantization.scheme import QuantizationScheme
+from ossc.targets.errors import LoweringError
 
 
-def lower_router(segment: SegmentBuilder, node: ir.Node) -> None:
-    """Translate ``Router(x, weight, bias)``: float32 logits, then the k best and their softmax."""
-    x, weight, bias = node.inputs
-    label = node.name or ""
-    stored = initializer(weight)
+def lower_router(segment: SegmentBuilder, call: Call) -> None:
+    """Translate ``Router``: float32 logits, then the k best and their softmax.
+
+    Raises:
+        LoweringError: Its weight is no float matrix.
+    """
+    stored = initializer(call.input("weight"))
     scheme = find_float_scheme(stored.dtype.numpy())
-    assert scheme is not None, "FuseRouter takes float weights only"
+    if scheme is None:
+        raise LoweringError(f"The router {call.name!r} is {stored.dtype}, but has to be floats.")
     logits = product(
         segment,
-        operand(segment, x),
-        scheme.name,
+        operand(segment, call.input("x")),
+        scheme,
         [stored],
-        bias=segment.float_parameter(bias),
-        label=f"{label}/logits",
+        bias=bias_operands(segment, call),
+        label=f"{call.name}/logits",
     )
     kernel = segment.kernel(
         router_top_k,
         experts=int(logits.ty.shape[1]),
-        k=node.attributes["k"].as_int(),
+        k=call.integer("k"),
         n=segment.static_rows,
     )
-    indices, weights = segment.call(kernel, [logits], label)
-    segment.values[node.outputs[0]] = indices
-    segment.values[node.outputs[1]] = weights
+    indices, weights = segment.call(kernel, [logits], call.name)
+    segment.values[call.node.outputs[0]] = indices
+    segment.values[call.node.outputs[1]] = weights
 
 
-def lower_expert_swiglu(segment: SegmentBuilder, node: ir.Node, scheme: str) -> None:
-    """Translate ``ExpertSwiGlu(x, indices, parts…, bias)``."""
-    product = _ExpertProduct(segment, node, scheme, expert_glu_weight)
+def lower_expert_glu(segment: SegmentBuilder, call: Call) -> None:
+    """Translate ``ExpertGlu``."""
+    product = _ExpertProduct(segment, call, expert_glu_weight)
     experts, rows, columns = product.packed.shape
     kernel = segment.kernel(
         expert_glu,
-        scheme=scheme,
-        activation=activation_type(segment, scheme),
+        scheme=product.scheme.name,
+        activation=activation_type(segment, product.scheme.name),
         experts=experts,
         intermediate=rows // 2,
         hidden=columns,
         k=product.k,
-        glu=Glu(
-            kind="swiglu_oss",
-            alpha=node.attributes["alpha"].as_float(),
-            limit=node.attributes["limit"].as_float(),
-        ),
-        bias=True,
+        glu=glu_of(call),
+        bias="bias" in call.options,
         n=segment.static_rows,
         isa=segment.options.target.kernel_isa,
     )
     product.call(kernel)
 
 
-def lower_expert_linear(segment: SegmentBuilder, node: ir.Node, scheme: str) -> None:
-    """Translate ``ExpertLinear(a, indices, parts…, bias)``."""
-    product = _ExpertProduct(segment, node, scheme, expert_weight)
+def lower_expert_linear(segment: SegmentBuilder, call: Call) -> None:
+    """Translate ``ExpertLinear``.
+
+    Raises:
+        LoweringError: Its weight is transposed.
+    """
+    if TRANSPOSED in call.options:
+        raise LoweringError(
+            f"The experts {call.name!r} are transposed; apply TransposeExperts first."
+        )
+    product = _ExpertProduct(segment, call, expert_weight)
     experts, rows, columns = product.packed.shape
     kernel = segment.kernel(
         expert_linear,
-        scheme=scheme,
-        activation=activation_type(segment, scheme),
+        scheme=product.scheme.name,
+        activation=activation_type(segment, product.scheme.name),
         experts=experts,
         hidden=rows,
         intermediate=columns,
         k=product.k,
-        bias=True,
+        bias="bias" in call.options,
         n=segment.static_rows,
         isa=segment.options.target.kernel_isa,
     )
     product.call(kernel)
 
 
-def lower_combine_experts(segment: SegmentBuilder, node: ir.Node) -> None:
-    """Translate ``CombineExperts(y, weights)``."""
-    y, weights = (operand(segment, value) for value in node.inputs)
+def lower_combine_experts(segment: SegmentBuilder, call: Call) -> None:
+    """Translate ``CombineExperts``."""
+    y, weights = operand(segment, call.input("x")), operand(segment, call.input("weights"))
     _, k, hidden = y.ty.shape
     kernel = segment.kernel(combine_experts, hidden=int(hidden), k=int(k), n=segment.static_rows)
-    (segment.values[node.outputs[0]],) = segment.call(kernel, [y, weights], node.name or "")
+    (segment.values[call.node.outputs[0]],) = segment.call(kernel, [y, weights], call.name)
 
 
 class _ExpertProduct:
@@ -112,27 +125,26 @@ class _ExpertProduct:
     def __init__(
         self,
         segment: SegmentBuilder,
-        node: ir.Node,
-        scheme: str,
+        call: Call,
         pack: Callable[[QuantizationScheme, Tensors], PackedExperts],
     ) -> None:
-        self._segment, self._node, self._scheme = segment, node, scheme
-        self._x, indices, *parts, self._bias = node.inputs
-        self._routing = operand(segment, indices)
-        self.packed = pack(find_scheme(scheme), [initializer(part) for part in parts])
+        self._segment, self._call, self.scheme = segment, call, scheme_of(call)
+        self._routing = operand(segment, call.input("indices"))
+        self.packed = pack(self.scheme, weight_tensors(call))
         self.k = int(self._routing.ty.shape[1])
 
     def call(self, kernel: Kernel) -> None:
         """Emit the kernel's call as the node's value."""
-        segment, label = self._segment, self._node.name or ""
+        segment, label = self._segment, self._call.name
+        x = operand(segment, self._call.input("x"))
         arguments = [
-            *activation_operands(segment, operand(segment, self._x), self._scheme, label),
+            *activation_operands(segment, x, self.scheme.name, label),
             *self._groups(label),
             segment.weight(self.packed.table, self.packed.shape[:1], "int64"),
             segment.packed_parameter(self.packed),
-            segment.float_parameter(self._bias),
+            *bias_operands(segment, self._call),
         ]
-        (segment.values[self._node.outputs[0]],) = segment.call(kernel, arguments, label)
+        (segment.values[self._call.node.outputs[0]],) = segment.call(kernel, arguments, label)
 
     def _groups(self, label: str) -> list[Expr]:
         """Return the choice itself for one token, and for a chunk what groups it by expert."""

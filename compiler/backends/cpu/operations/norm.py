@@ -1,37 +1,32 @@
-"""RMS normalization, alone (ONNX ``RMSNormalization``) or with the residual sum before it."""
-
-import onnx_ir as ir
+"""RMS normalization, alone or with the residual sum before it."""
 
 from ossc.compiler.backends.cpu.kernels.rms_norm import rms_norm
+from ossc.compiler.dialect.call import Call
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder
 from ossc.compiler.lowering.standard import operand
 
 
-def lower_rms_norm(segment: SegmentBuilder, node: ir.Node) -> None:
-    """Translate ``RMSNormalization(x, weight)``."""
-    x, weight = node.inputs
-    (normed,) = _call(segment, node, [operand(segment, x)], weight)
-    segment.values[node.outputs[0]] = normed
+def lower_rms_norm(segment: SegmentBuilder, call: Call) -> None:
+    """Translate ``RmsNorm``."""
+    (normed,) = _call(segment, call, ["x"])
+    segment.values[call.node.outputs[0]] = normed
 
 
-def lower_add_rms_norm(segment: SegmentBuilder, node: ir.Node) -> None:
-    """Translate ``AddRmsNorm(x, residual, weight)``; both outputs stay."""
-    x, residual, weight = node.inputs
-    terms = [operand(segment, x), operand(segment, residual)]
-    normed, total = _call(segment, node, terms, weight)
-    segment.values[node.outputs[0]] = normed
-    segment.values[node.outputs[1]] = total
+def lower_add_rms_norm(segment: SegmentBuilder, call: Call) -> None:
+    """Translate ``AddRmsNorm``; both outputs stay."""
+    normed, total = _call(segment, call, ["x", "residual"])
+    segment.values[call.node.outputs[0]] = normed
+    segment.values[call.node.outputs[1]] = total
 
 
-def _call(
-    segment: SegmentBuilder, node: ir.Node, terms: list[Expr], weight: ir.Value | None
-) -> list[Expr]:
-    scale = segment.float_parameter(weight)
+def _call(segment: SegmentBuilder, call: Call, terms: list[str]) -> list[Expr]:
+    scale = segment.float_parameter(call.input("weight"))
     kernel = segment.kernel(
         rms_norm,
         hidden=int(scale.ty.shape[0]),
-        epsilon=node.attributes["epsilon"].as_float(),
+        epsilon=call.number("epsilon"),
         add=len(terms) == 2,
         n=segment.static_rows,
     )
-    return segment.call(kernel, [*terms, scale], node.name or "")
+    values = [operand(segment, call.input(term)) for term in terms]
+    return segment.call(kernel, [*values, scale], call.name)
