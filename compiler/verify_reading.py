@@ -131,9 +131,7 @@ def read_otherwise(config: ModelConfig, oracle: OracleOutputs) -> tuple[str, ...
     return tuple(_differences("", ours, oracle.config))
 
 
-def _differences(
-    prefix: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]
-) -> Iterator[str]:
+def _differences(prefix: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
     for name, value in ours.items():
         other = theirs.get(name)
         if name in READ_OTHERWISE_SKIPS or value is None or other is None:

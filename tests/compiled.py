@@ -13,7 +13,7 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
-from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.pipeline import compile_model, quantized_model
 from ossc.compiler.quantization.plan import load_plan
 from ossc.compiler.recipe import Recipe
@@ -85,9 +85,9 @@ class Compiled:
         )
 
     @property
-    def checkpoint(self) -> Checkpoint:
+    def checkpoint(self) -> SourceModel:
         """The checkpoint, opened."""
-        return Checkpoint.open(self.model)
+        return SourceModel.open(self.model)
 
     @property
     def weights(self) -> Path:

@@ -4,9 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ossc.compiler.backends.cpu.backend import BACKEND
-from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.lowering.lower import LoweredModel
-from ossc.compiler.pipeline import lowering_options, quantized_model
+from ossc.compiler.order import Order
+from ossc.compiler.pipeline import quantized_model
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.plan import Plan, Segment
 from synthetic import GPT_OSS_20B, make_checkpoint
@@ -21,9 +22,9 @@ def lower_two_layers(folder: Path) -> LoweredModel:
     """Lower the two layers with the preset default; no weight is there or read."""
     checkpoint_folder = make_checkpoint(folder / "20b", SHAPE, sparse=True)
     recipe = Recipe(model=checkpoint_folder, target="cpu:x86-64-v3")
-    checkpoint = Checkpoint.open(checkpoint_folder)
-    model = quantized_model(checkpoint, recipe.resolve_plan())
-    return BACKEND.lower(model, lowering_options(recipe, checkpoint.config))
+    checkpoint = SourceModel.open(checkpoint_folder)
+    model = quantized_model(checkpoint, Order.of(recipe).plan)
+    return BACKEND.lower(model, Order.of(recipe).options(checkpoint.config))
 
 
 def all_layers(plan: Plan) -> Plan:

@@ -1,5 +1,6 @@
 """Small ONNX graphs for tests, written as text or exported from tiny checkpoints."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,23 +10,30 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.dialect.functions import attach_functions
-from ossc.compiler.export import export_model
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.session import ort_session
 from synthetic import SyntheticShape, make_checkpoint
 from synthetic.layout import Experts, FloatTypes
+
+OVERLOAD = re.compile(r"(ossc\.\w+)\[([^]]*)\]")
 
 
 def parse_model(text: str, **initializers: NDArray[Any]) -> ir.Model:
     """Read a graph in ONNX's textual syntax, and give it initializers and functions.
 
     Args:
-        text: ``(inputs) => (outputs) { nodes }``
+        text: ``(inputs) => (outputs) { nodes }``; a node of the dialect is ``ossc.Name[overload]``.
         initializers: By name; ``__`` in it stands for ``.``.
     """
     header = '<ir_version: 12, opset_import: ["": 24, "ossc": 1]> graph '
-    model = ir.from_proto(onnx.parser.parse_model(header + text))
+    text, overloads = OVERLOAD.sub(r"\1", text), OVERLOAD.findall(text)
+    proto = onnx.parser.parse_model(header + text)
+    for node, (_, overload) in zip(
+        (node for node in proto.graph.node if node.domain), overloads, strict=True
+    ):
+        node.overload = overload
+    model = ir.from_proto(proto)
     values = {value.name: value for node in model.graph for value in node.inputs if value}
     for key, array in initializers.items():
         name = key.replace("__", ".")
@@ -48,8 +56,17 @@ def edited(text: str, *edits: tuple[str, str]) -> str:
 
 
 def op_types(model: ir.Model) -> Counter[str]:
-    """Count the operators of a graph."""
-    return Counter(node.op_type for node in model.graph)
+    """Count the operators of a graph, each with its overload if it has one."""
+    names = (
+        f"{node.op_type}[{node.overload}]" if node.overload else node.op_type
+        for node in model.graph
+    )
+    return Counter(names)
+
+
+def node_named(model: ir.Model, name: str) -> ir.Node:
+    """Return the node of a name."""
+    return next(node for node in model.graph if node.name == name)
 
 
 def run_model(model: ir.Model, **feeds: NDArray[Any]) -> list[NDArray[Any]]:
@@ -70,4 +87,4 @@ def export_tiny(
 ) -> ir.Model:
     """Write a synthetic checkpoint and export it."""
     make_checkpoint(path, shape, experts=experts, floats=floats)
-    return export_model(Checkpoint.open(path))
+    return SourceModel.open(path).export()

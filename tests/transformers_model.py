@@ -5,11 +5,11 @@ import torch
 from numpy.typing import NDArray
 from transformers import GptOssConfig, GptOssForCausalLM
 
-from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.quantization import mxfp4
 
 
-def load_float32(checkpoint: Checkpoint) -> GptOssForCausalLM:
+def load_float32(checkpoint: SourceModel) -> GptOssForCausalLM:
     """Build the model from config.json and give it the checkpoint's weights."""
     config = GptOssConfig.from_pretrained(checkpoint.path)
     if hasattr(config, "quantization_config"):
@@ -25,7 +25,7 @@ def load_float32(checkpoint: Checkpoint) -> GptOssForCausalLM:
     return model.eval()
 
 
-def float32_weights(checkpoint: Checkpoint) -> dict[str, NDArray[np.float32]]:
+def float32_weights(checkpoint: SourceModel) -> dict[str, NDArray[np.float32]]:
     """Return the weights under transformers' names; experts as ``[E, K, N]``."""
     weights = {}
     for name in checkpoint.tensors:

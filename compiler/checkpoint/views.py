@@ -182,7 +182,10 @@ def interleave_rows(
     shape[axis] *= 2
 
     def both(begin: int, end: int) -> NDArray[Any]:
-        rows = [read_rows(each, begin, end).astype(dtype.numpy(), copy=False) for each in (first, second)]
+        rows = [
+            read_rows(each, begin, end).astype(dtype.numpy(), copy=False)
+            for each in (first, second)
+        ]
         return np.stack(rows, axis=axis + 1)
 
     def read(begin: int, end: int) -> NDArray[Any]:

@@ -99,7 +99,7 @@ class GraphBuilder:
         outputs: Sequence[OutputType],
         weight: Weight | None = None,
         variants: Sequence[str] = (),
-        **attributes: Attribute,
+        attributes: Mapping[str, Attribute] | None = None,
     ) -> Sequence[ir.Value]:
         """Append a node of the dialect and return its outputs; see :func:`dialect_node`.
 

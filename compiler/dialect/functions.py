@@ -54,7 +54,9 @@ def build_dequantize(weight: WeightFormat) -> ir.Function:
 
 
 def _parse(text: str) -> onnx.FunctionProto:
-    header = f'<domain: "{DOMAIN}", opset_import: ["": {OPSET_VERSION}, "{DOMAIN}": {DOMAIN_VERSION}]>'
+    header = (
+        f'<domain: "{DOMAIN}", opset_import: ["": {OPSET_VERSION}, "{DOMAIN}": {DOMAIN_VERSION}]>'
+    )
     return onnx.parser.parse_function(f"{header} {text}")
 
 

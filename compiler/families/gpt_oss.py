@@ -142,7 +142,8 @@ def build(b: GraphBuilder, config: GptOssConfig) -> None:
             "swiglu_oss",
             called=f"{experts}.act_fn",
             columns=intermediate,
-            attributes={"alpha": config.swiglu_alpha, "limit": config.swiglu_limit},
+            alpha=config.swiglu_alpha,
+            limit=config.swiglu_limit,
         )
         down = _product(b, activated, indices, f"{experts}.down_proj", config.hidden_size, [])
         mixed = combine_experts(b, down, shares, called=experts, hidden=config.hidden_size)

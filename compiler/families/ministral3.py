@@ -1,7 +1,7 @@
 """Ministral 3: Mistral's form with YaRN, and queries that grow with their position.
 
-Reference: ``Ministral3ForCausalLM`` of transformers. Where config.json says nothing of the rotation,
-its class has one of its own.
+Reference: ``Ministral3ForCausalLM`` of transformers. Where config.json says nothing of the
+rotation, its class has one of its own.
 """
 
 from dataclasses import replace

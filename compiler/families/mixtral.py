@@ -88,7 +88,11 @@ def weights(config: MixtralConfig, tensors: TensorIndex) -> WeightMap:
     n_experts, hidden, intermediate = (
         config.num_local_experts, config.hidden_size, config.intermediate_size,
     )  # fmt: skip
-    shapes = {"w1": (intermediate, hidden), "w2": (hidden, intermediate), "w3": (intermediate, hidden)}
+    shapes = {
+        "w1": (intermediate, hidden),
+        "w2": (hidden, intermediate),
+        "w3": (intermediate, hidden),
+    }
     for layer in range(config.num_hidden_layers):
         module = f"model.layers.{layer}.block_sparse_moe"
         taken |= tensors.floats(f"{module}.gate.weight", (n_experts, hidden))

@@ -111,7 +111,7 @@ class SourceModel:
         return builder.model()
 
     def _require_known_method(self, error: CheckpointError) -> None:
-        """Fail on a method of quantization that explains why tensors are not what they should be."""
+        """Fail on a method of quantization that explains why tensors are not as they should be."""
         known = {each.quant_method for each in storage_formats() if each.quant_method}
         if self.quant_method not in (None, *known):
             raise ConfigError(
@@ -152,4 +152,5 @@ def read_model_config(folder: Path) -> ModelConfig:
         config.fail(f"has the model_type {model_type!r}, but ossc knows only {', '.join(known)}")
     family = find_family(model_type)
     complete = family.fields.complete(config)
-    return family.read_config(complete, read_stop_token_ids(folder, config))
+    model: ModelConfig = family.read_config(complete, read_stop_token_ids(folder, config))
+    return model

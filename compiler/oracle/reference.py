@@ -110,7 +110,9 @@ def gathered_bytes(model: ir.Model) -> int:
         call = as_call(node, "ExpertLinear", "ExpertGlu")
         if call is not None and call.format is not None:
             indices = call.input("indices")
-            shape = call.format.weight_shape(tuple(tuple(p.shape.numpy()) for p in call.parts if p.shape))
+            shape = call.format.weight_shape(
+                tuple(tuple(p.shape.numpy()) for p in call.parts if p.shape)
+            )
             k = int(str(indices.shape[-1])) if indices.shape else 1
             sizes[id(indices)] += 4 * k * math.prod(shape[1:])
     return max(sizes.values(), default=0)

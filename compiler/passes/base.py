@@ -44,7 +44,9 @@ class NodePass(Pass):
 
     def rewrite(self, model: ir.Model) -> bool:
         """Visit the nodes that are still there when it is their turn."""
-        return sum(self.visit(model.graph, n) for n in tuple(model.graph) if n.graph is not None) > 0
+        return (
+            sum(self.visit(model.graph, n) for n in tuple(model.graph) if n.graph is not None) > 0
+        )
 
     @abc.abstractmethod
     def visit(self, graph: ir.Graph, node: ir.Node) -> bool:
@@ -69,7 +71,7 @@ def register_initializer(graph: ir.Graph, tensor: ir.TensorProtocol) -> ir.Value
 
 
 def replace_node(graph: ir.Graph, old: ir.Node, new: ir.Node) -> None:
-    """Let a node of as many outputs take the place of one, at its place; names stay the interface's.
+    """Let a node of as many outputs take the place of one; graph outputs keep their names.
 
     What computed the old one's inputs stays, for others that read them or to be dropped.
     """

@@ -68,11 +68,11 @@ def _merge(graph: ir.Graph, gate: Call, up: Call, joint: WeightFormat) -> ir.Nod
         return register_initializer(graph, tensor)
 
     parts = [
-        both(part.name, first, second)
-        for part, first, second in zip(joint.parts, gate.parts, up.parts, strict=True)
+        both(part.name, upper, lower)
+        for part, upper, lower in zip(joint.parts, gate.parts, up.parts, strict=True)
     ]
-    biases = gate.optional("bias"), up.optional("bias")
-    bias = both("bias", *biases) if biases[0] is not None and biases[1] is not None else None
+    first, second = gate.optional("bias"), up.optional("bias")
+    bias = both("bias", first, second) if first is not None and second is not None else None
     *leading, rows = gate.node.outputs[0].shape or ("tokens", 0)
     return rebuilt(
         gate,

@@ -49,7 +49,11 @@ def _projection(value: ir.Value) -> Call | None:
 
 def _merge(graph: ir.Graph, projections: list[Call], joint: WeightFormat) -> None:
     first = projections[0]
-    heights = [int(str(each.node.outputs[0].shape[-1])) for each in projections if each.node.outputs[0].shape]
+    heights = [
+        int(str(each.node.outputs[0].shape[-1]))
+        for each in projections
+        if each.node.outputs[0].shape
+    ]
     name = f"{module_of(first.name)}.qkv_proj"
     parts = [
         _concatenate(graph, name, list(values))

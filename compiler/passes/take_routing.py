@@ -17,7 +17,6 @@ ROUTER_SHORTFALL = "router_shortfall"
 """Graph outputs that this pass adds, one a router."""
 
 
-
 def _given_experts(options: Options) -> ir.Function:
     """Return the function that weighs given experts as a router of these options would."""
     bias = ", bias" if "bias" in options else ""
@@ -79,7 +78,8 @@ def _take_choice(graph: ir.Graph, index: int, router: ir.Node) -> None:
     inputs = [*router.inputs, own, given]
     name = f"{router.name}/GivenExperts"
     graph.insert_after(
-        router, ir.node(
+        router,
+        ir.node(
             "GivenExperts",
             inputs,
             domain=DOMAIN,

@@ -2,6 +2,4 @@
 
 from ossc.compiler.quantization.floats import float_scheme
 
-SCHEME = float_scheme(
-    name="bf16", summary="bfloat16, not quantized", bits=16, type_name="bfloat16"
-)
+SCHEME = float_scheme(name="bf16", summary="bfloat16, not quantized", bits=16, type_name="bfloat16")

@@ -2,6 +2,4 @@
 
 from ossc.compiler.quantization.floats import float_scheme
 
-SCHEME = float_scheme(
-    name="f16", summary="float16, not quantized", bits=16, type_name="float16"
-)
+SCHEME = float_scheme(name="f16", summary="float16, not quantized", bits=16, type_name="float16")

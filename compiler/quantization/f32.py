@@ -2,6 +2,4 @@
 
 from ossc.compiler.quantization.floats import float_scheme
 
-SCHEME = float_scheme(
-    name="f32", summary="float32, not quantized", bits=32, type_name="float32"
-)
+SCHEME = float_scheme(name="f32", summary="float32, not quantized", bits=32, type_name="float32")

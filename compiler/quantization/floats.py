@@ -7,9 +7,7 @@ from ossc.compiler.quantization.scheme import Part, QuantizationScheme
 from ossc.targets.errors import QuantizationError
 
 
-def float_scheme(
-    *, name: str, summary: str, bits: int, type_name: str
-) -> QuantizationScheme:
+def float_scheme(*, name: str, summary: str, bits: int, type_name: str) -> QuantizationScheme:
     """Return the scheme of a float type.
 
     ``quantize`` rounds float32 to the type, half to even, and refuses what that would make

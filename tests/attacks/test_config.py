@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ossc.compiler.config import read_model_config
+from ossc.compiler.families.source_model import read_model_config
 from ossc.targets.errors import ConfigError
 from synthetic import make_checkpoint
 

@@ -34,7 +34,7 @@ from benchmarks.beside.record import Record, RecordError
 from benchmarks.beside.rows import Hooks, Row, SessionSize, all_rows
 from benchmarks.beside.sides import LLAMA_CPP_MODES, OSSC_MODES, llama_cpp_side, ossc_side
 from benchmarks.beside.table import Line, format_limits, format_table, make_lines
-from ossc.compiler.config import ModelConfig, read_model_config
+from ossc.compiler.families.source_model import ModelConfig, read_model_config
 
 NO_VERDICT = 3
 """Exit status."""

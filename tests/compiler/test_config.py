@@ -9,7 +9,7 @@ import torch
 from transformers import GptOssConfig
 from transformers.models.gpt_oss.modeling_gpt_oss import GptOssRotaryEmbedding
 
-from ossc.compiler.config import read_model_config
+from ossc.compiler.families.source_model import read_model_config
 from synthetic import GPT_OSS_20B, SyntheticShape, make_checkpoint
 
 

@@ -10,9 +10,9 @@ import onnxruntime
 import pytest
 
 from model_shapes import FLOATS, MODELS
-from ossc.compiler.checkpoint.reader import Checkpoint
-from ossc.compiler.export import export_model, save_model
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.reference import ReferenceSession
+from ossc.compiler.oracle.save import save_model
 from synthetic import GPT_OSS_20B, GPT_OSS_120B, SyntheticShape, make_checkpoint
 from tolerances import EXPORT_LOGITS
 from transformers_model import load_float32, reference_logits
@@ -29,13 +29,13 @@ def token_ids(shape: SyntheticShape) -> list[int]:
 @pytest.mark.parametrize(("shape", "experts"), MODELS)
 def test_prefill_and_decode_have_the_logits_of_transformers(tmp_path, shape, experts):
     form = 5 if experts == "bf16" else 4
-    checkpoint = Checkpoint.open(
+    checkpoint = SourceModel.open(
         make_checkpoint(tmp_path, shape, experts=experts, config_form=form)
     )
     ids = token_ids(shape)
     expected = reference_logits(load_float32(checkpoint), ids)
 
-    session = ReferenceSession(export_model(checkpoint))
+    session = ReferenceSession(checkpoint.export())
     prefill = session.run(ids[:PROMPT_TOKENS]).logits
     decode = [session.run([token_id]).logits for token_id in ids[PROMPT_TOKENS:]]
     actual = np.concatenate([prefill, *decode])
@@ -44,9 +44,9 @@ def test_prefill_and_decode_have_the_logits_of_transformers(tmp_path, shape, exp
 
 @pytest.mark.parametrize(("experts", "floats"), FLOATS.values(), ids=FLOATS)
 def test_stock_onnxruntime_runs_the_file_of_any_float_types(tmp_path, experts, floats):
-    checkpoint = Checkpoint.open(make_checkpoint(tmp_path, experts=experts, floats=floats))
+    checkpoint = SourceModel.open(make_checkpoint(tmp_path, experts=experts, floats=floats))
     ids = token_ids(SyntheticShape())
-    save_model(export_model(checkpoint), tmp_path / "model.onnx")
+    save_model(checkpoint.export(), tmp_path / "model.onnx")
     onnx.checker.check_model(tmp_path / "model.onnx", full_check=True)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     empty = np.zeros((1, 2, 0, 32), np.float32)
@@ -58,10 +58,10 @@ def test_stock_onnxruntime_runs_the_file_of_any_float_types(tmp_path, experts, f
 
 
 def test_a_batch_is_computed_sequence_by_sequence(tmp_path):
-    checkpoint = Checkpoint.open(make_checkpoint(tmp_path))
+    checkpoint = SourceModel.open(make_checkpoint(tmp_path))
     model = load_float32(checkpoint)
     ids = np.random.default_rng(1).integers(0, 512, (2, 12))
-    session = ReferenceSession(export_model(checkpoint))._session
+    session = ReferenceSession(checkpoint.export())._session
     empty = np.zeros((2, 2, 0, 32), np.float32)
     feeds = {
         "input_ids": ids,
@@ -76,20 +76,20 @@ def test_a_batch_is_computed_sequence_by_sequence(tmp_path):
 
 @pytest.mark.parametrize("experts", ["mxfp4", "bf16"])
 def test_the_graph_is_standard_operators_and_one_function(tmp_path, experts):
-    model = export_model(Checkpoint.open(make_checkpoint(tmp_path, experts=experts)))
+    model = SourceModel.open(make_checkpoint(tmp_path, experts=experts)).export()
     ours = {node.op_type for node in model.graph if node.domain}
     assert ours == ({"Mxfp4Dequantize"} if experts == "mxfp4" else set())
     assert {name for _, name, _ in model.functions} == ours
 
 
 def test_the_file_passes_the_checker(tmp_path):
-    checkpoint = Checkpoint.open(make_checkpoint(tmp_path, max_shard_bytes=100_000))
-    save_model(export_model(checkpoint), tmp_path / "model.onnx")
+    checkpoint = SourceModel.open(make_checkpoint(tmp_path, max_shard_bytes=100_000))
+    save_model(checkpoint.export(), tmp_path / "model.onnx")
     onnx.checker.check_model(tmp_path / "model.onnx", full_check=True)
 
 
 def test_the_inputs_and_outputs_are_those_of_a_decoder_with_a_cache(tmp_path):
-    model = export_model(Checkpoint.open(make_checkpoint(tmp_path)))
+    model = SourceModel.open(make_checkpoint(tmp_path)).export()
     assert [f"{value.name} {value.dtype} {value.shape}" for value in model.graph.inputs][:3] == [
         "input_ids INT64 [batch,sequence]",
         "position_ids INT64 [batch,sequence]",
@@ -106,10 +106,10 @@ def test_the_inputs_and_outputs_are_those_of_a_decoder_with_a_cache(tmp_path):
 EXPORT_AND_MEASURE = r"""
 import re, sys, time
 from pathlib import Path
-from ossc.compiler.checkpoint.reader import Checkpoint
-from ossc.compiler.export import export_model, save_model
+from ossc.compiler.families.source_model import SourceModel
+from ossc.compiler.oracle.save import save_model
 begin, path = time.monotonic(), Path(sys.argv[1])
-save_model(export_model(Checkpoint.open(path)), path / "model.onnx")
+save_model(SourceModel.open(path).export(), path / "model.onnx")
 peak = re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())
 print(time.monotonic() - begin, peak[1])
 """

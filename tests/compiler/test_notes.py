@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.notes import MOST_NAMES, checkpoint_notes
 from synthetic import make_checkpoint
 
@@ -16,7 +16,7 @@ def write(file: Path, **fields: Any) -> None:
 
 
 def notes(path: Path) -> list[str]:
-    found = list(checkpoint_notes(Checkpoint.open(path)))
+    found = list(checkpoint_notes(SourceModel.open(path)))
     assert all(note.endswith(".") and "\n" not in note for note in found)
     return found
 

@@ -7,7 +7,7 @@ import pytest
 
 from model_shapes import BF16_SHAPES, MXFP4_SHAPES
 from ossc.compiler import verify_reading as module
-from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.transformers_model import run_transformers
 from ossc.compiler.verify_reading import rotary_positions, verify_reading
 from synthetic import SyntheticShape, make_checkpoint
@@ -40,7 +40,7 @@ READ_WRONGLY = {
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    return Checkpoint.open(make_checkpoint(tmp_path_factory.mktemp("checkpoint")))
+    return SourceModel.open(make_checkpoint(tmp_path_factory.mktemp("checkpoint")))
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def read_as(checkpoint, **fields):
 @pytest.mark.parametrize(("shape", "experts", "form"), MODELS)
 def test_a_checkpoint_is_read_as_transformers_reads_it(tmp_path, shape, experts, form):
     path = make_checkpoint(tmp_path, shape, experts=experts, config_form=form)
-    result = verify_reading(Checkpoint.open(path))
+    result = verify_reading(SourceModel.open(path))
     assert result.read_otherwise == ()
     assert result.holds
     assert result.share_of_bound < 0.2
@@ -65,7 +65,7 @@ def test_a_checkpoint_is_read_as_transformers_reads_it(tmp_path, shape, experts,
 
 def test_a_window_is_passed_by_enough_tokens(tmp_path):
     shape = SyntheticShape(sliding_window=40)
-    checkpoint = Checkpoint.open(make_checkpoint(tmp_path, shape))
+    checkpoint = SourceModel.open(make_checkpoint(tmp_path, shape))
     assert len(verify_reading(checkpoint).rotary_positions) == 56
     assert not verify_reading(read_as(checkpoint, sliding_window=41)).holds
 

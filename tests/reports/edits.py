@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.reference import reference_logits
 from ossc.compiler.pipeline import quantized_model
 from ossc.compiler.quantization.plan import load_plan
@@ -33,5 +33,5 @@ def edit_tensors(folder: Path, edit: Callable[[str, Any], Any]) -> None:
 
 def logits(folder: Path) -> NDArray[np.float32]:
     """What the checkpoint computes as ossc reads it, by onnxruntime: ``[n, vocab_size]``."""
-    model = quantized_model(Checkpoint.open(folder), load_plan("none"))
+    model = quantized_model(SourceModel.open(folder), load_plan("none"))
     return reference_logits(model, IDS).logits

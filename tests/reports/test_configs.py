@@ -7,7 +7,7 @@ import transformers
 from safetensors.numpy import load_file
 
 from ossc.compiler import compile_model
-from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.families.source_model import SourceModel
 from ossc.runtimes.manifest import Manifest
 from reports.edits import WEIGHTS, edit_json, edit_tensors, logits
 from synthetic import SyntheticShape, make_checkpoint
@@ -71,7 +71,7 @@ def test_two_rotations_that_contradict_are_not_chosen_from_silently(ossc, tmp_pa
         assert "rope_scaling" in result.stderr
         return
     taken = transformers.AutoConfig.from_pretrained(folder).rope_parameters["factor"]
-    assert Checkpoint.open(folder).config.rope_parameters.factor == taken
+    assert SourceModel.open(folder).config.rope_parameters.factor == taken
 
 
 def test_a_bundle_is_held_against_what_is_not_ours(ossc, plain_bundle, model):

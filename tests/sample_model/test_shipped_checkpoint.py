@@ -7,8 +7,8 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.families import gpt_oss
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.quantization import mxfp4
 from sample_model.evaluate import encode_text, measure
 from sample_model.model import forward
@@ -32,7 +32,7 @@ def tokenizer():
 
 
 def test_the_toolkit_accepts_the_layout_as_official_gpt_oss():
-    checkpoint = Checkpoint.open(CHECKPOINT)
+    checkpoint = SourceModel.open(CHECKPOINT)
     gpt_oss.check(checkpoint)
     assert checkpoint.config.quant_method == "mxfp4"
     assert set(checkpoint.config.layer_types) == {"sliding_attention", "full_attention"}
@@ -82,8 +82,8 @@ def test_experts_specialize_and_none_takes_everything():
 def test_both_layouts_hold_the_same_model(model, tokenizer, tmp_path):
     save_fine_tune(model, tokenizer, tmp_path / "fine-tune")
     save_official(load(tmp_path / "fine-tune"), tokenizer, tmp_path / "again")
-    gpt_oss.check(Checkpoint.open(tmp_path / "fine-tune"))
-    shipped, again = Checkpoint.open(CHECKPOINT), Checkpoint.open(tmp_path / "again")
+    gpt_oss.check(SourceModel.open(tmp_path / "fine-tune"))
+    shipped, again = SourceModel.open(CHECKPOINT), SourceModel.open(tmp_path / "again")
     for name in shipped.tensors:
         if not name.endswith(("_blocks", "_scales")):
             assert np.array_equal(shipped.tensor(name), again.tensor(name)), name

@@ -16,12 +16,14 @@ OPERATION = Operation(
     optional=(("bias", "float [E]"),),
     outputs=(("indices", "i64 [T, k]"), ("weights", "f32 [T, k]")),
     attributes=("k",),
-    body=lambda options: logits_body(options)
-    + """
+    body=lambda options: (
+        logits_body(options)
+        + """
         k = Constant <value_int: int = @k> ()
         vector = Constant <value_ints = [1]> ()
         n_chosen = Reshape (k, vector)
         largest, indices = TopK <axis = -1, largest = 1, sorted = 1> (logits, n_chosen)
         weights = Softmax <axis = -1> (largest)
-    """,
+    """
+    ),
 )

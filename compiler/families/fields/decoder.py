@@ -15,7 +15,7 @@ MAX_LAYERS = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderConfig(ModelConfig):
-    """A decoder of layers with attention and a feed-forward part, RMS norms and rotary positions."""
+    """A decoder of layers with attention and feed-forward parts, RMS norms, rotary positions."""
 
     intermediate_size: int
     """Of a feed-forward part, or of one expert."""
@@ -115,9 +115,7 @@ def require_values(config: JsonObject, model_type: str, **needed: object) -> Non
     for field, value in needed.items():
         given = config.fields.get(field)
         if type(given) is not type(value) or given != value:
-            config.fail(
-                f"has {field} {given!r}, but {model_type} is defined with {value!r} only"
-            )
+            config.fail(f"has {field} {given!r}, but {model_type} is defined with {value!r} only")
 
 
 def _read_attention(config: JsonObject) -> dict[str, int]:

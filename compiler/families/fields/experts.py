@@ -1,9 +1,11 @@
 """The numbers of experts, which have several names."""
 
+from typing import Any
+
 from ossc.compiler.checkpoint.strict_json import JsonObject
 
 
-def read_expert_counts(config: JsonObject) -> dict[str, int]:
+def read_expert_counts(config: JsonObject) -> dict[str, Any]:
     """Read how many experts there are, and how many of them a token gets.
 
     Returns:

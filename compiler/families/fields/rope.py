@@ -46,7 +46,7 @@ LARGEST_NUMBER = 1e30
 
 @dataclass(frozen=True, kw_only=True)
 class RopeParameters:
-    """Rotary position embedding; fields that a type of rotation has not are as they change nothing."""
+    """Rotary position embedding; a field that a type has not is what changes nothing."""
 
     rope_theta: float
     rope_type: Literal["default", "linear", "llama3", "yarn"]
@@ -116,7 +116,9 @@ def _read(config: JsonObject, rope: JsonObject, rules: RopeRules) -> RopeParamet
     if rope_type not in _TYPE_FIELDS:
         known = ", ".join(map(repr, _TYPE_FIELDS))
         rope.fail(f"has the rope_type {rope_type!r}, but only {known} are supported")
-    of_family = {"llama_4_scaling_beta", "max_position_embeddings"} if rules.query_scaling else set()
+    of_family = (
+        {"llama_4_scaling_beta", "max_position_embeddings"} if rules.query_scaling else set()
+    )
     _refuse_unknown(rope, _FIELDS | _TYPE_FIELDS[rope_type] | of_family)
     _refuse_partial_rotation(config, rope)
     read = {"linear": _read_linear, "llama3": _read_llama3, "yarn": _read_yarn}.get(rope_type)

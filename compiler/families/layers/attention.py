@@ -47,7 +47,8 @@ def attention_weights(
         CheckpointError: One is missing, or of another dtype or shape.
     """
     query, key = (
-        heads * config.head_dim for heads in (config.num_attention_heads, config.num_key_value_heads)
+        heads * config.head_dim
+        for heads in (config.num_attention_heads, config.num_key_value_heads)
     )
     hidden = config.hidden_size
     shapes = {
@@ -118,7 +119,9 @@ def self_attention(
     heads, kv_heads, head_dim = (
         config.num_attention_heads, config.num_key_value_heads, config.head_dim,
     )  # fmt: skip
-    query, key, value = (linear(b, x, f"{module}.{name}") for name in ("q_proj", "k_proj", "v_proj"))
+    query, key, value = (
+        linear(b, x, f"{module}.{name}") for name in ("q_proj", "k_proj", "v_proj")
+    )
     past_key, past_value = (
         b.input(
             f"past_key_values.{layer}.{kind}",
@@ -142,11 +145,13 @@ def self_attention(
         },
         called=module,
         outputs=[(FLOAT, ("tokens", heads * head_dim)), cache, cache],
-        num_heads=heads,
-        num_kv_heads=kv_heads,
-        head_dim=head_dim,
-        window=config.window(layer) or 0,
-        scale=head_dim**-0.5,
+        attributes={
+            "num_heads": heads,
+            "num_kv_heads": kv_heads,
+            "head_dim": head_dim,
+            "window": config.window(layer) or 0,
+            "scale": head_dim**-0.5,
+        },
     )
     return linear(b, attended, f"{module}.o_proj"), present_key, present_value
 
@@ -159,6 +164,6 @@ def _rope(
         {"x": x, "cos": positions.cos, "sin": positions.sin},
         called=called,
         outputs=[(FLOAT, tuple(x.shape or ()))],
-        head_dim=head_dim,
+        attributes={"head_dim": head_dim},
     )
     return y

@@ -29,7 +29,7 @@ def linear(
         called=module,
         outputs=[(FLOAT, ("tokens", rows))],
         weight=b.weight(f"{module}.weight"),
-        tensor_class=tensor_class,
+        attributes={"tensor_class": tensor_class},
     )
     return y
 
@@ -52,6 +52,6 @@ def rms_norm(b: GraphBuilder, x: ir.Value, module: str, epsilon: float) -> ir.Va
         {"x": x, "weight": weight},
         called=module,
         outputs=[(FLOAT, ("tokens", *(weight.shape or ())))],
-        epsilon=epsilon,
+        attributes={"epsilon": epsilon},
     )
     return y

@@ -20,6 +20,9 @@ FeedForward = Callable[[GraphBuilder, int, ir.Value], tuple[ir.Value, ir.Value |
 """``(builder, layer, x [T, H])``: writes a layer's second half; returns its result ``[T, H]`` and
 the chosen experts ``[T, k]``, if it has experts."""
 
+Observed = tuple[ir.Value, ir.Value, ir.Value | None]
+"""A layer's new keys and values, and its chosen experts, if it has experts."""
+
 
 def decoder_weights(
     config: DecoderConfig, tensors: TensorIndex, *, biases: bool = False, sinks: bool = False
@@ -54,19 +57,19 @@ def build_decoder(b: GraphBuilder, config: DecoderConfig, feed_forward: FeedForw
     with b.scope("model.rotary_emb"):
         positions = positions_of(b, position_ids, config.rope_parameters, config.head_dim)
     hidden = _embed(b, input_ids, config)
-    observed = []
+    observed: list[Observed] = []
     for layer in range(config.num_hidden_layers):
         with b.scope(f"model.layers.{layer}"):
-            hidden, *values = _layer(b, config, layer, hidden, positions, feed_forward)
-            observed.append(values)
+            hidden, of_layer = _layer(b, config, layer, hidden, positions, feed_forward)
+            observed.append(of_layer)
     normed = rms_norm(b, hidden, "model.norm", config.rms_norm_eps)
     flat = linear(b, normed, "lm_head", "head")
     with b.scope("lm_head"):
         shape = b.op("Concat", b.op("Shape", input_ids), b.integers(config.vocab_size), axis=0)
         logits = b.op("Reshape", flat, shape)
     b.output("logits", logits, FLOAT, ["batch", "sequence", config.vocab_size])
-    for layer, values in enumerate(observed):
-        _layer_outputs(b, config, layer, *values)
+    for layer, of_layer in enumerate(observed):
+        _layer_outputs(b, config, layer, *of_layer)
 
 
 def _embed(b: GraphBuilder, input_ids: ir.Value, config: DecoderConfig) -> ir.Value:
@@ -89,15 +92,15 @@ def _layer(
     hidden: ir.Value,
     positions: Positions,
     feed_forward: FeedForward,
-) -> tuple[ir.Value, ir.Value, ir.Value, ir.Value | None]:
-    """Write one layer; return hidden ``[T, H]``, new keys, new values, chosen experts."""
+) -> tuple[ir.Value, Observed]:
+    """Write one layer; return hidden ``[T, H]``, and what is observed of it."""
     module, epsilon = f"model.layers.{layer}", config.rms_norm_eps
     normed = rms_norm(b, hidden, f"{module}.input_layernorm", epsilon)
     attended, key, value = self_attention(b, config, layer, normed, positions)
     hidden = b.op("Add", attended, hidden)
     normed = rms_norm(b, hidden, f"{module}.post_attention_layernorm", epsilon)
     result, chosen = feed_forward(b, layer, normed)
-    return b.op("Add", result, hidden), key, value, chosen
+    return b.op("Add", result, hidden), (key, value, chosen)
 
 
 def _layer_outputs(
@@ -112,5 +115,5 @@ def _layer_outputs(
     b.output(f"present.{layer}.key", key, FLOAT, cache)
     b.output(f"present.{layer}.value", value, FLOAT, cache)
     if chosen is not None:
-        shape = ("tokens", (chosen.shape or ("tokens", "k"))[1])
-        b.output(f"router_indices.{layer}", chosen, ir.DataType.INT64, shape)
+        k = int(str(chosen.shape[1])) if chosen.shape else 0
+        b.output(f"router_indices.{layer}", chosen, ir.DataType.INT64, ("tokens", k))

@@ -1,6 +1,6 @@
 """A layer of experts: the router, the products of the chosen experts, and their sum."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import onnx_ir as ir
 
@@ -24,7 +24,7 @@ def router(b: GraphBuilder, x: ir.Value, module: str, k: int) -> tuple[ir.Value,
         },
         called=module,
         outputs=[(ir.DataType.INT64, ("tokens", k)), (FLOAT, ("tokens", k))],
-        k=k,
+        attributes={"k": k},
     )
     return indices, weights
 
@@ -94,7 +94,8 @@ def expert_glu(
     *,
     called: str,
     columns: int,
-    attributes: Mapping[str, float] | None = None,
+    alpha: float | None = None,
+    limit: float | None = None,
 ) -> ir.Value:
     """Write the activation of the experts' gates and ups: ``[T, k, I]``.
 
@@ -105,16 +106,18 @@ def expert_glu(
         activation: A variant of ``Glu``.
         called: The module's name.
         columns: I.
-        attributes: Of the activation.
+        alpha: Of ``swiglu_oss``.
+        limit: Of ``swiglu_oss``.
     """
     k = (gate.shape or ("tokens", "k"))[1]
+    given = {"alpha": alpha, "limit": limit}
     (y,) = b.call(
         "Glu",
         {"x": gate, "up": up},
         called=called,
         outputs=[(FLOAT, ("tokens", k, columns))],
         variants=[activation],
-        **(attributes or {}),
+        attributes={name: value for name, value in given.items() if value is not None},
     )
     return y
 

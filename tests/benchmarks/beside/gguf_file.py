@@ -17,9 +17,8 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, RopeScalingType, quants
 from numpy.typing import NDArray
 
-from ossc.compiler.checkpoint.reader import Checkpoint
-from ossc.compiler.config import ModelConfig
 from ossc.compiler.families.gpt_oss import expert_layout
+from ossc.compiler.families.source_model import ModelConfig, SourceModel
 from ossc.targets.errors import CheckpointError
 
 DenseType = Literal["Q8_0", "Q4_0"]
@@ -72,7 +71,7 @@ def write_gguf(model: Path, out: Path, dense: DenseType) -> Path:
         CheckpointError: The checkpoint is damaged, or its experts are not MXFP4.
         ConfigError: Its configuration is not valid.
     """
-    checkpoint = Checkpoint.open(model)
+    checkpoint = SourceModel.open(model)
     if expert_layout(checkpoint) != "mxfp4":
         raise CheckpointError(f"{model} has no MXFP4 experts; give a checkpoint that has.")
     tensors = list_tensors(checkpoint, GGMLQuantizationType[dense])
@@ -128,7 +127,7 @@ def write_config(writer: GGUFWriter, config: ModelConfig) -> None:
         writer.add_rope_scaling_orig_ctx_len(rope.original_max_position_embeddings)
 
 
-def list_tensors(checkpoint: Checkpoint, dense: GGMLQuantizationType) -> list[GgufTensor]:
+def list_tensors(checkpoint: SourceModel, dense: GGMLQuantizationType) -> list[GgufTensor]:
     """List the tensors in the order in which a token meets them."""
     tensors = [_matrix(checkpoint, "model.embed_tokens.weight", "token_embd.weight", dense)]
     for layer in range(checkpoint.config.num_hidden_layers):
@@ -141,7 +140,7 @@ def list_tensors(checkpoint: Checkpoint, dense: GGMLQuantizationType) -> list[Gg
 
 
 def _layer(
-    checkpoint: Checkpoint, hf: str, gguf: str, dense: GGMLQuantizationType
+    checkpoint: SourceModel, hf: str, gguf: str, dense: GGMLQuantizationType
 ) -> Iterator[GgufTensor]:
     yield _matrix(checkpoint, f"{hf}input_layernorm.weight", f"{gguf}attn_norm.weight", F32)
     for name, ours in (("attn_q", "q"), ("attn_k", "k"), ("attn_v", "v"), ("attn_output", "o")):
@@ -167,7 +166,7 @@ def _layer(
 
 
 def _matrix(
-    checkpoint: Checkpoint, source: str, name: str, type_: GGMLQuantizationType
+    checkpoint: SourceModel, source: str, name: str, type_: GGMLQuantizationType
 ) -> GgufTensor:
     """Take a bfloat16 tensor over, quantized by rows."""
     shape = checkpoint.tensors[source].shape
@@ -183,7 +182,7 @@ def _matrix(
     return GgufTensor(name=name, type=type_, stored_shape=tuple(stored), slices=slices)
 
 
-def _rows_of_bias(checkpoint: Checkpoint, source: str, name: str, rows: slice) -> GgufTensor:
+def _rows_of_bias(checkpoint: SourceModel, source: str, name: str, rows: slice) -> GgufTensor:
     values = checkpoint.tensor(source)[:, rows]
     return GgufTensor(
         name=name,
@@ -193,7 +192,7 @@ def _rows_of_bias(checkpoint: Checkpoint, source: str, name: str, rows: slice) -
     )
 
 
-def _experts(checkpoint: Checkpoint, source: str, name: str, rows: slice) -> GgufTensor:
+def _experts(checkpoint: SourceModel, source: str, name: str, rows: slice) -> GgufTensor:
     """Take MXFP4 matrices ``[E, N, K]`` over, expert by expert."""
     blocks = checkpoint.tensor(f"{source}_blocks")
     scales = checkpoint.tensor(f"{source}_scales")

@@ -7,7 +7,7 @@ every product is two operations. So a runtime that reads something twice gets no
 from dataclasses import dataclass
 from typing import Literal
 
-from ossc.compiler.config import ModelConfig
+from ossc.compiler.families.source_model import ModelConfig
 from ossc.compiler.quantization import find_scheme
 
 Dense = Literal["8bit", "4bit"]

@@ -13,7 +13,7 @@ from benchmarks.beside.limits import Dense, key_bytes, token_work
 from benchmarks.beside.noise import Sample
 from benchmarks.beside.process import MeasurementError, Process, Side
 from benchmarks.beside.rows import Hooks, Row
-from ossc.compiler.config import ModelConfig
+from ossc.compiler.families.source_model import ModelConfig
 
 MAX_PROBE_BYTES = 1 << 28
 """Most that the bandwidth probes read: far more than caches hold. A small model's weights stay in

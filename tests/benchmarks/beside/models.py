@@ -8,7 +8,7 @@ from typing import Literal
 
 from benchmarks.beside.gguf_file import DenseType, write_gguf
 from benchmarks.beside.limits import Dense
-from ossc.compiler.config import read_model_config
+from ossc.compiler.families.source_model import read_model_config
 from ossc.compiler.pipeline import compile_model
 from ossc.compiler.recipe import Recipe
 from synthetic import GPT_OSS_20B, make_checkpoint

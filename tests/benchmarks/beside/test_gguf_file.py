@@ -5,7 +5,7 @@ import pytest
 from gguf import GGMLQuantizationType, GGUFReader, quants
 
 from benchmarks.beside.gguf_file import ggml_blocks, write_gguf
-from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.quantization import mxfp4
 from ossc.targets.errors import CheckpointError
 from synthetic import make_checkpoint
@@ -13,7 +13,7 @@ from synthetic import make_checkpoint
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    return Checkpoint.open(make_checkpoint(tmp_path_factory.mktemp("checkpoint")))
+    return SourceModel.open(make_checkpoint(tmp_path_factory.mktemp("checkpoint")))
 
 
 @pytest.fixture(scope="module")

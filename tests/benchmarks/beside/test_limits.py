@@ -8,7 +8,7 @@ from benchmarks.beside.limits import key_bytes, token_work
 from benchmarks.beside.machine import Limits, median_limits, row_limit
 from benchmarks.beside.noise import Sample
 from benchmarks.beside.rows import Row
-from ossc.compiler.config import read_model_config
+from ossc.compiler.families.source_model import read_model_config
 from synthetic import GPT_OSS_20B, make_checkpoint
 
 

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.dialect import (
     OPERATIONS,
     op_type,
     parse_operation,
     weight_schemes,
 )
-from ossc.compiler.export import export_model
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.passes.fuse_linear import FuseLinear
 from ossc.compiler.quantization import all_schemes
 from ossc.targets.errors import UnknownNameError
@@ -37,7 +36,7 @@ def test_an_unknown_op_type_is_an_error(name):
 
 def test_the_schemes_of_all_weights_are_listed_by_module(tmp_path):
     shape = SyntheticShape(num_hidden_layers=1)
-    model = FuseLinear()(export_model(Checkpoint.open(make_checkpoint(tmp_path, shape)))).model
+    model = FuseLinear()(SourceModel.open(make_checkpoint(tmp_path, shape)).export()).model
     assert weight_schemes(model) == {
         "model.layers.0.self_attn.q_proj": "bf16",
         "model.layers.0.self_attn.k_proj": "bf16",

@@ -16,7 +16,8 @@ from compiled import Build
 from ossc.compiler.backends.cpu.backend import BACKEND
 from ossc.compiler.backends.cpu.objects import write_objects
 from ossc.compiler.backends.cpu.toolchain import kernel_table
-from ossc.compiler.pipeline import lowering_options, quantized_model
+from ossc.compiler.order import Order
+from ossc.compiler.pipeline import quantized_model
 from ossc.compiler.quantization.plan import load_plan
 from ossc.runtimes import session
 from ossc.runtimes.bundle import Bundle
@@ -58,7 +59,7 @@ def instrumented(model, tmp_path_factory):
         pytest.skip("gcc with sanitizers is not installed")
     build = model.build
     recipe = model.recipe()
-    options = lowering_options(recipe, model.checkpoint.config)
+    options = Order.of(recipe).options(model.checkpoint.config)
     lowered = BACKEND.lower(quantized_model(model.checkpoint, load_plan(build.quant)), options)
     objects = write_objects(lowered.kernels, lowered.generated, options.target, folder)
     table = folder / "kernel_table.c"

@@ -7,9 +7,10 @@ from click.testing import CliRunner
 from compiled import Build, require_a_way_to_run, token_by_token
 from model_shapes import FLOATS
 from ossc.compiler.backends.cpu.backend import BACKEND, CpuBackend
-from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.cli import main
-from ossc.compiler.pipeline import compile_model, lowering_options, quantized_model
+from ossc.compiler.families.source_model import SourceModel
+from ossc.compiler.order import Order
+from ossc.compiler.pipeline import compile_model, quantized_model
 from ossc.compiler.quantization.plan import load_plan, presets
 from ossc.compiler.recipe import Recipe
 from ossc.compiler.verify import verify_against
@@ -72,11 +73,10 @@ def test_a_portable_target_generates_the_same_tokens(compiled):
 
 @pytest.mark.parametrize("quant", presets())
 def test_every_preset_has_kernels_for_every_float_type(tmp_path, quant):
-    checkpoint = Checkpoint.open(make_checkpoint(tmp_path, experts=MIXED, floats=MIXED_FLOATS))
+    checkpoint = SourceModel.open(make_checkpoint(tmp_path, experts=MIXED, floats=MIXED_FLOATS))
     plan = load_plan(quant)
-    options = lowering_options(
-        Recipe(model=tmp_path, target="cpu:x86-64-v3", quant=quant), checkpoint.config
-    )
+    recipe = Recipe(model=tmp_path, target="cpu:x86-64-v3", quant=quant)
+    options = Order.of(recipe).options(checkpoint.config)
     lowered = BACKEND.lower(quantized_model(checkpoint, plan), options)
     routers = {name: w.scheme for name, w in lowered.weights.items() if "router.weight" in name}
     assert list(routers.values()) == ["f16", "f32"]  # no preset changes them
@@ -124,7 +124,7 @@ def test_what_a_plans_float_type_cannot_hold_is_refused(tmp_path, monkeypatch):
     floats = (("lm_head*", "F32"),)
     make_checkpoint(tmp_path / "model", shape, experts="bf16", floats=floats)
     file = tmp_path / "model" / "model.safetensors"
-    entry = Checkpoint.open(tmp_path / "model").tensors["lm_head.weight"]
+    entry = SourceModel.open(tmp_path / "model").tensors["lm_head.weight"]
     data = bytearray(file.read_bytes())
     data[entry.offset_bytes : entry.offset_bytes + 4] = np.float32(1e5).tobytes()
     file.write_bytes(data)

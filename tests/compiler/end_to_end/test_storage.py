@@ -10,10 +10,11 @@ from click.testing import CliRunner
 
 from compiled import Build, Compiled
 from ossc.compiler.backends.cpu.backend import BACKEND
-from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.cli import main
 from ossc.compiler.estimate import estimate
-from ossc.compiler.pipeline import compile_model, lowering_options, quantized_model
+from ossc.compiler.families.source_model import SourceModel
+from ossc.compiler.order import Order
+from ossc.compiler.pipeline import compile_model, quantized_model
 from ossc.compiler.quantization.plan import load_plan
 from ossc.compiler.recipe import Recipe
 from ossc.compiler.verify import verify_against
@@ -38,9 +39,9 @@ STORED = [
 
 def packed_weights(model: Path, quant: str) -> dict[str, str]:
     """Pack all weights as a compilation does, without its kernels; returns their hashes."""
-    checkpoint = Checkpoint.open(model)
+    checkpoint = SourceModel.open(model)
     recipe = Recipe(model=model, quant=quant, context=300)
-    options = lowering_options(recipe, checkpoint.config)
+    options = Order.of(recipe).options(checkpoint.config)
     weights = BACKEND.lower(quantized_model(checkpoint, load_plan(quant)), options).weights
     return {
         name: hashlib.sha256(b"".join(piece.tobytes() for piece in weight.pieces())).hexdigest()
@@ -74,7 +75,7 @@ def test_the_weights_of_a_snapshot_and_those_at_odd_bytes_are_those_of_plain_fil
     expected = packed_weights(model, quant)
     assert packed_weights(write_snapshot(model, tmp_path / "hub"), quant) == expected
     move_to_odd_bytes(model)
-    tensors = Checkpoint.open(model).tensors.values()
+    tensors = SourceModel.open(model).tensors.values()
     assert any(entry.dtype == "BF16" and entry.offset_bytes % 2 for entry in tensors)
     assert packed_weights(model, quant) == expected
 

@@ -15,7 +15,7 @@ from ossc.compiler.cli import main
 from ossc.compiler.lowering.plan import weight_offsets
 from ossc.compiler.oracle import transformers_model as oracle_transformers
 from ossc.compiler.oracle.reference import ReferenceOutputs
-from ossc.compiler.pipeline import lowering_options
+from ossc.compiler.order import Order
 from ossc.compiler.recipe import Recipe
 from ossc.compiler.verify import compare, verify_against
 from ossc.runtimes.bundle import Bundle
@@ -37,7 +37,7 @@ CHANGED = [
 def weight_offset(model: Compiled, name: str) -> int:
     """Return where the first packed weight of a name starts in ``weights.bin``."""
     recipe = Recipe(model=model.model, quant=model.quant, context=model.build.context)
-    options = lowering_options(recipe, model.checkpoint.config)
+    options = Order.of(recipe).options(model.checkpoint.config)
     weights = BACKEND.lower(model.quantized(), options).weights
     offsets, _ = weight_offsets(weights.values())
     return next(offset for key, offset in offsets.items() if key.startswith(name))

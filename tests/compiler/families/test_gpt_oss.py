@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.families.gpt_oss import check, expert_layout, notes, tensor_specs
+from ossc.compiler.families.source_model import SourceModel
 from ossc.targets.errors import CheckpointError, ConfigError, OsscError
 from synthetic import GPT_OSS_20B, GPT_OSS_120B, SyntheticShape, make_checkpoint
 
@@ -36,7 +36,7 @@ def edit_header(path: Path, edit: Callable[[dict[str, Any]], None]) -> None:
 @pytest.mark.parametrize("form", [4, 5])
 def test_a_checkpoint_of_either_layout_and_form_is_accepted(tmp_path, experts, form):
     path = make_checkpoint(tmp_path, experts=experts, config_form=form)
-    checkpoint = Checkpoint.open(path)
+    checkpoint = SourceModel.open(path)
     check(checkpoint)
     layout = expert_layout(checkpoint)
     assert layout == ("mxfp4" if experts == "mxfp4" else "float")
@@ -46,7 +46,7 @@ def test_a_checkpoint_of_either_layout_and_form_is_accepted(tmp_path, experts, f
 
 @pytest.mark.parametrize(("shape", "count"), [(GPT_OSS_20B, 459), (GPT_OSS_120B, 687)])
 def test_the_published_sizes_have_their_number_of_tensors(tmp_path, shape, count):
-    checkpoint = Checkpoint.open(make_checkpoint(tmp_path, shape, sparse=True))
+    checkpoint = SourceModel.open(make_checkpoint(tmp_path, shape, sparse=True))
     check(checkpoint)
     assert len(list(tensor_specs(checkpoint.config, "mxfp4"))) == count
 
@@ -64,15 +64,15 @@ def test_the_published_sizes_have_their_number_of_tensors(tmp_path, shape, count
 def test_a_config_that_describes_something_else_is_refused(tmp_path, changes, complaint):
     edit_config(make_checkpoint(tmp_path), **changes)
     with pytest.raises(ConfigError, match=complaint):
-        check(Checkpoint.open(tmp_path))
+        check(SourceModel.open(tmp_path))
 
 
 @pytest.mark.parametrize("method", ["mxfp4", "bitsandbytes", "fp8"])
 def test_a_method_left_over_on_plain_tensors_is_passed_over_with_a_note(tmp_path, method):
     make_checkpoint(tmp_path, experts="bf16")
-    assert list(notes(Checkpoint.open(tmp_path))) == []
+    assert list(notes(SourceModel.open(tmp_path))) == []
     edit_config(tmp_path, quantization_config={"quant_method": method, "load_in_4bit": True})
-    checkpoint = Checkpoint.open(tmp_path)
+    checkpoint = SourceModel.open(tmp_path)
     check(checkpoint)
     assert expert_layout(checkpoint) == "float"
     (note,) = notes(checkpoint)
@@ -81,9 +81,9 @@ def test_a_method_left_over_on_plain_tensors_is_passed_over_with_a_note(tmp_path
 
 def test_blocks_without_a_method_are_read_with_a_note(tmp_path):
     make_checkpoint(tmp_path)
-    assert list(notes(Checkpoint.open(tmp_path))) == []
+    assert list(notes(SourceModel.open(tmp_path))) == []
     edit_config(tmp_path, quantization_config=None)
-    checkpoint = Checkpoint.open(tmp_path)
+    checkpoint = SourceModel.open(tmp_path)
     check(checkpoint)
     assert expert_layout(checkpoint) == "mxfp4"
     (note,) = notes(checkpoint)
@@ -98,14 +98,14 @@ def test_a_method_that_is_not_left_over_is_refused(tmp_path):
         tmp_path, lambda header: header.update({f"{scale}_scale_inv": header.pop(f"{scale}")})
     )
     with pytest.raises(ConfigError, match="quant_method 'fp8', but gpt_oss checkpoints are read"):
-        check(Checkpoint.open(tmp_path))
+        check(SourceModel.open(tmp_path))
 
 
 def test_mxfp4_needs_sizes_of_whole_blocks(tmp_path):
     make_checkpoint(tmp_path)
     edit_config(tmp_path, hidden_size=80)
     with pytest.raises(ConfigError, match=r"hidden_size 80.*multiple of 32"):
-        check(Checkpoint.open(tmp_path))
+        check(SourceModel.open(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_mxfp4_needs_sizes_of_whole_blocks(tmp_path):
 def test_a_config_that_contradicts_the_tensors_is_refused(tmp_path, changes, complaint):
     edit_config(make_checkpoint(tmp_path), **changes)
     with pytest.raises(CheckpointError, match=complaint):
-        check(Checkpoint.open(tmp_path))
+        check(SourceModel.open(tmp_path))
 
 
 def remove(header: dict[str, Any], name: str) -> None:
@@ -160,7 +160,7 @@ def test_every_tensor_is_needed(tmp_path, name):
     make_checkpoint(tmp_path, SyntheticShape(num_hidden_layers=1))
     edit_header(tmp_path, lambda header: remove(header, name))
     with pytest.raises(OsscError, match="no tensor"):
-        check(Checkpoint.open(tmp_path))
+        check(SourceModel.open(tmp_path))
 
 
 @pytest.mark.parametrize("name", EVERY_TENSOR)
@@ -168,4 +168,4 @@ def test_every_tensor_has_its_dtype(tmp_path, name):
     make_checkpoint(tmp_path, SyntheticShape(num_hidden_layers=1))
     edit_header(tmp_path, lambda header: retype(header, name))
     with pytest.raises(CheckpointError, match=f"{name}' is I(16|8), but has to be (BF16|U8)"):
-        check(Checkpoint.open(tmp_path))
+        check(SourceModel.open(tmp_path))

@@ -7,11 +7,11 @@ import pytest
 
 from ossc.compiler.backends.cpu.backend import BACKEND
 from ossc.compiler.backends.cpu.kv_cache.layout import TILE
-from ossc.compiler.checkpoint.reader import Checkpoint
-from ossc.compiler.export import export_model
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.lowering.lower import LoweredModel
 from ossc.compiler.lowering.plan import PAGE_BYTES
-from ossc.compiler.pipeline import fusion_passes, lowering_options, quantized_model
+from ossc.compiler.order import Order
+from ossc.compiler.pipeline import fusion_passes, quantized_model
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.plan import N_TOKENS, Segment, Space
 from ossc.targets.errors import LoweringError
@@ -28,9 +28,9 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 
 @pytest.fixture(scope="module")
 def lowered(recipe: Recipe) -> LoweredModel:
-    checkpoint = Checkpoint.open(recipe.model)
-    model = quantized_model(checkpoint, recipe.resolve_plan())
-    return BACKEND.lower(model, lowering_options(recipe, checkpoint.config))
+    checkpoint = SourceModel.open(recipe.model)
+    model = quantized_model(checkpoint, Order.of(recipe).plan)
+    return BACKEND.lower(model, Order.of(recipe).options(checkpoint.config))
 
 
 def places(lowered: LoweredModel, segment: Segment, space: Space) -> list[tuple[int, int, int]]:
@@ -141,19 +141,19 @@ def test_steps_know_their_layer(lowered):
 
 
 def test_a_graph_without_row_selection_is_refused(recipe):
-    checkpoint = Checkpoint.open(recipe.model)
-    model = export_model(checkpoint)
+    checkpoint = SourceModel.open(recipe.model)
+    model = checkpoint.export()
     for each in fusion_passes()[:-1]:
         model = each(model).model
     with pytest.raises(LoweringError, match="SelectRowsBeforeHead"):
-        BACKEND.lower(model, lowering_options(recipe, checkpoint.config))
+        BACKEND.lower(model, Order.of(recipe).options(checkpoint.config))
 
 
 def test_an_operator_without_lowering_is_refused_by_name(recipe):
-    checkpoint = Checkpoint.open(recipe.model)
-    model = export_model(checkpoint)
+    checkpoint = SourceModel.open(recipe.model)
+    model = checkpoint.export()
     for each in fusion_passes():
         if type(each).__name__ != "FuseRouter":
             model = each(model).model
     with pytest.raises(LoweringError, match=r"The ONNX operator TopK of node .* has no lowering"):
-        BACKEND.lower(model, lowering_options(recipe, checkpoint.config))
+        BACKEND.lower(model, Order.of(recipe).options(checkpoint.config))

@@ -5,8 +5,7 @@ import tempfile
 import numpy as np
 import pytest
 
-from ossc.compiler.checkpoint.reader import Checkpoint
-from ossc.compiler.export import export_model
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.reference import ReferenceSession, reference_logits
 from ossc.compiler.passes.fuse_linear import FuseLinear
 from ossc.compiler.passes.quantize_weights import QuantizeWeights
@@ -19,7 +18,7 @@ IDS = list(range(40, 52))
 
 @pytest.fixture
 def model(tmp_path):
-    return export_model(Checkpoint.open(make_checkpoint(tmp_path)))
+    return SourceModel.open(make_checkpoint(tmp_path)).export()
 
 
 def test_one_run_and_token_by_token_agree(model):

@@ -8,8 +8,8 @@ import onnx
 import onnxruntime
 import pytest
 
-from ossc.compiler.checkpoint.reader import Checkpoint
-from ossc.compiler.export import default_place, export_model, save_model
+from ossc.compiler.export import default_place, save_model
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.reference import reference_logits
 from ossc.compiler.passes.fuse_linear import FuseLinear
 from ossc.compiler.passes.quantize_weights import QuantizeWeights
@@ -42,12 +42,12 @@ def locations(path: Path) -> set[str]:
 
 
 @pytest.fixture
-def checkpoint(tmp_path) -> Checkpoint:
-    return Checkpoint.open(make_checkpoint(tmp_path / "model", max_shard_bytes=150_000))
+def checkpoint(tmp_path) -> SourceModel:
+    return SourceModel.open(make_checkpoint(tmp_path / "model", max_shard_bytes=150_000))
 
 
 def test_beside_the_checkpoint_it_refers_to_the_files_as_they_are(checkpoint):
-    model = export_model(checkpoint)
+    model = checkpoint.export()
     path = checkpoint.path / "model.onnx"
     save_model(model, path)
     assert locations(path) == {entry.file.name for entry in checkpoint.tensors.values()}
@@ -55,7 +55,7 @@ def test_beside_the_checkpoint_it_refers_to_the_files_as_they_are(checkpoint):
 
 
 def test_elsewhere_it_gets_hard_links(checkpoint, tmp_path):
-    model = export_model(checkpoint)
+    model = checkpoint.export()
     path = tmp_path / "elsewhere" / "tiny.onnx"
     path.parent.mkdir()
     save_model(model, path)
@@ -70,7 +70,7 @@ def test_links_that_leave_the_folder_become_hard_links(checkpoint, tmp_path):
     snapshot.mkdir()
     for file in checkpoint.path.iterdir():
         (snapshot / file.name).symlink_to(file)
-    model = export_model(Checkpoint.open(snapshot))
+    model = SourceModel.open(snapshot).export()
     save_model(model, snapshot / "model.onnx")
     assert all(name.startswith("model.weights/") for name in locations(snapshot / "model.onnx"))
     expected = reference_logits(model, IDS).logits
@@ -81,7 +81,7 @@ def test_the_cache_of_the_hub_is_linked_to_and_never_written_to(checkpoint, tmp_
     monkeypatch.chdir(tmp_path)
     snapshot = write_snapshot(checkpoint.path, tmp_path / "hub")
     before = sorted((tmp_path / "hub").rglob("*"))
-    model = export_model(Checkpoint.open(snapshot))
+    model = SourceModel.open(snapshot).export()
     for folder in (snapshot, snapshot.parent.parent / "blobs"):
         with pytest.raises(UsageError, match="in the cache of the Hugging Face hub"):
             save_model(model, folder / "model.onnx")
@@ -98,15 +98,15 @@ def test_weights_at_odd_bytes_are_run_by_onnxruntime_from_where_they_are(
     tmp_path, experts, elsewhere
 ):
     folder = make_checkpoint(tmp_path / "model", experts=experts)
-    expected = reference_logits(export_model(Checkpoint.open(folder)), IDS).logits
+    expected = reference_logits(SourceModel.open(folder).export(), IDS).logits
     move_to_odd_bytes(folder)
     path = (tmp_path if elsewhere else folder) / "model.onnx"
-    save_model(export_model(Checkpoint.open(folder)), path)
+    save_model(SourceModel.open(folder).export(), path)
     np.testing.assert_array_equal(run_file(path), expected)
 
 
 def test_what_a_pass_computes_is_written_beside_the_links(checkpoint, tmp_path):
-    model = export_model(checkpoint)
+    model = checkpoint.export()
     for each in (FuseLinear(), QuantizeWeights(load_plan("default"))):
         each(model)
     path = tmp_path / "fused.onnx"
@@ -116,7 +116,7 @@ def test_what_a_pass_computes_is_written_beside_the_links(checkpoint, tmp_path):
 
 
 def test_a_model_is_not_changed_by_writing_it(checkpoint, tmp_path):
-    model = export_model(checkpoint)
+    model = checkpoint.export()
     before = model.graph.initializers["lm_head.weight"].const_value
     save_model(model, tmp_path / "out.onnx")
     assert model.graph.initializers["lm_head.weight"].const_value is before
@@ -129,13 +129,13 @@ def test_another_file_system_is_refused_and_leaves_nothing(checkpoint, tmp_path,
     monkeypatch.setattr(os, "link", refuse)
     (tmp_path / "other").mkdir()
     with pytest.raises(ExportError, match=r"cross-device link.*checkpoint's folder"):
-        save_model(export_model(checkpoint), tmp_path / "other" / "model.onnx")
+        save_model(checkpoint.export(), tmp_path / "other" / "model.onnx")
     assert not list((tmp_path / "other").glob("*.onnx*"))
 
 
 def test_a_folder_that_is_not_there_is_refused(checkpoint, tmp_path):
     with pytest.raises(ExportError, match="No such file or directory; choose a folder"):
-        save_model(export_model(checkpoint), tmp_path / "gone" / "model.onnx")
+        save_model(checkpoint.export(), tmp_path / "gone" / "model.onnx")
 
 
 def test_an_existing_file_stays_when_writing_fails(checkpoint, tmp_path, monkeypatch):
@@ -144,5 +144,5 @@ def test_an_existing_file_stays_when_writing_fails(checkpoint, tmp_path, monkeyp
     path.write_bytes(b"old")
     monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(28, "No space")))
     with pytest.raises(ExportError):
-        save_model(export_model(checkpoint), path)
+        save_model(checkpoint.export(), path)
     assert path.read_bytes() == b"old"

@@ -4,87 +4,79 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from onnx_graphs import export_tiny, op_types
+from family_models import CASES
+from onnx_graphs import export_tiny, node_named, op_types
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.reference import reference_logits
-from ossc.compiler.passes.fuse_linear import FuseLinear
-from ossc.compiler.passes.fuse_qkv import FuseQkv
 from ossc.compiler.passes.fuse_rope_attention import FuseRopeAttention
+from ossc.compiler.passes.merge_qkv import MergeQkv
 from synthetic import SyntheticShape
 from tolerances import PASS_LOGITS
 
-SHAPE = SyntheticShape(num_attention_heads=6, num_key_value_heads=2, head_dim=10, sliding_window=4)
 IDS = list(range(9))
-GONE = ("Attention", "RotaryEmbedding", "Split", "Where", "Pad", "Range", "LessOrEqual", "Shape")
-
-
-def ready_model(path, shape: SyntheticShape = SHAPE) -> ir.Model:
-    return FuseQkv()(FuseLinear()(export_tiny(path, shape))).model
-
-
-def test_each_layer_becomes_one_node_with_its_window(tmp_path):
-    model = ready_model(tmp_path)
-    before = reference_logits(model, IDS, tokens_a_run=5).logits
-    assert FuseRopeAttention()(model).modified
-    nodes = [node for node in model.graph if node.op_type == "SinkAttention"]
-    assert [node.name for node in nodes] == [f"model.layers.{i}.self_attn" for i in (0, 1)]
-    assert [node.attributes["window"].as_int() for node in nodes] == [4, 0]
-    for node in nodes:
-        sizes = [node.attributes[n].as_int() for n in ("num_heads", "num_kv_heads", "head_dim")]
-        assert sizes == [6, 2, 10]
-        assert node.attributes["scale"].as_float() == 10**-0.5
-        assert node.outputs[0].shape == ["tokens", 60]
-    rest = op_types(model)
-    assert [name for name in GONE if rest[name] > (name == "Shape")] == []  # one for the logits
-    after = reference_logits(model, IDS, tokens_a_run=5).logits
-    np.testing.assert_allclose(after, before, rtol=0, atol=PASS_LOGITS)
-
-
-def test_the_cache_keeps_its_names(tmp_path):
-    model = ready_model(tmp_path)
-    names = [value.name for value in model.graph.outputs]
-    FuseRopeAttention()(model)
-    assert [value.name for value in model.graph.outputs] == names
-    node = next(node for node in model.graph if node.op_type == "SinkAttention")
-    assert [value.name for value in node.outputs[1:]] == ["present.0.key", "present.0.value"]
-
-
-def replace_constant(model: ir.Model, op_type: str, index: int, values: list[int] | int) -> None:
-    """Give an input of the first node of this type other integers."""
-    node = next(node for node in model.graph if node.op_type == op_type)
-    tensor = ir.Tensor(np.array(values, np.int64), name=f"other_{op_type}")
-    value = ir.Value(name=tensor.name, const_value=tensor)
-    model.graph.register_initializer(value)
-    node.replace_input_with(index, value)
+ATTENTION = "model.layers.0.self_attn"
 
 
 @pytest.fixture
-def one_layer(tmp_path) -> ir.Model:
-    return ready_model(tmp_path, SyntheticShape(num_hidden_layers=1))
+def model(tmp_path) -> ir.Model:
+    shape = SyntheticShape(num_hidden_layers=2, sliding_window=4)
+    return MergeQkv()(export_tiny(tmp_path, shape)).model
 
 
-def test_the_model_of_the_next_tests_is_fused_without_their_change(one_layer):
-    assert FuseRopeAttention()(one_layer).modified
+def test_rotation_and_attention_become_one_node_that_keeps_the_attributes(model):
+    before = reference_logits(model, IDS, tokens_a_run=4).logits
+    given = dict(node_named(model, ATTENTION).attributes)
+    assert FuseRopeAttention()(model).modified
+    fused = node_named(model, ATTENTION)
+    assert dict(fused.attributes) == given
+    assert given["window"].as_int() == 4
+    assert op_types(model)["RopeAttention[sinks]"] == 2
+    assert not {"Rope", "Split", "Attention[sinks]"} & op_types(model).keys()
+    after = reference_logits(model, IDS, tokens_a_run=4).logits
+    np.testing.assert_allclose(after, before, rtol=0, atol=PASS_LOGITS)
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [("LessOrEqual", "Less"), ("Greater", "GreaterOrEqual"), ("And", "Or")]
-)
-def test_another_mask_is_left(one_layer, old, new):
-    next(node for node in one_layer.graph if node.op_type == old).op_type = new
-    assert not FuseRopeAttention()(one_layer).modified
+def test_what_scales_the_queries_stays(tmp_path):
+    source = SourceModel.open(CASES["ministral3"].make(tmp_path))
+    model = MergeQkv()(source.export()).model
+    before = reference_logits(model, IDS).logits
+    FuseRopeAttention()(model)
+    assert op_types(model)["RopeAttention[query_scale]"] == 2
+    after = reference_logits(model, IDS).logits
+    np.testing.assert_allclose(after, before, rtol=0, atol=PASS_LOGITS)
 
 
-def test_columns_that_are_not_the_heads_are_left(one_layer):
-    replace_constant(one_layer, "Split", 1, [64, 128, 64])
-    assert not FuseRopeAttention()(one_layer).modified
+def rope_of(model: ir.Model, name: str) -> ir.Node:
+    return node_named(model, f"{ATTENTION}.{name}")
 
 
-def test_other_padding_is_left(one_layer):
-    replace_constant(one_layer, "Pad", 1, [0, 0, 2, 0, 0, 0, 0, 0])
-    assert not FuseRopeAttention()(one_layer).modified
+def test_different_angles_are_left(model):
+    rope = rope_of(model, "k_rope")
+    negated = ir.node("Neg", [rope.inputs[1]])
+    model.graph.insert_before(rope, negated)
+    rope.replace_input_with(1, negated.outputs[0])
+    FuseRopeAttention()(model)
+    assert node_named(model, ATTENTION).op_type == "Attention"
 
 
-def test_attention_without_rotation_is_left(one_layer):
-    node = next(node for node in one_layer.graph if node.op_type == "RotaryEmbedding")
-    ir.convenience.replace_all_uses_with(node.outputs[0], node.inputs[0])
-    assert not FuseRopeAttention()(one_layer).modified
+@pytest.mark.parametrize("port", [0, 1, 2])
+def test_an_input_that_is_no_column_of_the_product_is_left(model, port):
+    attention = node_named(model, ATTENTION)
+    negated = ir.node("Neg", [attention.inputs[port]])
+    model.graph.insert_before(attention, negated)
+    attention.replace_input_with(port, negated.outputs[0])
+    FuseRopeAttention()(model)
+    assert node_named(model, ATTENTION).op_type == "Attention"
+
+
+def test_columns_in_another_order_are_left(model):
+    query, key = rope_of(model, "q_rope"), rope_of(model, "k_rope")
+    first, second = query.inputs[0], key.inputs[0]
+    query.replace_input_with(0, second)
+    key.replace_input_with(0, first)
+    FuseRopeAttention()(model)
+    assert node_named(model, ATTENTION).op_type == "Attention"
+
+
+def test_projections_that_were_not_merged_are_left(tmp_path):
+    assert not FuseRopeAttention()(export_tiny(tmp_path)).modified

@@ -9,14 +9,11 @@ import pytest
 
 from onnx_graphs import export_tiny, op_types
 from ossc.compiler.checkpoint.views import read_rows
-from ossc.compiler.dialect import weight_schemes
+from ossc.compiler.dialect.call import weight_schemes
 from ossc.compiler.oracle.reference import reference_logits
-from ossc.compiler.passes.fuse_embedding import FuseEmbedding
-from ossc.compiler.passes.fuse_expert_linear import FuseExpertLinear
-from ossc.compiler.passes.fuse_expert_swiglu import FuseExpertSwiGlu
-from ossc.compiler.passes.fuse_linear import FuseLinear
-from ossc.compiler.passes.fuse_router import FuseRouter
+from ossc.compiler.passes.fuse_glu import FuseGlu
 from ossc.compiler.passes.quantize_weights import QuantizeWeights, RoundedWeight
+from ossc.compiler.passes.transpose_experts import TransposeExperts
 from ossc.compiler.quantization import all_schemes, find_scheme
 from ossc.compiler.quantization.plan import TENSOR_CLASSES, QuantizationPlan, load_plan
 from ossc.targets.errors import QuantizationError
@@ -25,7 +22,7 @@ from synthetic.layout import FloatTypes
 
 IDS = list(range(8))
 EXPERTS = "model.layers.0.mlp.experts.gate_up_proj"
-FUSIONS = (FuseEmbedding, FuseLinear, FuseRouter, FuseExpertLinear, FuseExpertSwiGlu)
+FUSIONS = (TransposeExperts, FuseGlu)
 
 
 def fused(
@@ -234,6 +231,6 @@ def test_a_weight_that_is_not_finite_is_refused_by_name_when_it_is_read(tmp_path
 def test_a_plan_may_mix_schemes(tmp_path):
     plan = replace(load_plan("default"), head="bf16", dense="mxfp4")
     model = QuantizeWeights(plan)(fused(tmp_path)).model
-    assert op_types(model)["Mxfp4Linear"] == 8
-    assert op_types(model)["Bf16MatMul"] == 1
-    assert op_types(model)["Int8G32Embedding"] == 1
+    assert op_types(model)["Linear[mxfp4,bias]"] == 8
+    assert op_types(model)["Linear[bf16]"] == 1
+    assert op_types(model)["Embedding[int8-g32]"] == 1

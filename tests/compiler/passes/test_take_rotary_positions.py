@@ -5,7 +5,7 @@ import onnx_ir as ir
 import pytest
 
 from onnx_graphs import export_tiny
-from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.reference import reference_logits
 from ossc.compiler.passes.take_rotary_positions import TakeRotaryPositions
 from ossc.compiler.pipeline import quantized_model
@@ -18,14 +18,14 @@ IDS = list(range(20, 32))
 
 @pytest.fixture
 def model(tmp_path) -> ir.Model:
-    return quantized_model(Checkpoint.open(make_checkpoint(tmp_path)), load_plan("none"))
+    return quantized_model(SourceModel.open(make_checkpoint(tmp_path)), load_plan("none"))
 
 
 def test_only_attention_still_reads_the_positions_that_masks_count(model):
     assert TakeRotaryPositions()(model).modified
     inputs = {value.name: value for value in model.graph.inputs}
     readers = {user.op_type for user, _ in inputs["position_ids"].uses()}
-    assert readers == {"SinkAttention"}
+    assert readers == {"RopeAttention"}
     assert inputs["rotary_position_ids"].shape == inputs["position_ids"].shape
     assert len(inputs["rotary_position_ids"].uses()) == 1
 

@@ -42,5 +42,7 @@ def bias_operands(segment: SegmentBuilder, call: Call) -> list[Expr]:
 
 def glu_of(call: Call) -> Glu:
     """Return the activation of a gated product."""
-    attributes = {name: call.number(name) for name in ("alpha", "limit") if name in call.node.attributes}
+    attributes = {
+        name: call.number(name) for name in ("alpha", "limit") if name in call.node.attributes
+    }
     return Glu(kind=activation_of(call.options), **attributes)  # type: ignore[arg-type]

@@ -14,7 +14,6 @@ import torch
 from transformers import GenerationConfig, GptOssConfig, GptOssForCausalLM
 from transformers.configuration_utils import PreTrainedConfig
 
-from ossc.compiler.config import read_config_json, read_model_config
 from ossc.compiler.families.fields.config_fields import (
     CLASS_DEFAULTS,
     MUST_BE_ABSENT,
@@ -24,6 +23,7 @@ from ossc.compiler.families.fields.config_fields import (
     WITHOUT_EFFECT,
     unknown_fields,
 )
+from ossc.compiler.families.source_model import read_config_json, read_model_config
 from ossc.targets.errors import ConfigError
 from synthetic import SyntheticShape, make_checkpoint
 

@@ -13,8 +13,8 @@ import pytest
 from transformers import GptOssConfig
 from transformers.models.gpt_oss.modeling_gpt_oss import GptOssRotaryEmbedding
 
-from ossc.compiler.config import read_model_config
 from ossc.compiler.families.layers.rotary import inverse_frequencies
+from ossc.compiler.families.source_model import read_model_config
 from ossc.targets.errors import ConfigError
 from synthetic import make_checkpoint
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tokenizers import AddedToken, Tokenizer, models
 
-from ossc.compiler.config import read_model_config
+from ossc.compiler.families.source_model import read_model_config
 from ossc.targets.errors import CheckpointError, ConfigError
 from synthetic import make_checkpoint
 

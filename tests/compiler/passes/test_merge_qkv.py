@@ -1,14 +1,17 @@
-"""FuseQkv."""
+"""MergeQkv."""
 
 import numpy as np
 import onnx_ir as ir
 import pytest
 
-from onnx_graphs import export_tiny, op_types
+from onnx_graphs import export_tiny, node_named, op_types
 from ossc.compiler.checkpoint.views import read_rows
+from ossc.compiler.dialect.call import as_call, rebuilt
 from ossc.compiler.oracle.reference import reference_logits
-from ossc.compiler.passes.fuse_linear import FuseLinear
-from ossc.compiler.passes.fuse_qkv import FuseQkv
+from ossc.compiler.passes.base import register_initializer, replace_node
+from ossc.compiler.passes.merge_qkv import MergeQkv
+from ossc.compiler.passes.quantize_weights import convert
+from ossc.compiler.quantization import bf16, int8_g32
 from synthetic import SyntheticShape
 from tolerances import PASS_LOGITS
 
@@ -19,17 +22,13 @@ PREFIX = "model.layers.0.self_attn"
 
 @pytest.fixture
 def model(tmp_path) -> ir.Model:
-    return FuseLinear()(export_tiny(tmp_path, SHAPE)).model
-
-
-def node_named(model: ir.Model, name: str) -> ir.Node:
-    return next(node for node in model.graph if node.name == name)
+    return export_tiny(tmp_path, SHAPE)
 
 
 def test_three_projections_become_one_product_and_a_split(model):
-    before, linears = reference_logits(model, IDS).logits, op_types(model)["Bf16Linear"]
-    assert FuseQkv()(model).modified
-    assert op_types(model)["Bf16Linear"] == linears - 2
+    before, linears = reference_logits(model, IDS).logits, op_types(model)["Linear[bf16,bias]"]
+    assert MergeQkv()(model).modified
+    assert op_types(model)["Linear[bf16,bias]"] == linears - 2
     merged = node_named(model, f"{PREFIX}.qkv_proj")
     (split,) = {usage.node for usage in merged.outputs[0].uses()}
     assert split.op_type == "Split"
@@ -44,7 +43,7 @@ def test_the_matrices_lie_one_below_the_other(model):
         [node_named(model, f"{PREFIX}.{name}").inputs[i].const_value.numpy() for i in (1, 2)]
         for name in ("q_proj", "k_proj", "v_proj")
     ]
-    FuseQkv()(model)
+    MergeQkv()(model)
     _, weight, bias = node_named(model, f"{PREFIX}.qkv_proj").inputs
     for value, old in zip((weight, bias), zip(*parts, strict=True), strict=True):
         expected = np.concatenate(old)
@@ -59,20 +58,20 @@ def test_projections_of_different_values_are_left(model):
     negated = ir.node("Neg", [key.inputs[0]])
     model.graph.insert_before(key, negated)
     key.replace_input_with(0, negated.outputs[0])
-    assert not FuseQkv()(model).modified
+    assert not MergeQkv()(model).modified
 
 
 def test_projections_of_different_float_types_are_put_together_in_float32(tmp_path):
     floats = (("*q_proj.weight", "F32"), ("*k_proj*", "F16"))
-    model = FuseLinear()(export_tiny(tmp_path, SHAPE, floats=floats)).model
+    model = export_tiny(tmp_path, SHAPE, floats=floats)
     parts = [
         [node_named(model, f"{PREFIX}.{name}").inputs[i].const_value.numpy() for i in (1, 2)]
         for name in ("q_proj", "k_proj", "v_proj")
     ]
     before = reference_logits(model, IDS).logits
-    assert FuseQkv()(model).modified
+    assert MergeQkv()(model).modified
     merged = node_named(model, f"{PREFIX}.qkv_proj")
-    assert merged.op_type == "F32Linear"
+    assert merged.overload == "f32,bias"
     for value, old in zip(merged.inputs[1:], zip(*parts, strict=True), strict=True):
         expected = np.concatenate([each.astype(np.float32) for each in old])
         assert value.dtype == ir.DataType.FLOAT
@@ -82,14 +81,25 @@ def test_projections_of_different_float_types_are_put_together_in_float32(tmp_pa
 
 
 def test_projections_in_different_schemes_are_left(model):
-    node_named(model, f"{PREFIX}.k_proj").op_type = "Int8G32Linear"
-    assert not FuseQkv()(model).modified
+    key = node_named(model, f"{PREFIX}.k_proj")
+    call = as_call(key)
+    parts = convert(f"{PREFIX}.k_proj", [call.parts[0].const_value], bf16.SCHEME, int8_g32.SCHEME)
+    values = [register_initializer(model.graph, part) for part in parts]
+    replace_node(model.graph, key, rebuilt(call, weight=(int8_g32.SCHEME, values)))
+    assert not MergeQkv()(model).modified
+
+
+def test_projections_of_which_one_has_no_bias_are_left(model):
+    key = node_named(model, f"{PREFIX}.k_proj")
+    call = as_call(key)
+    replace_node(model.graph, key, rebuilt(call, inputs={"x": call.input("x")}))
+    assert not MergeQkv()(model).modified
 
 
 def test_an_attention_whose_key_is_no_projection_is_left(model):
     key = node_named(model, f"{PREFIX}.k_proj")
-    (reshape,) = {usage.node for usage in key.outputs[0].uses()}
+    (rope,) = {usage.node for usage in key.outputs[0].uses()}
     negated = ir.node("Neg", [key.outputs[0]])
     model.graph.insert_after(key, negated)
-    reshape.replace_input_with(0, negated.outputs[0])
-    assert not FuseQkv()(model).modified
+    rope.replace_input_with(0, negated.outputs[0])
+    assert not MergeQkv()(model).modified
