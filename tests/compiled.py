@@ -85,7 +85,7 @@ class Compiled:
         )
 
     @property
-    def checkpoint(self) -> SourceModel:
+    def source(self) -> SourceModel:
         """The checkpoint, opened."""
         return SourceModel.open(self.model)
 
@@ -105,7 +105,7 @@ class Compiled:
 
     def quantized(self) -> ir.Model:
         """Return the graph that was compiled."""
-        return quantized_model(self.checkpoint, load_plan(self.quant))
+        return quantized_model(self.source, load_plan(self.quant))
 
 
 Compile = Callable[[Build], Compiled]

@@ -22,9 +22,9 @@ def lower_two_layers(folder: Path) -> LoweredModel:
     """Lower the two layers with the preset default; no weight is there or read."""
     checkpoint_folder = make_checkpoint(folder / "20b", SHAPE, sparse=True)
     recipe = Recipe(model=checkpoint_folder, target="cpu:x86-64-v3")
-    checkpoint = SourceModel.open(checkpoint_folder)
-    model = quantized_model(checkpoint, Order.of(recipe).plan)
-    return BACKEND.lower(model, Order.of(recipe).options(checkpoint.config))
+    source = SourceModel.open(checkpoint_folder)
+    model = quantized_model(source, Order.of(recipe).plan)
+    return BACKEND.lower(model, Order.of(recipe).options(source.config))
 
 
 def all_layers(plan: Plan) -> Plan:

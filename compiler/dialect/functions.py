@@ -54,10 +54,12 @@ def build_dequantize(weight: WeightFormat) -> ir.Function:
 
 
 def _parse(text: str) -> onnx.FunctionProto:
-    header = (
-        f'<domain: "{DOMAIN}", opset_import: ["": {OPSET_VERSION}, "{DOMAIN}": {DOMAIN_VERSION}]>'
-    )
-    return onnx.parser.parse_function(f"{header} {text}")
+    """Read a function; its nodes get names, because inlining thousands without any takes long."""
+    imports = f'"": {OPSET_VERSION}, "{DOMAIN}": {DOMAIN_VERSION}'
+    proto = onnx.parser.parse_function(f'<domain: "{DOMAIN}", opset_import: [{imports}]> {text}')
+    for index, node in enumerate(proto.node):
+        node.name = f"{proto.name}_{index}"
+    return proto
 
 
 def _make_matrix(call: Call) -> str:

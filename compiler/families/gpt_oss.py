@@ -98,6 +98,7 @@ def weights(config: GptOssConfig, tensors: TensorIndex) -> WeightMap:
         ConfigError: MXFP4 cannot hold rows of this length.
         CheckpointError: A tensor is missing, or of another dtype or shape.
     """
+    _require_whole_blocks(config, tensors)
     taken = decoder_weights(config, tensors, biases=True, sinks=True)
     n_experts, hidden = config.num_local_experts, config.hidden_size
     for layer in range(config.num_hidden_layers):
@@ -110,7 +111,6 @@ def weights(config: GptOssConfig, tensors: TensorIndex) -> WeightMap:
         ):
             experts = f"{module}.experts.{name}"
             if f"{experts}_blocks" in tensors:
-                _require_whole_blocks(config, tensors)
                 taken |= tensors.weight(experts, (n_experts, rows, columns))
             else:
                 taken |= tensors.floats(experts, (n_experts, columns, rows))
@@ -119,6 +119,8 @@ def weights(config: GptOssConfig, tensors: TensorIndex) -> WeightMap:
 
 
 def _require_whole_blocks(config: GptOssConfig, tensors: TensorIndex) -> None:
+    if not any(name.endswith("_proj_blocks") for name in tensors.checkpoint.tensors):
+        return
     for field in ("hidden_size", "intermediate_size"):
         if getattr(config, field) % mxfp4.BLOCK_SIZE:
             raise ConfigError(

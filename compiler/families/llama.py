@@ -31,6 +31,8 @@ FIELDS = ConfigFields(
     },
     obeyed=frozenset({"intermediate_size"}),
     without_effect=frozenset({"pretraining_tp"}),
+    # These shorten what the reference keeps of the keys, not what its masks show.
+    must_be_absent=frozenset({"attention_chunk_size", "layer_types", "sliding_window"}),
 )
 
 ROPE = RopeRules(default_theta=10000.0)

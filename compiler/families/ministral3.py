@@ -21,6 +21,7 @@ from ossc.compiler.families.layers.dense_decoder import build, weights
 from ossc.compiler.families.layers.feed_forward import read_activation
 
 FIELDS = ConfigFields(
+    must_be_absent=frozenset({"layer_types"}),
     defaults={
         "head_dim": 128,
         "hidden_act": "silu",

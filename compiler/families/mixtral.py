@@ -35,6 +35,7 @@ from ossc.compiler.families.layers.feed_forward import GLU_OF_ACTIVATION, read_a
 from ossc.compiler.storage.tensor_index import TensorIndex, WeightMap
 
 FIELDS = ConfigFields(
+    must_be_absent=frozenset({"layer_types"}),
     defaults={
         "head_dim": None,
         "hidden_act": "silu",

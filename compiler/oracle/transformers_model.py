@@ -195,6 +195,9 @@ def _compute(
         with torch.inference_mode():
             outputs = model(
                 torch.tensor([list(token_ids)]),
+                # Without a mask, many classes take a gap in the positions for the begin of another
+                # sequence, which sees nothing of what is before.
+                attention_mask=torch.ones(1, len(token_ids), dtype=torch.int64),
                 position_ids=torch.tensor([list(rotary_positions)]),
                 use_cache=False,
             )

@@ -139,7 +139,10 @@ class TensorIndex:
 
     def _refuse(self, name: str, shape: tuple[int, ...], formats: list[StorageFormat]) -> None:
         """Fail with what is wrong about the form that comes nearest."""
-        nearest = max(formats, key=lambda f: sum(t in self for t in f.tensor_names(name)))
+        nearest = max(
+            formats,
+            key=lambda f: (sum(t in self for t in f.tensor_names(name)), -len(f.suffixes)),
+        )
         alike = [each for each in formats if each.suffixes == nearest.suffixes]
         shapes = nearest.format.part_shapes(shape)
         for index, tensor in enumerate(nearest.tensor_names(name)):

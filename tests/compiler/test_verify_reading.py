@@ -39,19 +39,19 @@ READ_WRONGLY = {
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
+def source(tmp_path_factory):
     return SourceModel.open(make_checkpoint(tmp_path_factory.mktemp("checkpoint")))
 
 
 @pytest.fixture(scope="module")
-def oracle(checkpoint):
+def oracle(source):
     """What transformers makes of the checkpoint, computed once."""
     token_ids = module.fixed_token_ids(512, 32)
-    return run_transformers(checkpoint, token_ids, rotary_positions(32, 131072))
+    return run_transformers(source.checkpoint, token_ids, rotary_positions(32, 131072))
 
 
-def read_as(checkpoint, **fields):
-    return dataclasses.replace(checkpoint, config=dataclasses.replace(checkpoint.config, **fields))
+def read_as(source, **fields):
+    return dataclasses.replace(source, config=dataclasses.replace(source.config, **fields))
 
 
 @pytest.mark.parametrize(("shape", "experts", "form"), MODELS)
@@ -65,37 +65,35 @@ def test_a_checkpoint_is_read_as_transformers_reads_it(tmp_path, shape, experts,
 
 def test_a_window_is_passed_by_enough_tokens(tmp_path):
     shape = SyntheticShape(sliding_window=40)
-    checkpoint = SourceModel.open(make_checkpoint(tmp_path, shape))
-    assert len(verify_reading(checkpoint).rotary_positions) == 56
-    assert not verify_reading(read_as(checkpoint, sliding_window=41)).holds
+    source = SourceModel.open(make_checkpoint(tmp_path, shape))
+    assert len(verify_reading(source).rotary_positions) == 56
+    assert not verify_reading(read_as(source, sliding_window=41)).holds
 
 
 @pytest.mark.parametrize("fields", ROPE_READ_WRONGLY.values(), ids=ROPE_READ_WRONGLY)
-def test_numbers_alone_tell_that_the_rotation_was_read_wrongly(
-    checkpoint, oracle, monkeypatch, fields
-):
-    rope = dataclasses.replace(checkpoint.config.rope_parameters, **fields)
+def test_numbers_alone_tell_that_the_rotation_was_read_wrongly(source, oracle, monkeypatch, fields):
+    rope = dataclasses.replace(source.config.rope_parameters, **fields)
     monkeypatch.setattr(module, "run_transformers", lambda *_: oracle)
     monkeypatch.setattr(module, "read_otherwise", lambda *_: ())
-    result = verify_reading(read_as(checkpoint, rope_parameters=rope))
+    result = verify_reading(read_as(source, rope_parameters=rope))
     assert not result.holds
     assert result.share_of_bound > 20
 
 
 @pytest.mark.parametrize("fields", READ_WRONGLY.values(), ids=READ_WRONGLY)
-def test_a_field_that_is_read_otherwise_is_named(checkpoint, oracle, monkeypatch, fields):
+def test_a_field_that_is_read_otherwise_is_named(source, oracle, monkeypatch, fields):
     monkeypatch.setattr(module, "run_transformers", lambda *_: oracle)
-    result = verify_reading(read_as(checkpoint, **fields))
+    result = verify_reading(read_as(source, **fields))
     assert [line.partition(":")[0] for line in result.read_otherwise] == list(fields)
     assert not result.holds
 
 
-def test_logits_that_are_not_finite_do_not_hold(checkpoint, oracle, monkeypatch):
+def test_logits_that_are_not_finite_do_not_hold(source, oracle, monkeypatch):
     logits = oracle.logits.copy()
     logits[3, 7] = np.nan
     broken = dataclasses.replace(oracle, logits=logits)
     monkeypatch.setattr(module, "run_transformers", lambda *_: broken)
-    assert not verify_reading(checkpoint).holds
+    assert not verify_reading(source).holds
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,10 @@ def tokenizer():
 
 
 def test_the_toolkit_accepts_the_layout_as_official_gpt_oss():
-    checkpoint = SourceModel.open(CHECKPOINT)
-    gpt_oss.check(checkpoint)
-    assert checkpoint.config.quant_method == "mxfp4"
-    assert set(checkpoint.config.layer_types) == {"sliding_attention", "full_attention"}
+    source = SourceModel.open(CHECKPOINT)
+    gpt_oss.check(source)
+    assert source.config.quant_method == "mxfp4"
+    assert set(source.config.layer_types) == {"sliding_attention", "full_attention"}
 
 
 def test_all_files_together_are_small_enough_for_the_repository():

@@ -93,6 +93,7 @@ WITHOUT_EFFECT = OF_GENERATION | {
     "architectures",
     "attention_dropout",
     "attn_implementation",
+    "auto_map",
     "base_model_ep_plan",
     "base_model_fsdp_plan",
     "base_model_pp_plan",
@@ -167,6 +168,9 @@ class ConfigFields:
     without_effect: frozenset[str] = frozenset()
     """Further ones that change no logit of the reference."""
 
+    must_be_absent: frozenset[str] = frozenset()
+    """Further ones that make the reference compute something else, if only with a KV cache."""
+
     @property
     def followed(self) -> frozenset[str]:
         """All that the compiled model follows, or that are refused for some values."""
@@ -178,24 +182,24 @@ class ConfigFields:
         Raises:
             ConfigError: A field makes the reference compute what ossc does not.
         """
-        _refuse_other_models(config)
+        _refuse_other_models(config, MUST_BE_ABSENT | self.must_be_absent)
         return replace(config, fields={**self.defaults, **config.fields})
 
     def unknown(self, config: JsonObject) -> Iterator[str]:
         """List the fields of which it is not known what they do, where any is not null."""
         known = self.followed | self.without_effect | WITHOUT_EFFECT
-        known |= MUST_BE_ABSENT | ONE_VALUE.keys()
+        known |= MUST_BE_ABSENT | self.must_be_absent | ONE_VALUE.keys()
         return (name for name in config.fields if name in config and name not in known)
 
 
-def _refuse_other_models(config: JsonObject) -> None:
+def _refuse_other_models(config: JsonObject, must_be_absent: frozenset[str]) -> None:
     for name, needed in ONE_VALUE.items():
         if name in config and config.fields[name] is not needed:
             config.fail(
                 f"gives {name!r} as {shorten(config.fields[name])}, but models are computed with "
                 f"{needed} only; use a checkpoint that was made so"
             )
-    for name in sorted(MUST_BE_ABSENT):
+    for name in sorted(must_be_absent):
         if name in config:
             config.fail(
                 f"gives {name!r} as {shorten(config.fields[name])}, which changes what "

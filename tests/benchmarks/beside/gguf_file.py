@@ -17,8 +17,9 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, RopeScalingType, quants
 from numpy.typing import NDArray
 
-from ossc.compiler.families.gpt_oss import expert_layout
-from ossc.compiler.families.source_model import ModelConfig, SourceModel
+from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.families.gpt_oss import GptOssConfig
+from ossc.compiler.families.source_model import SourceModel
 from ossc.targets.errors import CheckpointError
 
 DenseType = Literal["Q8_0", "Q4_0"]
@@ -71,12 +72,13 @@ def write_gguf(model: Path, out: Path, dense: DenseType) -> Path:
         CheckpointError: The checkpoint is damaged, or its experts are not MXFP4.
         ConfigError: Its configuration is not valid.
     """
-    checkpoint = SourceModel.open(model)
-    if expert_layout(checkpoint) != "mxfp4":
+    source = SourceModel.open(model)
+    config = source.config
+    if not isinstance(config, GptOssConfig) or source.quantized_forms(source.weights) != {"mxfp4"}:
         raise CheckpointError(f"{model} has no MXFP4 experts; give a checkpoint that has.")
-    tensors = list_tensors(checkpoint, GGMLQuantizationType[dense])
+    tensors = list_tensors(source.checkpoint, config.num_hidden_layers, GGMLQuantizationType[dense])
     writer = GGUFWriter(out, "gpt-oss")
-    write_config(writer, checkpoint.config)
+    write_config(writer, config)
     for tensor in tensors:
         dtype = np.dtype(np.float32 if tensor.type == F32 else np.uint8)
         writer.add_tensor_info(
@@ -100,7 +102,7 @@ def append_data(out: Path, tensors: list[GgufTensor], alignment: int) -> None:
         file.write(bytes(-file.tell() % alignment))
 
 
-def write_config(writer: GGUFWriter, config: ModelConfig) -> None:
+def write_config(writer: GGUFWriter, config: GptOssConfig) -> None:
     """Add the metadata that llama.cpp reads for this architecture."""
     rope = config.rope_parameters
     writer.add_file_type(LlamaFileType.MOSTLY_MXFP4_MOE)
@@ -127,10 +129,12 @@ def write_config(writer: GGUFWriter, config: ModelConfig) -> None:
         writer.add_rope_scaling_orig_ctx_len(rope.original_max_position_embeddings)
 
 
-def list_tensors(checkpoint: SourceModel, dense: GGMLQuantizationType) -> list[GgufTensor]:
+def list_tensors(
+    checkpoint: Checkpoint, layers: int, dense: GGMLQuantizationType
+) -> list[GgufTensor]:
     """List the tensors in the order in which a token meets them."""
     tensors = [_matrix(checkpoint, "model.embed_tokens.weight", "token_embd.weight", dense)]
-    for layer in range(checkpoint.config.num_hidden_layers):
+    for layer in range(layers):
         tensors += _layer(checkpoint, f"model.layers.{layer}.", f"blk.{layer}.", dense)
     return [
         *tensors,
@@ -140,7 +144,7 @@ def list_tensors(checkpoint: SourceModel, dense: GGMLQuantizationType) -> list[G
 
 
 def _layer(
-    checkpoint: SourceModel, hf: str, gguf: str, dense: GGMLQuantizationType
+    checkpoint: Checkpoint, hf: str, gguf: str, dense: GGMLQuantizationType
 ) -> Iterator[GgufTensor]:
     yield _matrix(checkpoint, f"{hf}input_layernorm.weight", f"{gguf}attn_norm.weight", F32)
     for name, ours in (("attn_q", "q"), ("attn_k", "k"), ("attn_v", "v"), ("attn_output", "o")):
@@ -166,7 +170,7 @@ def _layer(
 
 
 def _matrix(
-    checkpoint: SourceModel, source: str, name: str, type_: GGMLQuantizationType
+    checkpoint: Checkpoint, source: str, name: str, type_: GGMLQuantizationType
 ) -> GgufTensor:
     """Take a bfloat16 tensor over, quantized by rows."""
     shape = checkpoint.tensors[source].shape
@@ -182,7 +186,7 @@ def _matrix(
     return GgufTensor(name=name, type=type_, stored_shape=tuple(stored), slices=slices)
 
 
-def _rows_of_bias(checkpoint: SourceModel, source: str, name: str, rows: slice) -> GgufTensor:
+def _rows_of_bias(checkpoint: Checkpoint, source: str, name: str, rows: slice) -> GgufTensor:
     values = checkpoint.tensor(source)[:, rows]
     return GgufTensor(
         name=name,
@@ -192,7 +196,7 @@ def _rows_of_bias(checkpoint: SourceModel, source: str, name: str, rows: slice) 
     )
 
 
-def _experts(checkpoint: SourceModel, source: str, name: str, rows: slice) -> GgufTensor:
+def _experts(checkpoint: Checkpoint, source: str, name: str, rows: slice) -> GgufTensor:
     """Take MXFP4 matrices ``[E, N, K]`` over, expert by expert."""
     blocks = checkpoint.tensor(f"{source}_blocks")
     scales = checkpoint.tensor(f"{source}_scales")

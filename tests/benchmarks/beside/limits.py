@@ -7,7 +7,7 @@ every product is two operations. So a runtime that reads something twice gets no
 from dataclasses import dataclass
 from typing import Literal
 
-from ossc.compiler.families.source_model import ModelConfig
+from ossc.compiler.families.gpt_oss import GptOssConfig
 from ossc.compiler.quantization import find_scheme
 
 Dense = Literal["8bit", "4bit"]
@@ -41,7 +41,7 @@ class TokenWork:
         return 2.0 * (self.expert_weights + self.dense_weights)
 
 
-def token_work(config: ModelConfig) -> TokenWork:
+def token_work(config: GptOssConfig) -> TokenWork:
     """Count the weights of a model's products."""
     hidden, layers = config.hidden_size, config.num_hidden_layers
     query = config.num_attention_heads * config.head_dim
@@ -54,7 +54,7 @@ def token_work(config: ModelConfig) -> TokenWork:
     )
 
 
-def key_bytes(config: ModelConfig, depth: int, bytes_per_value: int) -> float:
+def key_bytes(config: GptOssConfig, depth: int, bytes_per_value: int) -> float:
     """Bytes of keys and values that a token at ``depth`` reads."""
     window = config.sliding_window or depth
     keys = sum(

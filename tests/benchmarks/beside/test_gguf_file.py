@@ -5,7 +5,8 @@ import pytest
 from gguf import GGMLQuantizationType, GGUFReader, quants
 
 from benchmarks.beside.gguf_file import ggml_blocks, write_gguf
-from ossc.compiler.families.source_model import SourceModel
+from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.families.source_model import read_model_config
 from ossc.compiler.quantization import mxfp4
 from ossc.targets.errors import CheckpointError
 from synthetic import make_checkpoint
@@ -13,7 +14,7 @@ from synthetic import make_checkpoint
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    return SourceModel.open(make_checkpoint(tmp_path_factory.mktemp("checkpoint")))
+    return Checkpoint.open(make_checkpoint(tmp_path_factory.mktemp("checkpoint")))
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_dense_matrices_can_have_four_bits(checkpoint, tmp_path):
 
 def test_the_metadata_are_those_of_the_config(checkpoint, tmp_path):
     fields = GGUFReader(write_gguf(checkpoint.path, tmp_path / "model.gguf", "Q8_0")).fields
-    config = checkpoint.config
+    config = read_model_config(checkpoint.path)
     assert fields["gpt-oss.block_count"].contents() == config.num_hidden_layers
     assert fields["gpt-oss.expert_used_count"].contents() == config.num_experts_per_tok
     assert fields["gpt-oss.attention.sliding_window"].contents() == config.sliding_window

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from ossc.compiler.checkpoint.reader import Checkpoint
+from ossc.compiler.families.source_model import SourceModel
 from ossc.targets.errors import CheckpointError, ConfigError, OsscError
 from synthetic import make_checkpoint
 from synthetic.hub_cache import write_snapshot
@@ -36,7 +37,7 @@ def bare(model):
 
 def refusal(path, error: type[OsscError] = CheckpointError) -> str:
     with pytest.raises(error) as refused:
-        Checkpoint.open(path)
+        SourceModel.open(path)
     message = str(refused.value)
     assert str(path) in message
     assert message.endswith(".")

@@ -18,6 +18,7 @@ from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
 
 from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.checkpoint.safetensors_header import DTYPE_BYTES
+from ossc.compiler.families.source_model import SourceModel
 from ossc.targets.errors import CheckpointError, ConfigError
 from synthetic import GPT_OSS_120B, SyntheticShape, make_checkpoint
 
@@ -97,7 +98,6 @@ def test_a_file_that_pytorch_consolidated_is_read_though_its_tensors_are_at_odd_
     entries = Checkpoint.open(written).tensors.values()
     assert any(entry.offset_bytes % 2 for entry in entries)
     assert bits(written) == bits(model)
-    assert Checkpoint.open(written).fingerprint() == Checkpoint.open(model).fingerprint()
 
 
 def test_a_single_file_with_an_index_is_read(model):
@@ -133,7 +133,6 @@ def test_the_bf16_layout_of_fine_tunes_is_read(tmp_path):
     checkpoint = Checkpoint.open(make_checkpoint(tmp_path, shape, experts="bf16"))
     name = "model.layers.1.mlp.experts.gate_up_proj"
     assert checkpoint.require(name, ["BF16"], (3, 40, 48)).length_bytes == 3 * 40 * 48 * 2
-    assert checkpoint.config.quant_method is None
 
 
 def test_a_required_tensor_that_is_there_is_returned(model):
@@ -161,7 +160,7 @@ def test_a_required_tensor_that_is_not_so_is_refused(model, name, dtypes, shape,
 def test_an_unknown_model_type_is_told_before_anything_else_is_missed(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(ConfigError, match=r"model_type 'gpt2', but ossc knows only .*gpt_oss"):
-        Checkpoint.open(tmp_path)
+        SourceModel.open(tmp_path)
 
 
 def test_a_file_that_is_cut_after_opening_is_an_error_and_no_crash(model):
@@ -169,27 +168,6 @@ def test_a_file_that_is_cut_after_opening_is_an_error_and_no_crash(model):
     os.truncate(model / "model.safetensors", 5000)
     with pytest.raises(CheckpointError, match="has changed since it was opened"):
         checkpoint.tensor("lm_head.weight")
-
-
-def test_the_fingerprint_is_of_the_contents_and_not_of_the_files(tmp_path, model):
-    shards = make_checkpoint(tmp_path / "shards", max_shard_bytes=60_000)
-    assert Checkpoint.open(shards).fingerprint() == Checkpoint.open(model).fingerprint()
-
-
-def test_the_fingerprint_changes_with_the_weights_and_with_the_config(tmp_path, model):
-    other = make_checkpoint(tmp_path / "other", seed=1)
-    limit = make_checkpoint(tmp_path / "limit", SyntheticShape(swiglu_limit=6.0))
-    prints = {Checkpoint.open(path).fingerprint() for path in (model, other, limit)}
-    assert len(prints) == 3
-
-
-def test_one_changed_byte_of_a_small_tensor_changes_the_fingerprint(model):
-    before = Checkpoint.open(model).fingerprint()
-    entry = Checkpoint.open(model).tensors[NORM]
-    with entry.file.open("r+b") as file:
-        file.seek(entry.offset_bytes + 5)
-        file.write(b"\x7f")
-    assert Checkpoint.open(model).fingerprint() != before
 
 
 def test_opening_65_gigabytes_reads_headers_only(tmp_path):

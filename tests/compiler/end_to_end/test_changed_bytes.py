@@ -59,8 +59,8 @@ def instrumented(model, tmp_path_factory):
         pytest.skip("gcc with sanitizers is not installed")
     build = model.build
     recipe = model.recipe()
-    options = Order.of(recipe).options(model.checkpoint.config)
-    lowered = BACKEND.lower(quantized_model(model.checkpoint, load_plan(build.quant)), options)
+    options = Order.of(recipe).options(model.source.config)
+    lowered = BACKEND.lower(quantized_model(model.source, load_plan(build.quant)), options)
     objects = write_objects(lowered.kernels, lowered.generated, options.target, folder)
     table = folder / "kernel_table.c"
     table.write_text(kernel_table(objects))

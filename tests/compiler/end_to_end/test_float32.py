@@ -22,7 +22,7 @@ def relative_difference(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
 def test_every_position_has_the_logits_of_transformers(compiled, shape, experts):
     model = compiled(Build(shape=shape, experts=experts))
     ids = model.token_ids()
-    expected = reference_logits(load_float32(model.checkpoint), ids)
+    expected = reference_logits(load_float32(model.source), ids)
     with model.session() as session:
         prefill = session.prefill(ids, all_logits=True)
         session.reset()
@@ -39,7 +39,7 @@ def test_greedy_tokens_are_those_of_transformers(compiled, shape, experts):
         tokens = list(session.generate(prompt, max_new_tokens=NEW_TOKENS))
     assert len(tokens) == NEW_TOKENS
     ids = [*prompt, *tokens[:-1]]
-    logits = reference_logits(load_float32(model.checkpoint), ids)[PROMPT_TOKENS - 1 :]
+    logits = reference_logits(load_float32(model.source), ids)[PROMPT_TOKENS - 1 :]
     second, first = np.sort(logits, axis=1)[:, -2:].T
     clear = first - second > BUNDLE_LOGITS * np.abs(logits).max(axis=1)
     assert clear.sum() >= NEW_TOKENS - 2

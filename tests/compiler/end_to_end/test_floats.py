@@ -43,7 +43,7 @@ def build(name: str, **fields: object) -> Build:
 def test_every_position_has_the_logits_of_transformers(compiled, name):
     model = compiled(build(name))
     ids = model.token_ids()
-    expected = reference_logits(load_float32(model.checkpoint), ids)
+    expected = reference_logits(load_float32(model.source), ids)
     with model.session() as session:
         prefill = session.prefill(ids, all_logits=True)
         session.reset()
@@ -73,11 +73,11 @@ def test_a_portable_target_generates_the_same_tokens(compiled):
 
 @pytest.mark.parametrize("quant", presets())
 def test_every_preset_has_kernels_for_every_float_type(tmp_path, quant):
-    checkpoint = SourceModel.open(make_checkpoint(tmp_path, experts=MIXED, floats=MIXED_FLOATS))
+    source = SourceModel.open(make_checkpoint(tmp_path, experts=MIXED, floats=MIXED_FLOATS))
     plan = load_plan(quant)
     recipe = Recipe(model=tmp_path, target="cpu:x86-64-v3", quant=quant)
-    options = Order.of(recipe).options(checkpoint.config)
-    lowered = BACKEND.lower(quantized_model(checkpoint, plan), options)
+    options = Order.of(recipe).options(source.config)
+    lowered = BACKEND.lower(quantized_model(source, plan), options)
     routers = {name: w.scheme for name, w in lowered.weights.items() if "router.weight" in name}
     assert list(routers.values()) == ["f16", "f32"]  # no preset changes them
     down = lowered.weights[next(name for name in lowered.weights if _is_down(name))]

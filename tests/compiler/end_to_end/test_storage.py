@@ -39,10 +39,10 @@ STORED = [
 
 def packed_weights(model: Path, quant: str) -> dict[str, str]:
     """Pack all weights as a compilation does, without its kernels; returns their hashes."""
-    checkpoint = SourceModel.open(model)
+    source = SourceModel.open(model)
     recipe = Recipe(model=model, quant=quant, context=300)
-    options = Order.of(recipe).options(checkpoint.config)
-    weights = BACKEND.lower(quantized_model(checkpoint, load_plan(quant)), options).weights
+    options = Order.of(recipe).options(source.config)
+    weights = BACKEND.lower(quantized_model(source, load_plan(quant)), options).weights
     return {
         name: hashlib.sha256(b"".join(piece.tobytes() for piece in weight.pieces())).hexdigest()
         for name, weight in weights.items()

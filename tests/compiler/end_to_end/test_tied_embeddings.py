@@ -14,7 +14,7 @@ from transformers_model import load_float32, reference_logits
 def test_every_position_has_the_logits_of_transformers(compiled):
     model = compiled(Build(tied=HEAD))
     ids = model.token_ids(40)
-    reference = load_float32(model.checkpoint)
+    reference = load_float32(model.source)
     expected = reference_logits(reference, ids)
     with model.session() as session:
         actual = np.concatenate(

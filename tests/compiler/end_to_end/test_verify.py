@@ -37,7 +37,7 @@ CHANGED = [
 def weight_offset(model: Compiled, name: str) -> int:
     """Return where the first packed weight of a name starts in ``weights.bin``."""
     recipe = Recipe(model=model.model, quant=model.quant, context=model.build.context)
-    options = Order.of(recipe).options(model.checkpoint.config)
+    options = Order.of(recipe).options(model.source.config)
     weights = BACKEND.lower(model.quantized(), options).weights
     offsets, _ = weight_offsets(weights.values())
     return next(offset for key, offset in offsets.items() if key.startswith(name))
@@ -108,7 +108,7 @@ def test_transformers_as_the_oracle_is_one_comparison_more(compiled, tmp_path):
 def test_a_checkpoint_that_is_read_wrongly_does_not_hold(compiled, tmp_path, monkeypatch):
     model = compiled(Build())
     read = config.read_rope_parameters
-    wrong = dataclasses.replace(model.checkpoint.config.rope_parameters, factor=16.0)
+    wrong = dataclasses.replace(model.source.config.rope_parameters, factor=16.0)
     bundle = Bundle.open(shutil.copytree(model.bundle, tmp_path / "bundle"))
     fields = bundle.manifest.model | {"rope_parameters": dataclasses.asdict(wrong)}
     dataclasses.replace(bundle.manifest, model=fields).write(bundle.path)

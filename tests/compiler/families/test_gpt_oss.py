@@ -7,10 +7,21 @@ from typing import Any
 
 import pytest
 
-from ossc.compiler.families.gpt_oss import check, expert_layout, notes, tensor_specs
 from ossc.compiler.families.source_model import SourceModel
+from ossc.compiler.notes import checkpoint_notes as notes
+from ossc.compiler.storage.tensor_index import WeightMap
 from ossc.targets.errors import CheckpointError, ConfigError, OsscError
 from synthetic import GPT_OSS_20B, GPT_OSS_120B, SyntheticShape, make_checkpoint
+from synthetic.layout import layout
+
+
+def check(source: SourceModel) -> WeightMap:
+    """Let the family take its weights."""
+    return source.weights
+
+
+def quantized_forms(source: SourceModel) -> set[str]:
+    return source.quantized_forms(source.weights)
 
 
 def edit_config(path: Path, **changes: Any) -> None:
@@ -36,19 +47,16 @@ def edit_header(path: Path, edit: Callable[[dict[str, Any]], None]) -> None:
 @pytest.mark.parametrize("form", [4, 5])
 def test_a_checkpoint_of_either_layout_and_form_is_accepted(tmp_path, experts, form):
     path = make_checkpoint(tmp_path, experts=experts, config_form=form)
-    checkpoint = SourceModel.open(path)
-    check(checkpoint)
-    layout = expert_layout(checkpoint)
-    assert layout == ("mxfp4" if experts == "mxfp4" else "float")
-    names = [name for name, _, _ in tensor_specs(checkpoint.config, layout)]
-    assert sorted(names) == sorted(checkpoint.tensors)
+    source = SourceModel.open(path)
+    assert quantized_forms(source) == ({"mxfp4"} if experts == "mxfp4" else set())
+    names = [part.name for weight in check(source).values() for part in weight.parts]
+    assert sorted(names) == sorted(source.checkpoint.tensors)
 
 
 @pytest.mark.parametrize(("shape", "count"), [(GPT_OSS_20B, 459), (GPT_OSS_120B, 687)])
 def test_the_published_sizes_have_their_number_of_tensors(tmp_path, shape, count):
-    checkpoint = SourceModel.open(make_checkpoint(tmp_path, shape, sparse=True))
-    check(checkpoint)
-    assert len(list(tensor_specs(checkpoint.config, "mxfp4"))) == count
+    source = SourceModel.open(make_checkpoint(tmp_path, shape, sparse=True))
+    assert sum(len(weight.parts) for weight in check(source).values()) == count
 
 
 @pytest.mark.parametrize(
@@ -72,10 +80,9 @@ def test_a_method_left_over_on_plain_tensors_is_passed_over_with_a_note(tmp_path
     make_checkpoint(tmp_path, experts="bf16")
     assert list(notes(SourceModel.open(tmp_path))) == []
     edit_config(tmp_path, quantization_config={"quant_method": method, "load_in_4bit": True})
-    checkpoint = SourceModel.open(tmp_path)
-    check(checkpoint)
-    assert expert_layout(checkpoint) == "float"
-    (note,) = notes(checkpoint)
+    source = SourceModel.open(tmp_path)
+    assert quantized_forms(source) == set()
+    (note,) = notes(source)
     assert f"quant_method '{method}', but no tensor is quantized" in note
 
 
@@ -83,11 +90,10 @@ def test_blocks_without_a_method_are_read_with_a_note(tmp_path):
     make_checkpoint(tmp_path)
     assert list(notes(SourceModel.open(tmp_path))) == []
     edit_config(tmp_path, quantization_config=None)
-    checkpoint = SourceModel.open(tmp_path)
-    check(checkpoint)
-    assert expert_layout(checkpoint) == "mxfp4"
-    (note,) = notes(checkpoint)
-    assert "no quantization_config, but the experts are MXFP4 blocks" in note
+    source = SourceModel.open(tmp_path)
+    assert quantized_forms(source) == {"mxfp4"}
+    (note,) = notes(source)
+    assert "no quantization_config, but weights are stored as mxfp4" in note
 
 
 def test_a_method_that_is_not_left_over_is_refused(tmp_path):
@@ -97,7 +103,9 @@ def test_a_method_that_is_not_left_over_is_refused(tmp_path):
     edit_header(
         tmp_path, lambda header: header.update({f"{scale}_scale_inv": header.pop(f"{scale}")})
     )
-    with pytest.raises(ConfigError, match="quant_method 'fp8', but gpt_oss checkpoints are read"):
+    with pytest.raises(
+        ConfigError, match="quant_method 'fp8', but weights are read as floats or in mxfp4"
+    ):
         check(SourceModel.open(tmp_path))
 
 
@@ -124,7 +132,7 @@ def test_mxfp4_needs_sizes_of_whole_blocks(tmp_path):
         ),
         pytest.param(
             {"num_hidden_layers": 1, "layer_types": ["full_attention"]},
-            r"'model\.layers\.1\..*' has no place in a gpt_oss model of 1 layers",
+            r"'model\.layers\.1\..*' has no place in this gpt_oss model",
             id="fewer-layers",
         ),
     ],
@@ -145,14 +153,7 @@ def retype(header: dict[str, Any], name: str) -> None:
     header[name]["dtype"] = {"BF16": "I16", "U8": "I8"}[header[name]["dtype"]]
 
 
-EVERY_TENSOR = [
-    name
-    for name, _, _ in tensor_specs(
-        # the fields that the list of names depends on
-        type("Config", (), vars(SyntheticShape()) | {"num_hidden_layers": 1}),
-        "mxfp4",
-    )
-]
+EVERY_TENSOR = [each.name for each in layout(SyntheticShape(num_hidden_layers=1), "mxfp4")]
 
 
 @pytest.mark.parametrize("name", EVERY_TENSOR)

@@ -28,9 +28,9 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 
 @pytest.fixture(scope="module")
 def lowered(recipe: Recipe) -> LoweredModel:
-    checkpoint = SourceModel.open(recipe.model)
-    model = quantized_model(checkpoint, Order.of(recipe).plan)
-    return BACKEND.lower(model, Order.of(recipe).options(checkpoint.config))
+    source = SourceModel.open(recipe.model)
+    model = quantized_model(source, Order.of(recipe).plan)
+    return BACKEND.lower(model, Order.of(recipe).options(source.config))
 
 
 def places(lowered: LoweredModel, segment: Segment, space: Space) -> list[tuple[int, int, int]]:
@@ -141,19 +141,19 @@ def test_steps_know_their_layer(lowered):
 
 
 def test_a_graph_without_row_selection_is_refused(recipe):
-    checkpoint = SourceModel.open(recipe.model)
-    model = checkpoint.export()
+    source = SourceModel.open(recipe.model)
+    model = source.export()
     for each in fusion_passes()[:-1]:
         model = each(model).model
     with pytest.raises(LoweringError, match="SelectRowsBeforeHead"):
-        BACKEND.lower(model, Order.of(recipe).options(checkpoint.config))
+        BACKEND.lower(model, Order.of(recipe).options(source.config))
 
 
 def test_an_operator_without_lowering_is_refused_by_name(recipe):
-    checkpoint = SourceModel.open(recipe.model)
-    model = checkpoint.export()
+    source = SourceModel.open(recipe.model)
+    model = source.export()
     for each in fusion_passes():
         if type(each).__name__ != "FuseRouter":
             model = each(model).model
     with pytest.raises(LoweringError, match=r"The ONNX operator TopK of node .* has no lowering"):
-        BACKEND.lower(model, Order.of(recipe).options(checkpoint.config))
+        BACKEND.lower(model, Order.of(recipe).options(source.config))

@@ -7,7 +7,6 @@ import pytest
 
 from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.reference import ReferenceSession, reference_logits
-from ossc.compiler.passes.fuse_linear import FuseLinear
 from ossc.compiler.passes.quantize_weights import QuantizeWeights
 from ossc.compiler.quantization.plan import load_plan
 from synthetic import make_checkpoint
@@ -33,7 +32,6 @@ def test_one_run_and_token_by_token_agree(model):
 def test_what_was_computed_for_a_session_is_removed(model, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
-    FuseLinear()(model)
     QuantizeWeights(load_plan("default"))(model)
     session = ReferenceSession(model)
     assert list((tmp_path / "scratch").iterdir()) == []
