@@ -100,8 +100,8 @@ class Layer:
         i, j = np.ogrid[: self.tokens, : self.tokens]
         visible = (j <= i) & ((i - j < self.window) | (self.window == 0))
         scores = np.where(visible, scores, -np.inf)
-        largest = scores.max(-1, keepdims=True)
+        sinks = self.sinks.astype(np.float64)[:, None, None] if self.shape.sinks else -np.inf
+        largest = np.maximum(scores.max(-1, keepdims=True), sinks)
         terms = np.exp(scores - largest)
-        sinks = np.exp(self.sinks.astype(np.float64)[:, None, None] - largest) * self.shape.sinks
-        weights = terms / (terms.sum(-1, keepdims=True) + sinks)
+        weights = terms / (terms.sum(-1, keepdims=True) + np.exp(sinks - largest))
         return np.einsum("hij,jhd->ihd", weights, v).reshape(self.tokens, -1)

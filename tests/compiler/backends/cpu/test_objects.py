@@ -33,6 +33,8 @@ from ossc.targets import Target, all_targets
 ATTENTION = AttentionShape(
     num_heads=5, num_kv_heads=1, head_dim=20, window=9, scale=0.25, sinks=True
 )
+WITHOUT_SINKS = replace(ATTENTION, sinks=False)
+SILU = Glu(kind="silu")
 SWIGLU_OSS = Glu(kind="swiglu_oss", alpha=1.7, limit=7.0)
 LONG = {"shape": replace(ATTENTION, window=0), "capacity": 1024}
 
@@ -50,9 +52,14 @@ def every_kernel(isa: str, n: int | None) -> list[Kernel]:
     for kv in KV_TYPES:
         cache = {"shape": ATTENTION, "capacity": 64, "kv": kv, "isa": isa}
         kernels += [rope_store(**cache, n=n), attention(**cache, n=n)]
+        kernels.append(attention(**cache | {"shape": WITHOUT_SINKS}, n=n))
+        kernels.append(rope_store(**cache, n=n, rotary_dim=10, query_scale=True))
     if n is None:  # they are for one token, whatever n is
         kernels += [section_attention(**LONG, kv=kv, isa=isa) for kv in KV_TYPES]
         kernels.append(join_sections(**LONG))
+        without = LONG | {"shape": replace(WITHOUT_SINKS, window=0)}
+        kernels.append(section_attention(**without, kv="f32", isa=isa))
+        kernels.append(join_sections(**without))
     schemes = ("bf16", "int4-g32", "int8-g32", "mxfp4")
     kernels += [embedding(scheme=scheme, vocab=9, hidden=64, n=n) for scheme in schemes]
     for scheme, activation in PAIRS:
@@ -60,10 +67,17 @@ def every_kernel(isa: str, n: int | None) -> list[Kernel]:
         sizes = {"hidden": 64, "intermediate": 32}
         kernels += [
             linear(**types, rows=12, columns=64, bias=True, n=n),
-            linear_glu(**types, **sizes, glu=Glu(kind="silu"), bias=True, n=n),
+            linear_glu(**types, **sizes, glu=SILU, bias=True, n=n),
             expert_linear(**types, **shape, **sizes, bias=True),
             expert_glu(**types, **shape, **sizes, glu=SWIGLU_OSS, bias=True),
         ]
+    types = {"scheme": "bf16", "activation": "f32", "isa": isa}
+    for glu in (SILU, Glu(kind="gelu"), Glu(kind="gelu_tanh"), SWIGLU_OSS):
+        kernels += [
+            expert_glu(**types, **shape, **sizes, glu=glu, bias=False),
+            linear_glu(**types, **sizes, glu=glu, bias=False, n=n),
+        ]
+    kernels.append(expert_linear(**types, **shape, **sizes, bias=False))
     return kernels
 
 
