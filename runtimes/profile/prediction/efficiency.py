@@ -23,6 +23,14 @@ LEFT_OVER_TOKENS = 1.5
 four tokens, and the rest is computed one by one."""
 
 
+AS_FAST_AS = {
+    "attention": "sink_attention",
+    "expert_glu": "expert_swiglu",
+    "linear_glu": "linear",
+}
+"""Operations without entries of their own, and those that do the same to every byte and product."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Efficiency:
     """Shares of a machine's limits that one kind of kernel reaches."""
@@ -66,18 +74,21 @@ class Efficiencies:
         object.__setattr__(self, "_by_kind", {each.kind: each for each in self.entries})
 
     def of(self, cost: KernelCost) -> Efficiency:
-        """Return the entry of a kernel.
+        """Return the entry of a kernel, or of one that is as fast.
 
         Raises:
             TargetError: This kind was never measured.
         """
-        if cost.kind not in self._by_kind:
+        kind = cost.kind
+        if kind not in self._by_kind:
+            kind = (AS_FAST_AS.get(cost.operation, cost.operation), cost.scheme, cost.arithmetic)
+        if kind not in self._by_kind:
             name = " ".join(part for part in cost.kind if part)
             raise TargetError(
                 f"The speed of {name} was never measured for {self.isa}, so nothing can be "
                 "predicted; run tests/benchmarks/kernel_efficiency.py."
             )
-        return self._by_kind[cost.kind]
+        return self._by_kind[kind]
 
 
 def read_table() -> dict[str, list[Efficiency]]:

@@ -14,12 +14,16 @@ from tvm.tirx.script import builder as T
 
 from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.lowering.kernel import Expr, Isa
+from ossc.targets.errors import LoweringError
 
 KEYS = 16
 """Positions whose keys the cache interleaves."""
 
 TILE = 32
 """Positions of a tile; capacities are multiples of it."""
+
+MOST_ELEMENTS = 2**31 - 1
+"""Of a buffer: kernels count them in int32."""
 
 ReadKeys = Callable[[Expr], list[Expr]]
 """``(column)`` → that column of the keys, as vectors."""
@@ -40,11 +44,23 @@ class Tile(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class CacheShape:
-    """The KV cache of one layer."""
+    """The KV cache of one layer.
+
+    Raises:
+        LoweringError: It is larger than the kernels' indices reach.
+    """
 
     num_kv_heads: int
     capacity: int
     head_dim: int
+
+    def __post_init__(self) -> None:
+        elements = self.num_kv_heads * self.capacity * self.head_dim
+        if elements > MOST_ELEMENTS:
+            raise LoweringError(
+                f"The keys of a layer's {self.capacity} positions are {elements} numbers, and "
+                f"kernels reach {MOST_ELEMENTS}; choose a shorter context."
+            )
 
     @property
     def keys(self) -> tuple[int, ...]:

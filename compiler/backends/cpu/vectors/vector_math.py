@@ -104,7 +104,7 @@ def exp_of_negative(x: Expr) -> Expr:
 def normal_tail(x: Expr) -> Expr:
     """Return Φ(-x), half of erfc(x / √2), in each float32 lane for x ≥ 0; NaN for NaN.
 
-    The relative error is that of exp(-x² / 2), and grows with x²: (6 + x² / 2) · 2^-24. Beyond 14.3
+    The relative error is that of exp(-x² / 2), and grows with x²: (8 + x² / 2) · 2^-24. Beyond 14.3
     the result is zero.
     """
     dtype = v.dtype_of(x)

@@ -12,6 +12,7 @@ from tvm.tirx.script import builder as T
 from ossc.compiler.backends.cpu.kernels.products.tuning import PREFETCH_BYTES
 from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.lowering.kernel import Buffer, Expr, Isa
+from ossc.targets.errors import LoweringError
 
 BLOCK = 32
 """Columns that share one scale, of weights and of int8 activations."""
@@ -65,6 +66,20 @@ def join_blocks(codes: NDArray[np.uint8], scales: NDArray[np.generic]) -> NDArra
     by_block = np.ascontiguousarray(scales.reshape(n_groups, ROWS, n_blocks).transpose(0, 2, 1))
     parts = [each.view(np.uint8).reshape(n_groups, n_blocks, -1) for each in (codes, by_block)]
     return np.concatenate(parts, axis=2).reshape(n_groups, -1)
+
+
+def whole_columns(scheme: str, columns: int, multiple: int) -> int:
+    """Return a number of columns that a scheme can store.
+
+    Raises:
+        LoweringError: It is not a multiple of what the scheme stores together.
+    """
+    if columns % multiple:
+        raise LoweringError(
+            f"A matrix has {columns} columns, and {scheme} stores {multiple} of them together; "
+            f"choose another scheme for it."
+        )
+    return columns
 
 
 class IntegerColumns(Protocol):

@@ -30,6 +30,7 @@ from ossc.compiler.backends.cpu.weights.format import (
     WeightFormat,
     WideCodes,
     join_blocks,
+    whole_columns,
 )
 from ossc.compiler.lowering.kernel import Buffer, Expr
 
@@ -46,7 +47,7 @@ ZEROS = BIAS << 4 | BIAS
 
 
 def _blocks(columns: int) -> int:
-    return -(-columns // BLOCK)
+    return -(-whole_columns("int4-g32", columns, 2) // BLOCK)
 
 
 def _pack(codes: NDArray[np.uint8], scales: NDArray[np.generic]) -> NDArray[np.uint8]:

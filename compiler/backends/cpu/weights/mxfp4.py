@@ -32,6 +32,7 @@ from ossc.compiler.backends.cpu.weights.format import (
     WeightFormat,
     WideCodes,
     join_blocks,
+    whole_columns,
 )
 from ossc.compiler.lowering.kernel import Buffer, Expr
 from ossc.targets.errors import LoweringError
@@ -47,6 +48,10 @@ NAN_SCALE = 255
 
 BIAS = 12
 """Added to `DOUBLED` where the weights are to be unsigned bytes."""
+
+
+def _blocks(columns: int) -> int:
+    return whole_columns("mxfp4", columns, BLOCK) // BLOCK
 
 
 def _pack(blocks: NDArray[np.uint8], scales: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -171,7 +176,7 @@ def _embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> 
 
 FORMAT = WeightFormat(
     scheme="mxfp4",
-    row_group_bytes=lambda columns: columns // BLOCK * BLOCK_BYTES,
+    row_group_bytes=lambda columns: _blocks(columns) * BLOCK_BYTES,
     pack=_pack,
     block_bytes=BLOCK_BYTES,
     scale=_scale,
@@ -184,7 +189,7 @@ FORMAT = WeightFormat(
         "avx2": _avx2_sums,
         "portable": _portable_sums,
     },
-    embedding_row_bytes=lambda columns: columns // 2 + columns // BLOCK,
+    embedding_row_bytes=lambda columns: columns // 2 + _blocks(columns),
     pack_embedding=_pack_embedding,
     embedding_values=_embedding_values,
 )

@@ -33,37 +33,66 @@ from ossc.targets import Target, all_targets
 ATTENTION = AttentionShape(
     num_heads=5, num_kv_heads=1, head_dim=20, window=9, scale=0.25, sinks=True
 )
+WITHOUT_SINKS = replace(ATTENTION, sinks=False)
+SIZES = {"hidden": 64, "intermediate": 32}
+SILU = Glu(kind="silu")
 SWIGLU_OSS = Glu(kind="swiglu_oss", alpha=1.7, limit=7.0)
 LONG = {"shape": replace(ATTENTION, window=0), "capacity": 1024}
 
 
 def every_kernel(isa: str, n: int | None) -> list[Kernel]:
     """Return one of each kernel, and the products of each scheme and activation type."""
-    shape = {"experts": 4, "k": 2, "n": n}
-    kernels = [
+    schemes = ("bf16", "int4-g32", "int8-g32", "mxfp4")
+    return [
         rms_norm(hidden=44, epsilon=1e-5, add=True, n=n),
         quantize_activations(columns=44, rows_per_token=None, terms=1, n=n),
         router_top_k(experts=4, k=2, n=n),
         group_by_expert(experts=4, k=2, n=n),
         combine_experts(hidden=44, k=2, n=n),
+        *(embedding(scheme=scheme, vocab=9, hidden=64, n=n) for scheme in schemes),
+        *attention_kernels(isa, n),
+        *(kernel for pair in PAIRS for kernel in product_kernels(*pair, isa, n)),
+        *gated_kernels(isa, n),
     ]
+
+
+def attention_kernels(isa: str, n: int | None) -> list[Kernel]:
+    """Return attention for each type of cache, and once without sinks."""
+    kernels = []
     for kv in KV_TYPES:
         cache = {"shape": ATTENTION, "capacity": 64, "kv": kv, "isa": isa}
         kernels += [rope_store(**cache, n=n), attention(**cache, n=n)]
+    cache = {"capacity": 64, "kv": "f32", "isa": isa, "n": n}
+    kernels += [
+        attention(shape=WITHOUT_SINKS, **cache),
+        rope_store(shape=ATTENTION, **cache, rotary_dim=10, query_scale=True),
+    ]
     if n is None:  # they are for one token, whatever n is
         kernels += [section_attention(**LONG, kv=kv, isa=isa) for kv in KV_TYPES]
-        kernels.append(join_sections(**LONG))
-    schemes = ("bf16", "int4-g32", "int8-g32", "mxfp4")
-    kernels += [embedding(scheme=scheme, vocab=9, hidden=64, n=n) for scheme in schemes]
-    for scheme, activation in PAIRS:
-        types = {"scheme": scheme, "activation": activation, "isa": isa}
-        sizes = {"hidden": 64, "intermediate": 32}
-        kernels += [
-            linear(**types, rows=12, columns=64, bias=True, n=n),
-            linear_glu(**types, **sizes, glu=Glu(kind="silu"), bias=True, n=n),
-            expert_linear(**types, **shape, **sizes, bias=True),
-            expert_glu(**types, **shape, **sizes, glu=SWIGLU_OSS, bias=True),
-        ]
+        without = LONG | {"shape": replace(WITHOUT_SINKS, window=0)}
+        kernels.append(section_attention(**without, kv="f32", isa=isa))
+        kernels += [join_sections(**LONG), join_sections(**without)]
+    return kernels
+
+
+def product_kernels(scheme: str, activation: str, isa: str, n: int | None) -> list[Kernel]:
+    """Return the products, with biases."""
+    types = {"scheme": scheme, "activation": activation, "isa": isa, "n": n, "bias": True}
+    return [
+        linear(**types, rows=12, columns=64),
+        linear_glu(**types, **SIZES, glu=SILU),
+        expert_linear(**types, **SIZES, experts=4, k=2),
+        expert_glu(**types, **SIZES, experts=4, k=2, glu=SWIGLU_OSS),
+    ]
+
+
+def gated_kernels(isa: str, n: int | None) -> list[Kernel]:
+    """Return the gated products with each gate, and those of experts, without biases."""
+    types = {"scheme": "bf16", "activation": "f32", "isa": isa, "n": n, "bias": False}
+    kernels = [expert_linear(**types, **SIZES, experts=4, k=2)]
+    for glu in (SILU, Glu(kind="gelu"), Glu(kind="gelu_tanh"), SWIGLU_OSS):
+        kernels.append(expert_glu(**types, **SIZES, experts=4, k=2, glu=glu))
+        kernels.append(linear_glu(**types, **SIZES, glu=glu))
     return kernels
 
 

@@ -54,6 +54,24 @@ def test_the_entry_of_another_kind_is_not_taken():
         table.of(replace(DENSE, arithmetic="int8x2"))
 
 
+@pytest.mark.parametrize(
+    ("operation", "measured", "scheme", "arithmetic"),
+    [
+        ("linear_glu", "linear", "int8-g32", "int8x2"),
+        ("expert_glu", "expert_swiglu", "mxfp4", "int8x2"),
+        ("attention", "sink_attention", "f16", "f32"),
+    ],
+)
+def test_operations_that_do_the_same_to_every_byte_share_an_entry(
+    operation, measured, scheme, arithmetic
+):
+    cost = replace(DENSE, operation=operation, scheme=scheme, arithmetic=arithmetic)
+    table = find_efficiencies("avx2")
+    assert table.of(cost) == table.of(replace(cost, operation=measured))
+    own = replace(ENTRY, operation=operation, scheme=scheme, arithmetic=arithmetic)
+    assert Efficiencies("avx2", [*table.entries, own]).of(cost) == own
+
+
 def test_an_instruction_set_that_was_never_measured_is_named():
     with pytest.raises(UnknownNameError, match="avx2"):
         find_efficiencies("avx3")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import tvm
 from tvm.tirx.script import builder as T
 
@@ -37,7 +38,10 @@ from ossc.runtimes.kernel_cost import Work
 from ossc.runtimes.kv_type import KvType
 
 TOKENS = 8
-"""Neighbouring tokens that share the reading of a tile of keys and values."""
+"""Neighbouring tokens that share the reading of a tile of keys and values, at most."""
+
+SCRATCH_BYTES = 512 << 10
+"""Of a thread's stack, for what the rows of these tokens have added up."""
 
 
 @with_variants
@@ -52,9 +56,10 @@ def attention(
     Parameters of the function: queries ``[n, num_heads · head_dim]``, the cache's buffers, sinks
     ``[num_heads]`` if the shape has them, positions int64 ``[n]``, ascending by one → out
     ``[n, num_heads · head_dim]``; float32 but for cache and positions. The work is a key-value head
-    of `TOKENS` tokens; it is spread over a task for each token and key-value head.
+    of up to `TOKENS` tokens; it is spread over a task for each token and key-value head.
     """
     width = shape.num_heads * shape.head_dim
+    most_tokens = 1 if n == 1 else tokens_at_once(shape)
     name = symbol(shape.operation, kv, shape.symbol, capacity, n=n)
     with building(name, n) as function:
         queries = function.per_token("queries", "float32", width)
@@ -63,7 +68,8 @@ def attention(
         positions = function.per_token("positions", "int64")
         out = function.per_token("out", "float32", width)
         with function.tasks(per_token=shape.num_kv_heads) as task:
-            for first_token, tokens, kv_head in _units(function, task, shape.num_kv_heads, n):
+            units = _units(function, task, shape.num_kv_heads, most_tokens)
+            for first_token, tokens, kv_head in units:
                 rows = Rows(
                     shape=shape,
                     queries=queries,
@@ -75,7 +81,6 @@ def attention(
                     vectors=Vectors(lanes_of(isa)),
                 )
                 values = RowValues(buffer=out, place=rows.place, head_dim=shape.head_dim)
-                most_tokens = 1 if n == 1 else TOKENS
                 if has_sections(shape, capacity):
                     _attend_sections(rows, cache, values, most_tokens)
                 else:
@@ -86,17 +91,23 @@ def attention(
     return function.kernel(shape.operation, "f32", products, scheme=kv, window=shape.window)
 
 
+def tokens_at_once(shape: AttentionShape) -> int:
+    """Return how many tokens are worked on together: fewer if many heads share a key."""
+    row_bytes = (shape.head_dim + 2 * v.LANES) * np.dtype(np.float32).itemsize
+    return max(1, min(TOKENS, SCRATCH_BYTES // (shape.shared * row_bytes)))
+
+
 def _units(
-    function: KernelBuilder, task: Expr, kv_heads: int, n: int | None
+    function: KernelBuilder, task: Expr, kv_heads: int, most_tokens: int
 ) -> Iterator[tuple[Expr, Expr, Expr]]:
     """Emit a loop over the work of a task; yields (first token, tokens, key-value head)."""
-    if n == 1:
+    if function.single:
         yield v.constant(0, "int32"), 1, task
         return
-    tiles = T.Bind((function.tokens + (TOKENS - 1)) // TOKENS)
+    tiles = T.Bind((function.tokens + (most_tokens - 1)) // most_tokens)
     with T.serial(*spread(task, function.tokens * kv_heads, tiles * kv_heads)) as unit:
-        first = T.Bind(unit // kv_heads * TOKENS)
-        tokens = T.Bind(tvm.tirx.Min(function.tokens - first, v.constant(TOKENS, "int32")))
+        first = T.Bind(unit // kv_heads * most_tokens)
+        tokens = T.Bind(tvm.tirx.Min(function.tokens - first, v.constant(most_tokens, "int32")))
         yield first, tokens, T.Bind(unit % kv_heads)
 
 

@@ -6,6 +6,7 @@ from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.backends.cpu.vectors.vector_math import exp
 from ossc.compiler.lowering.kernel import Buffer, Expr, Kernel, building, symbol
 from ossc.runtimes.kernel_cost import Work
+from ossc.targets.errors import LoweringError
 
 NAN_KEY = 2**31 - 1
 """Sorts above the key of infinity, as in ``torch.topk``: an expert that cannot be judged is not
@@ -22,7 +23,14 @@ def router_top_k(*, experts: int, k: int, n: int | None) -> Kernel:
     Parameters of the function: logits ``[n, experts]`` → indices int32 ``[n, k]``, by falling
     logit, and weights float32 ``[n, k]``, their softmax. Of equal logits the lower index comes
     first; NaN comes first. One task a token.
+
+    Raises:
+        LoweringError: There are fewer experts than are to be chosen, or none is.
     """
+    if not 1 <= k <= experts:
+        raise LoweringError(
+            f"A router chooses {k} of {experts} experts; give a number from 1 to {experts}."
+        )
     with building(symbol("router_top_k", experts, k, n=n), n) as function:
         logits = function.per_token("logits", "float32", experts)
         indices = function.per_token("indices", "int32", k)

@@ -1,11 +1,13 @@
-"""The exponentials against float64, on all CPUs alike."""
+"""Exponentials and the normal distribution against float64, on all CPUs alike."""
+
+import math
 
 import numpy as np
 import pytest
 
 import tolerances
 from ossc.compiler.backends.cpu.vectors import vectors as v
-from ossc.compiler.backends.cpu.vectors.vector_math import exp, exp_of_negative
+from ossc.compiler.backends.cpu.vectors.vector_math import exp, exp_of_negative, normal_tail
 from ossc.compiler.lowering.kernel import building
 from ossc.runtimes.kernel_cost import Work
 
@@ -88,3 +90,21 @@ def test_exp_of_negative_numbers_is_exact_relative_to_one(exponential_of_negativ
 def test_exp_of_negative_numbers_at_the_ends(exponential_of_negative, x, expected):
     _, y = exponential_of_negative([x])
     np.testing.assert_array_equal(y, np.full(COUNT, expected, np.float32))
+
+
+@pytest.mark.parametrize("cpu", ["x86-64-v3", "x86-64-v2"])
+@pytest.mark.parametrize("high", [12.5, 1.0])
+def test_the_tail_of_the_normal_distribution_has_the_error_of_its_exponential(run, high, cpu):
+    x, y = _applied(run, "normal_tail_of_many", normal_tail)(
+        np.random.default_rng(3).uniform(0, high, COUNT), cpu
+    )
+    x = x.astype(np.float64)
+    exact = np.array([math.erfc(each / math.sqrt(2)) / 2 for each in x])
+    steps = np.abs(y / exact - 1) * 2.0**24
+    assert (steps <= 8 + x * x / 2).all()
+
+
+@pytest.mark.parametrize(("x", "expected"), [(0, 0.5), (15, 0), (np.inf, 0), (np.nan, np.nan)])
+def test_the_tail_of_the_normal_distribution_at_the_ends(run, x, expected):
+    _, y = _applied(run, "normal_tail_of_many", normal_tail)([x])
+    np.testing.assert_allclose(y, np.full(COUNT, expected, np.float32), rtol=2.0**-22)

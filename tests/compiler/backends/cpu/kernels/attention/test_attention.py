@@ -4,107 +4,12 @@ import numpy as np
 import pytest
 
 import tolerances
+from attention_layer import Layer
 from kernel_operands import supported_isas
-from ossc.compiler.backends.cpu.kernels.attention.attention import attention
-from ossc.compiler.backends.cpu.kernels.attention.attention_sections import (
-    has_sections,
-    most_sections,
-)
-from ossc.compiler.backends.cpu.kernels.attention.attention_shape import AttentionShape
-from ossc.compiler.backends.cpu.kernels.attention.rope_store import rope_store
-from ossc.compiler.backends.cpu.kernels.attention.section_attention import (
-    join_sections,
-    section_attention,
-)
-from ossc.compiler.backends.cpu.kv_cache import cache_buffers
-from ossc.compiler.backends.cpu.kv_cache.layout import KEYS, TILE
 from ossc.runtimes.kv_type import KV_TYPES
 
 OTHER_ISAS = [isa for isa in supported_isas() if isa not in ("avx2", "avx_vnni")]
 """With bodies of their own."""
-
-
-class Layer:
-    """Queries, keys and values of a whole text, and the kernels with their cache."""
-
-    def __init__(self, run, shape, *, window, tokens, largest_chunk, kv="f32", isa="avx2"):
-        self.run = run
-        self.heads, self.kv_heads, self.head_dim = shape
-        self.window, self.tokens = window, tokens
-        self.shape = AttentionShape(
-            num_heads=self.heads,
-            num_kv_heads=self.kv_heads,
-            head_dim=self.head_dim,
-            window=window,
-            scale=self.head_dim**-0.5,
-            sinks=True,
-        )
-        needed = window - 1 + largest_chunk if window else tokens
-        self.capacity = -(-needed // TILE) * TILE
-        self.kernel = {"shape": self.shape, "capacity": self.capacity, "kv": kv, "isa": isa}
-        rng = np.random.default_rng(0)
-        width = self.heads + 2 * self.kv_heads
-        self.qkv = rng.standard_normal((tokens, width, self.head_dim)).astype(np.float32)
-        self.sinks = rng.standard_normal(self.heads).astype(np.float32)
-        self.reset()
-
-    def reset(self):
-        """Forget all keys; what is left in memory is NaN, or codes of -1 with NaN scales."""
-        buffers = cache_buffers(self.kernel["kv"], self.shape.cache(self.capacity))
-        self.cache = [(buffer.dtype, buffer.shape) for buffer in buffers]
-
-    def attend(self, begin, end, *, n=None):
-        """Store and attend the tokens ``begin`` to ``end``, not rotated; returns ``[n, …]``."""
-        count = end - begin
-        row = ("float32", (count, self.heads * self.head_dim))
-        positions = np.arange(begin, end)
-        cos = np.ones((count, self.head_dim // 2), np.float32)
-        qkv = self.qkv[begin:end].reshape(count, -1)
-        inputs = [qkv, cos, 0 * cos, positions]
-        store = rope_store(**self.kernel, n=n)
-        *self.cache, queries = self.run(store, inputs, [*self.cache, row], n=count)
-        inputs = [queries, *self.cache, self.sinks, positions]
-        if n == 1 and has_sections(self.shape, self.capacity):
-            return self._attend_sections(inputs, positions)
-        return self.run(attention(**self.kernel, n=n), inputs, [row], n=count)[0]
-
-    def _attend_sections(self, inputs, positions):
-        size = (most_sections(self.shape, self.capacity), self.heads)
-        outputs = [("float32", size), ("float32", size), ("float32", (*size, self.head_dim))]
-        parts = self.run(section_attention(**self.kernel), inputs, outputs)
-        join = join_sections(shape=self.shape, capacity=self.capacity)
-        row = ("float32", (1, self.heads * self.head_dim))
-        return self.run(join, [self.sinks, positions, *parts], [row])[0]
-
-    def forget(self, positions):
-        """Make the keys and values of some positions NaN."""
-        for array in self.cache:
-            if array.dtype == np.int8:
-                continue
-            if array.shape[1] == self.capacity:
-                array[:, positions] = np.nan
-            else:
-                array[:, positions // KEYS, :, positions % KEYS] = np.nan
-
-    def in_chunks(self, size):
-        """Attend to the whole text from the start."""
-        self.reset()
-        begins = range(0, self.tokens, size)
-        return np.concatenate([self.attend(b, min(b + size, self.tokens)) for b in begins])
-
-    def expected(self):
-        """Return the result in float64."""
-        x = self.qkv.astype(np.float64)
-        q, k, v = np.split(x, [self.heads, self.heads + self.kv_heads], axis=1)
-        k, v = (np.repeat(y, self.heads // self.kv_heads, axis=1) for y in (k, v))
-        scores = np.einsum("ihd,jhd->hij", q, k) * self.head_dim**-0.5
-        i, j = np.ogrid[: self.tokens, : self.tokens]
-        visible = (j <= i) & ((i - j < self.window) | (self.window == 0))
-        terms = np.where(visible, np.exp(scores), 0)
-        sinks = np.exp(self.sinks.astype(np.float64))[:, None, None]
-        weights = terms / (terms.sum(-1, keepdims=True) + sinks)
-        return np.einsum("hij,jhd->ihd", weights, v).reshape(self.tokens, -1)
-
 
 CASES = [
     pytest.param((8, 1, 64), 0, 70, 16, id="one-kv-head"),
@@ -193,9 +98,7 @@ def test_a_later_token_that_is_not_finite_leaves_earlier_ones_as_they_are(run, k
 
 
 @pytest.mark.parametrize("kv", KV_TYPES)
-@pytest.mark.parametrize(
-    "isa", [isa for isa in supported_isas() if isa not in ("avx2", "avx_vnni")]
-)
+@pytest.mark.parametrize("isa", OTHER_ISAS)
 @pytest.mark.parametrize("shape", [(4, 2, 20), (18, 2, 48)])
 def test_every_instruction_set_gives_the_same_bits(run, kv, isa, shape):
     options = {"window": 0, "tokens": 50, "largest_chunk": 50, "kv": kv}
@@ -203,9 +106,7 @@ def test_every_instruction_set_gives_the_same_bits(run, kv, isa, shape):
     np.testing.assert_array_equal(other, usual)
 
 
-@pytest.mark.parametrize(
-    "isa", [isa for isa in supported_isas() if isa not in ("avx2", "avx_vnni")]
-)
+@pytest.mark.parametrize("isa", OTHER_ISAS)
 def test_sections_have_the_same_bits_on_every_instruction_set(run, isa):
     options = {"window": 0, "tokens": 600, "largest_chunk": 300}
     layers = [Layer(run, (9, 1, 40), isa=each, **options) for each in ("avx2", isa)]

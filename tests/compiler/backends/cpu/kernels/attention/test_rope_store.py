@@ -6,25 +6,48 @@ import pytest
 from ossc.compiler.backends.cpu.kernels.attention.attention_shape import AttentionShape
 from ossc.compiler.backends.cpu.kernels.attention.rope_store import rope_store
 from ossc.compiler.backends.cpu.kv_cache import cache_buffers
+from ossc.targets.errors import LoweringError
 
 POSITIONS = [3, 4, 5]
 SHAPES = pytest.mark.parametrize("shape", [(8, 2, 64), (5, 1, 20), (2, 2, 16), (3, 1, 80)])
 
 
-def store(run, shape, positions, *, capacity=32, n=None, kv="f32", isa="avx2", scale=1.0, bits=24):
+def store(
+    run,
+    shape,
+    positions,
+    *,
+    capacity=32,
+    n=None,
+    kv="f32",
+    isa="avx2",
+    scale=1.0,
+    bits=24,
+    rotary_dim=None,
+    query_scale=None,
+):
     """Return the input heads ``[n, all, head_dim]``, cos, sin, cache and queries."""
     heads, kv_heads, head_dim = shape
     rng = np.random.default_rng(0)
     tokens = len(positions)
     qkv = rng.standard_normal((tokens, heads + 2 * kv_heads, head_dim)) * scale
     qkv = np.round(qkv / scale * 2**bits) * scale / 2**bits if scale else qkv
-    angles = rng.uniform(0, 6, (tokens, head_dim // 2))
+    angles = rng.uniform(0, 6, (tokens, (rotary_dim or head_dim) // 2))
     qkv, cos, sin = (x.astype(np.float32) for x in (qkv, np.cos(angles), np.sin(angles)))
     built = AttentionShape(
         num_heads=heads, num_kv_heads=kv_heads, head_dim=head_dim, window=0, scale=1.0, sinks=True
     )
-    kernel = rope_store(shape=built, capacity=capacity, kv=kv, n=n, isa=isa)
+    kernel = rope_store(
+        shape=built,
+        capacity=capacity,
+        kv=kv,
+        n=n,
+        isa=isa,
+        rotary_dim=rotary_dim,
+        query_scale=query_scale is not None,
+    )
     inputs = [qkv.reshape(tokens, -1), cos, sin, np.array(positions)]
+    inputs += [] if query_scale is None else [query_scale]
     buffers = cache_buffers(kv, built.cache(capacity))
     outputs = [(buffer.dtype, buffer.shape) for buffer in buffers]
     outputs.append(("float32", (tokens, heads * head_dim)))
@@ -54,6 +77,42 @@ def test_queries_and_keys_are_rotated_and_values_are_not(run, shape):
     stored = by_position(keys)[:, POSITIONS].swapaxes(0, 1)
     np.testing.assert_allclose(stored, expected[:, heads : heads + kv_heads], rtol=0, atol=1e-6)
     np.testing.assert_array_equal(values[:, POSITIONS].swapaxes(0, 1), qkv[:, heads + kv_heads :])
+
+
+@pytest.mark.parametrize("n", [None, 1])
+@pytest.mark.parametrize(
+    ("shape", "rotary_dim"), [((4, 2, 40), 20), ((3, 1, 96), 48), ((2, 1, 7), 2)]
+)
+def test_only_the_first_columns_are_rotated(run, shape, rotary_dim, n):
+    heads, kv_heads, _ = shape
+    positions = POSITIONS[:n]
+    options = {"rotary_dim": rotary_dim, "n": n}
+    qkv, cos, sin, (keys, _), queries = store(run, shape, positions, **options)
+    expected = qkv.astype(np.float64)
+    expected[..., :rotary_dim] = rotated(qkv[..., :rotary_dim], cos, sin)
+    queries = queries.reshape(len(positions), heads, -1)
+    np.testing.assert_allclose(queries, expected[:, :heads], rtol=0, atol=1e-6)
+    stored = by_position(keys)[:, positions].swapaxes(0, 1)
+    np.testing.assert_allclose(stored, expected[:, heads : heads + kv_heads], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("kv", ["f32", "int8"])
+def test_queries_are_scaled_by_token_after_their_rotation_and_nothing_else_is(run, kv):
+    factors = np.array([1.0, 1.25, 3.0], np.float32)
+    *_, cache, queries = store(run, (4, 2, 20), POSITIONS, kv=kv)
+    *_, same, scaled = store(run, (4, 2, 20), POSITIONS, kv=kv, query_scale=factors)
+    np.testing.assert_array_equal(scaled, queries * factors[:, None])
+    for one, other in zip(cache, same, strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize(("head_dim", "rotary_dim"), [(16, 5), (16, 18), (16, 0), (15, None)])
+def test_columns_without_two_halves_are_refused(head_dim, rotary_dim):
+    shape = AttentionShape(
+        num_heads=2, num_kv_heads=1, head_dim=head_dim, window=0, scale=1.0, sinks=False
+    )
+    with pytest.raises(LoweringError, match="even number"):
+        rope_store(shape=shape, capacity=32, kv="f32", n=1, isa="avx2", rotary_dim=rotary_dim)
 
 
 @pytest.mark.parametrize("isa", ["avx2", "portable"])

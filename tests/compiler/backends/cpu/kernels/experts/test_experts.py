@@ -7,6 +7,7 @@ import pytest
 import tvm
 
 import tolerances
+from glu_reference import gated
 from kernel_operands import PAIRS, random_activations, random_parts, supported_isas, values
 from ossc.compiler.backends.cpu.codegen import generate_code
 from ossc.compiler.backends.cpu.kernels.experts.expert_glu import expert_glu
@@ -47,20 +48,35 @@ def packed(pack, scheme, parts, places):
 class Experts:
     """Random weights, biases, activations and routing for both kernels."""
 
-    def __init__(self, run, scheme, activation, isa, *, experts=9, k=3, n=9, rows=20, columns=64):
+    def __init__(
+        self,
+        run,
+        scheme,
+        activation,
+        isa,
+        *,
+        experts=9,
+        k=3,
+        n=9,
+        rows=20,
+        columns=64,
+        glu=SWIGLU_OSS,
+        has_bias=True,
+    ):
+        self.glu_kind, self.has_bias = glu, has_bias
         self.run, self.isa, self.scheme, self.activation = run, isa, scheme, activation
         self.experts, self.k, self.rows, self.columns = experts, k, rows, columns
         self.place = np.random.default_rng(7).permutation
         self.damage = lambda table: table
         self.indices = choose(experts, k, n)
         rng = np.random.default_rng(6)
-        self.bias = rng.standard_normal((experts, 2 * rows)).astype(np.float32)
+        self.bias = rng.standard_normal((experts, 2 * rows)).astype(np.float32) * has_bias
         self.parts = random_parts(scheme, (experts, 2 * rows, columns))
         self.x = random_activations(activation, (n, columns))
         self.a = random_activations(activation, (n, k, columns))
 
-    def swiglu(self, tokens, *, single=False):
-        """Run expert_swiglu on some tokens."""
+    def glu(self, tokens, *, single=False):
+        """Run expert_glu on some tokens."""
         kernel = expert_glu(
             scheme=self.scheme,
             activation=self.activation,
@@ -68,8 +84,8 @@ class Experts:
             intermediate=self.rows,
             hidden=self.columns,
             k=self.k,
-            glu=SWIGLU_OSS,
-            bias=True,
+            glu=self.glu_kind,
+            bias=self.has_bias,
             n=1 if single else None,
             isa=self.isa,
         )
@@ -85,7 +101,7 @@ class Experts:
             hidden=self.rows,
             intermediate=self.columns,
             k=self.k,
-            bias=True,
+            bias=self.has_bias,
             n=1 if single else None,
             isa=self.isa,
         )
@@ -101,16 +117,15 @@ class Experts:
         indices = self.indices[tokens]
         route = [indices] if single else routing_buffers(indices, self.experts)
         arrays = activations.of(tokens).arrays(1 if single else 0)
+        biases = [bias] if self.has_bias else []
         output = ("float32", (len(indices), self.k, self.rows))
-        return self.run(kernel, [*arrays, *route, *weight, bias], [output], n=len(indices))[0]
+        return self.run(kernel, [*arrays, *route, *weight, *biases], [output], n=len(indices))[0]
 
-    def expected_swiglu(self):
+    def expected_glu(self):
         """Return it in float64."""
         weights = values(self.scheme, self.parts)[self.indices]
         y = np.einsum("nc,nkrc->nkr", self.x.values, weights) + self.bias[self.indices]
-        gate, up = np.minimum(y[..., ::2], LIMIT), np.clip(y[..., 1::2], -LIMIT, LIMIT)
-        with np.errstate(over="ignore"):
-            return (up + 1) * gate / (1 + np.exp(-ALPHA * gate))
+        return gated(self.glu_kind, y[..., ::2], y[..., 1::2])
 
     def expected_linear(self):
         """Return it in float64."""
@@ -133,7 +148,7 @@ def test_both_products_match_float64_and_forms_agree_bit_for_bit(
     experts = Experts(run, scheme, activation, isa, experts=num_experts)
     everyone = slice(0, 9)
     for product, expected in (
-        (experts.swiglu, experts.expected_swiglu()),
+        (experts.glu, experts.expected_glu()),
         (experts.linear, experts.expected_linear()),
     ):
         chunk = product(everyone)
@@ -145,22 +160,38 @@ def test_both_products_match_float64_and_forms_agree_bit_for_bit(
 @pytest.mark.parametrize(("experts", "k", "rows"), [(1, 1, 8), (33, 4, 3), (4, 4, 24)])
 def test_any_number_of_experts_slots_and_rows(run, experts, k, rows):
     case = Experts(run, "mxfp4", "int8", "avx2", experts=experts, k=k, n=7, rows=rows)
-    assert_close(case.swiglu(slice(0, 7)), case.expected_swiglu())
+    assert_close(case.glu(slice(0, 7)), case.expected_glu())
     assert_close(case.linear(slice(0, 7)), case.expected_linear())
+
+
+@pytest.mark.parametrize("kind", ["silu", "gelu", "gelu_tanh"])
+@pytest.mark.parametrize(("scheme", "activation"), [("bf16", "f32"), ("int4-g32", "int8x2")])
+def test_products_without_biases_and_with_other_gates(run, scheme, activation, kind):
+    glu = Glu(kind=kind)
+    case = Experts(run, scheme, activation, "avx2", glu=glu, has_bias=False, k=1, n=5)
+    everyone = slice(0, 5)
+    for product, expected in (
+        (case.glu, case.expected_glu()),
+        (case.linear, case.expected_linear()),
+    ):
+        chunk = product(everyone)
+        assert_close(chunk, expected)
+        one = product(slice(3, 4), single=True)
+        np.testing.assert_array_equal(one, chunk[3:4])
 
 
 def test_short_last_block_of_columns(run):
     case = Experts(run, "int8-g32", "int8", "avx2", columns=45)
-    assert_close(case.swiglu(slice(0, 9)), case.expected_swiglu())
+    assert_close(case.glu(slice(0, 9)), case.expected_glu())
     assert_close(case.linear(slice(0, 9)), case.expected_linear())
 
 
 def test_gates_and_ups_are_limited_and_nan_stays(run):
     case = Experts(run, "bf16", "f32", "avx2", n=3)
     case.bias *= 20
-    assert_close(case.swiglu(slice(0, 3)), case.expected_swiglu())
+    assert_close(case.glu(slice(0, 3)), case.expected_glu())
     case.x.chunk[0][1, 0] = np.nan
-    result = case.swiglu(slice(0, 3))
+    result = case.glu(slice(0, 3))
     assert np.isnan(result).all(axis=(1, 2)).tolist() == [False, True, False]
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ossc.compiler.backends.cpu.kernels.experts.router_top_k import router_top_k
+from ossc.targets.errors import LoweringError
 
 
 def route(run, logits, k, *, n=None):
@@ -23,6 +24,12 @@ def test_the_k_largest_by_falling_logit_with_their_softmax(run, experts, k):
     np.testing.assert_array_equal(indices, expected)
     terms = np.exp(np.take_along_axis(logits, expected, 1).astype(np.float64))
     np.testing.assert_allclose(weights, terms / terms.sum(1, keepdims=True), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("experts", "k"), [(4, 5), (4, 0)])
+def test_more_experts_than_there_are_cannot_be_chosen(experts, k):
+    with pytest.raises(LoweringError, match=f"chooses {k} of {experts}"):
+        router_top_k(experts=experts, k=k, n=1)
 
 
 def test_of_equal_logits_the_lower_index_comes_first(run):
