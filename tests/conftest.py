@@ -3,10 +3,15 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before any test loads onnxruntime
 
 from synthetic.tiny_bundle import build_executable, build_library, write_bundle
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("ossc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ossc")
 
 
 @pytest.fixture(scope="session")

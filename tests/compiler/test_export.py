@@ -108,10 +108,10 @@ import re, sys, time
 from pathlib import Path
 from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.export import export_model, save_model
-begin, path = time.monotonic(), Path(sys.argv[1])
+begin, path = time.process_time(), Path(sys.argv[1])
 save_model(export_model(Checkpoint.open(path)), path / "model.onnx")
 peak = re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())
-print(time.monotonic() - begin, peak[1])
+print(time.process_time() - begin, peak[1])
 """
 
 
