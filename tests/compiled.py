@@ -1,4 +1,7 @@
-"""Bundles for tests: each is compiled once per test run, whichever worker asks first."""
+"""Bundles for tests: each is compiled once per test run, whichever worker asks first.
+
+Bundles of many shapes and plans have most kernels in common; those are compiled once too.
+"""
 
 import fcntl
 import hashlib
@@ -13,6 +16,7 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
+from ossc.compiler.backends.cpu.backend import CpuBackend
 from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.pipeline import compile_model, quantized_model
 from ossc.compiler.quantization.plan import load_plan
@@ -21,6 +25,7 @@ from ossc.runtimes.manifest import WEIGHTS_NAME
 from ossc.runtimes.session import Session
 from ossc.targets import resolve_target
 from ossc.targets.machine import this_machine
+from shared_objects import shared_backend
 from synthetic import SyntheticShape, make_checkpoint
 from synthetic.layout import Experts, FloatTypes
 
@@ -112,15 +117,25 @@ Compile = Callable[[Build], Compiled]
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
-    """``compiled(build)`` gives the bundle; workers of one test run share them."""
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the workers of one test run share."""
     folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    return lambda build: compile_once(build, folder / "compiled")
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
-def compile_once(build: Build, folder: Path) -> Compiled:
+@pytest.fixture(scope="session")
+def backend(run_folder: Path) -> CpuBackend:
+    """Compiles a kernel once per test run."""
+    return shared_backend(run_folder / "objects")
+
+
+@pytest.fixture(scope="session")
+def compiled(run_folder: Path, backend: CpuBackend) -> Compile:
+    """``compiled(build)`` gives the bundle; workers of one test run share them."""
+    return lambda build: compile_once(build, run_folder / "compiled", backend)
+
+
+def compile_once(build: Build, folder: Path, backend: CpuBackend) -> Compiled:
     """Compile, unless that was done already; another process that is at it is waited for."""
     place = folder / hashlib.sha256(repr(build).encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)
@@ -140,7 +155,7 @@ def compile_once(build: Build, folder: Path) -> Compiled:
                 generation_config=False,
                 tied=build.tied,
             )
-            compile_model(result.recipe(out=result.bundle))
+            compile_model(result.recipe(out=result.bundle), backend=backend)
     return result
 
 

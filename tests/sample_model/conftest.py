@@ -3,6 +3,10 @@
 import pytest
 import torch
 
+from compiled import backend, run_folder
+
+__all__ = ["backend", "run_folder"]
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ossc.compiler.backends.cpu.backend import CpuBackend
 from ossc.compiler.evaluate import Evaluation, evaluate
 from ossc.compiler.pipeline import compile_model
 from ossc.compiler.recipe import Recipe
@@ -19,10 +20,10 @@ CHARACTERS = 6000
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(tmp_path_factory: pytest.TempPathFactory, backend: CpuBackend) -> Path:
     """The bundle of the preset ``default``."""
     out = tmp_path_factory.mktemp("default") / "bundle"
-    return compile_model(Recipe(model=MODEL, context=512, out=out))
+    return compile_model(Recipe(model=MODEL, context=512, out=out), backend=backend)
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +52,10 @@ def test_the_routers_choose_the_same_experts(result):
 
 
 def test_dense_matrices_and_head_in_four_bits_cost_less_than_3_percent_of_perplexity(
-    bundle, tmp_path, record_property
+    bundle, tmp_path, backend, record_property
 ):
-    small = compile_model(Recipe(model=MODEL, quant="small", context=512, out=tmp_path / "bundle"))
+    recipe = Recipe(model=MODEL, quant="small", context=512, out=tmp_path / "bundle")
+    small = compile_model(recipe, backend=backend)
     cost = evaluate(small, HELD_OUT).perplexity / evaluate(bundle, HELD_OUT).perplexity - 1
     record_property("cost in perplexity", cost)
     assert 0.01 < cost < 0.03  # measured: 0.020

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from compiled import Build
-from ossc.compiler.backends.cpu.backend import BACKEND
 from ossc.compiler.backends.cpu.objects import write_objects
 from ossc.compiler.backends.cpu.toolchain import kernel_table
 from ossc.compiler.pipeline import lowering_options, quantized_model
@@ -48,7 +47,7 @@ def bundle(model, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def instrumented(model, tmp_path_factory):
+def instrumented(model, backend, tmp_path_factory):
     """``ossc-run`` of the bundle with its own kernels, built by gcc with sanitizers."""
     folder = tmp_path_factory.mktemp("instrumented")
     probe = folder / "probe.c"
@@ -59,11 +58,12 @@ def instrumented(model, tmp_path_factory):
     build = model.build
     recipe = model.recipe()
     options = lowering_options(recipe, model.checkpoint.config)
-    lowered = BACKEND.lower(quantized_model(model.checkpoint, load_plan(build.quant)), options)
-    objects = write_objects(lowered.kernels, lowered.generated, options.target, folder)
+    lowered = backend.lower(quantized_model(model.checkpoint, load_plan(build.quant)), options)
+    kernels = (lowered.kernels, lowered.generated)
+    objects = write_objects(*kernels, options.target, folder, backend.generate)
     table = folder / "kernel_table.c"
     table.write_text(kernel_table(objects))
-    paths = [each.path for each in objects]
+    paths = [path for each in objects for path in each.paths]
     sources = [*sorted((C_RUNTIME / "src").rglob("*.c")), table, *paths]
     return compile_c(folder / "ossc-run", sources, SANITIZERS, compiler=("gcc",))
 
