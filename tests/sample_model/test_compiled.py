@@ -9,8 +9,6 @@ from ossc.compiler.evaluate import Evaluation, evaluate
 from ossc.compiler.pipeline import compile_model
 from ossc.compiler.recipe import Recipe
 
-pytestmark = pytest.mark.xdist_group("compiled_sample")  # one worker builds the fixtures
-
 HERE = Path(__file__).parent
 MODEL = HERE / "checkpoint"
 HELD_OUT = HERE / "held_out.txt"

@@ -23,8 +23,6 @@ from ossc.runtimes.session import Session
 from ossc.targets.errors import BundleError
 from synthetic.tiny_bundle import C_RUNTIME, compile_c, write_bundle
 
-pytestmark = pytest.mark.xdist_group("changed_bytes")  # one worker builds the fixtures
-
 FLIPS = (0x01, 0x20, 0x80, 0xFF)
 """The lowest bit, the bit of letter case, the highest bit, all bits."""
 
