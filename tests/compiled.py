@@ -5,7 +5,6 @@ Bundles of many shapes and plans have most kernels in common; those are compiled
 
 import fcntl
 import hashlib
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -114,13 +113,6 @@ class Compiled:
 
 
 Compile = Callable[[Build], Compiled]
-
-
-@pytest.fixture(scope="session")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the workers of one test run share."""
-    folder = tmp_path_factory.getbasetemp()
-    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """What all tests share: their order, and the bundle that is made without our compiler."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,6 +26,19 @@ def pytest_xdist_make_scheduler(config, log):
     """Let tests that share something be done by one worker."""
     config.option.loadscopereorder = False
     return Schedule(config, log)
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory) -> Path:
+    """The folder that the workers of one test run share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def c_objects(run_folder) -> Path:
+    """Where objects of C files are kept; see `compile_c`."""
+    return run_folder / "c_objects"
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,12 @@
 """Object code of kernels: each is generated once per test run, whichever worker asks first."""
 
-import fcntl
 import hashlib
 from pathlib import Path
 
 import tvm
 import tvm_ffi
 
+from once import once
 from ossc.compiler.backends.cpu.backend import CpuBackend
 from ossc.compiler.backends.cpu.objects import generate_object
 
@@ -20,20 +20,16 @@ class SharedObjects:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(
         self, symbol: str, function: tvm.tirx.PrimFunc, target: tvm.target.Target
     ) -> bytes:
         """Return the object; where another thread or process is at it, wait for that."""
-        file = self._folder / _digest(symbol, function, target)
-        with file.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not file.exists():
-                made = file.with_suffix(".new")
-                made.write_bytes(generate_object(symbol, function, target))
-                made.rename(file)
-        return file.read_bytes()
+
+        def generate(file: Path) -> None:
+            file.write_bytes(generate_object(symbol, function, target))
+
+        return once(self._folder / _digest(symbol, function, target), generate).read_bytes()
 
 
 def shared_backend(folder: Path) -> CpuBackend:

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from compiled import backend, run_folder
+from compiled import backend
 
-__all__ = ["backend", "run_folder"]
+__all__ = ["backend"]
 
 
 @pytest.fixture(autouse=True, scope="session")

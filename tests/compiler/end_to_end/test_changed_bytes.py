@@ -45,7 +45,7 @@ def bundle(model, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def instrumented(model, backend, tmp_path_factory):
+def instrumented(model, backend, c_objects, tmp_path_factory):
     """``ossc-run`` of the bundle with its own kernels, built by gcc with sanitizers."""
     folder = tmp_path_factory.mktemp("instrumented")
     probe = folder / "probe.c"
@@ -63,7 +63,7 @@ def instrumented(model, backend, tmp_path_factory):
     table.write_text(kernel_table(objects))
     paths = [path for each in objects for path in each.paths]
     sources = [*sorted((C_RUNTIME / "src").rglob("*.c")), table, *paths]
-    return compile_c(folder / "ossc-run", sources, SANITIZERS, compiler=("gcc",))
+    return compile_c(folder / "ossc-run", sources, SANITIZERS, ("gcc",), c_objects)
 
 
 def flip(file, position, mask):
