@@ -80,9 +80,12 @@ def write_objects(
         for group in groups
         for name, function in group.by_name.items()
     ]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+    threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    try:
         objects = threads.map(lambda job: generate(*job), jobs)
         paths = iter([_write(folder / f"kernel{i}.o", data) for i, data in enumerate(objects)])
+    finally:  # after an interruption, or on a full disk, the other functions are not begun
+        threads.shutdown(cancel_futures=True)
     return [
         KernelObjects(
             paths=tuple(next(paths) for _ in group.by_name),

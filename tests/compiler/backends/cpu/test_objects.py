@@ -94,6 +94,21 @@ def test_each_symbol_has_an_object_for_its_own_instruction_set(tmp_path):
         assert read == [f"{symbol} {cpu}" for symbol in each.symbols.values()]
 
 
+def test_a_disk_that_is_full_stops_the_work(tmp_path):
+    begun = []
+
+    def generate(symbol, _function, _target):
+        begun.append(symbol)
+        return b"object"
+
+    kernels = {kernel.name: kernel for kernel in every_kernel("avx2", 1)}
+    many = {f"{name}_{i}": kernel for name, kernel in kernels.items() for i in range(200)}
+    with pytest.raises(OSError, match="No such file"):
+        write_objects(many, {}, find_target("cpu:x86-64-v2"), tmp_path / "nowhere", generate)
+    assert begun
+    assert len(begun) < len(many)
+
+
 def test_names_differ_where_kernels_differ():
     kernels = [
         *every_kernel("avx2", 1),
