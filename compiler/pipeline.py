@@ -5,6 +5,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from ossc.compiler.backends import find_backend
+from ossc.compiler.backends.backend import Backend
 from ossc.compiler.bundle import (
     check_space,
     copy_text_files,
@@ -34,12 +35,15 @@ from ossc.compiler.text.text_files import check_text_files
 from ossc.runtimes.kv_type import PLAN_NAMES
 
 
-def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
+def compile_model(
+    recipe: Recipe, progress: Reporter | None = None, backend: Backend | None = None
+) -> Path:
     """Compile a checkpoint into a bundle.
 
     Args:
         recipe: What to compile, for which target.
         progress: Receives the phases and the bytes of packed weights.
+        backend: Takes the place of the one that serves the target.
 
     Returns:
         The bundle's folder.
@@ -56,7 +60,7 @@ def compile_model(recipe: Recipe, progress: Reporter | None = None) -> Path:
     source = SourceModel.open(order.model)
     check_text_files(source.path)
     options = order.options(source.config)
-    backend = find_backend(target.kind)
+    backend = backend or find_backend(target.kind)
     backend.prepare(target, progress)
 
     progress.phase("Exporting to ONNX, fusing and quantizing")

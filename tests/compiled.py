@@ -1,8 +1,10 @@
-"""Bundles for tests: each is compiled once per test run, whichever worker asks first."""
+"""Bundles for tests: each is compiled once per test run, whichever worker asks first.
+
+Bundles of many shapes and plans have most kernels in common; those are compiled once too.
+"""
 
 import fcntl
 import hashlib
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
+from ossc.compiler.backends.cpu.backend import CpuBackend
 from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.pipeline import compile_model, quantized_model
 from ossc.compiler.quantization.plan import load_plan
@@ -21,6 +24,7 @@ from ossc.runtimes.manifest import WEIGHTS_NAME
 from ossc.runtimes.session import Session
 from ossc.targets import resolve_target
 from ossc.targets.machine import this_machine
+from shared_objects import shared_backend
 from synthetic import SyntheticShape, make_checkpoint
 from synthetic.layout import Experts, FloatTypes
 
@@ -112,15 +116,18 @@ Compile = Callable[[Build], Compiled]
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
+def backend(run_folder: Path) -> CpuBackend:
+    """Compiles a kernel once per test run."""
+    return shared_backend(run_folder / "objects")
+
+
+@pytest.fixture(scope="session")
+def compiled(run_folder: Path, backend: CpuBackend) -> Compile:
     """``compiled(build)`` gives the bundle; workers of one test run share them."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    return lambda build: compile_once(build, folder / "compiled")
+    return lambda build: compile_once(build, run_folder / "compiled", backend)
 
 
-def compile_once(build: Build, folder: Path) -> Compiled:
+def compile_once(build: Build, folder: Path, backend: CpuBackend) -> Compiled:
     """Compile, unless that was done already; another process that is at it is waited for."""
     place = folder / hashlib.sha256(repr(build).encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)
@@ -140,7 +147,7 @@ def compile_once(build: Build, folder: Path) -> Compiled:
                 generation_config=False,
                 tied=build.tied,
             )
-            compile_model(result.recipe(out=result.bundle))
+            compile_model(result.recipe(out=result.bundle), backend=backend)
     return result
 
 

@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from ossc.compiler import atomic_folder, pipeline
-from ossc.compiler.backends.cpu.backend import CpuBackend
+from ossc.compiler.backends.cpu.backend import BACKEND, CpuBackend
 from ossc.compiler.cli.ending import ENDING_SIGNALS, die_of, interrupt_on_signals, signal_of
+from ossc.compiler.families.source_model import SourceModel
+from ossc.compiler.order import Order
 from ossc.compiler.progress import Reporter
 from ossc.compiler.recipe import Recipe
 from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME, Bundle
@@ -31,6 +33,16 @@ from synthetic.tiny_bundle import write_bundle
 
 MODEL, PLACE, FINISHED = map(Path, sys.argv[1:4])
 MANIFEST = Manifest.read(FINISHED)
+RECIPE = Recipe(
+    model=MODEL,
+    target=MANIFEST.target.name,
+    quant=MANIFEST.quantization.preset,
+    context=MANIFEST.context,
+    prefill_chunk=MANIFEST.prefill_chunk,
+    instruction_sets=MANIFEST.target.instruction_sets,
+    out=PLACE,
+    force=True,
+)
 N_KILLS = 15
 
 
@@ -58,6 +70,14 @@ def copy_binaries(
         (folder / name).write_bytes((FINISHED / name).read_bytes())
 
 
+def lower_before_forking() -> None:
+    """Give the children the lowered model: no case ends one before there is something to remove."""
+    source, order = SourceModel.open(MODEL), Order.of(RECIPE)
+    model = pipeline.quantized_model(source, order.plan)
+    lowered = BACKEND.lower(model, order.options(source.config))
+    CpuBackend.lower = lambda *_: lowered
+
+
 def compile_in_child(reporter: Reporter, *, link: bool) -> int:
     """Compile over what is at the place, and print what is left; return the child's status."""
     child = os.fork()
@@ -73,18 +93,8 @@ def compile_and_exit(reporter: Reporter, *, link: bool) -> NoReturn:
     """Compile, and end this process."""
     if not link:
         CpuBackend.emit = copy_binaries
-    recipe = Recipe(
-        model=MODEL,
-        target=MANIFEST.target.name,
-        quant=MANIFEST.quantization.preset,
-        context=MANIFEST.context,
-        prefill_chunk=MANIFEST.prefill_chunk,
-        instruction_sets=MANIFEST.target.instruction_sets,
-        out=PLACE,
-        force=True,
-    )
     try:
-        pipeline.compile_model(recipe, reporter)
+        pipeline.compile_model(RECIPE, reporter)
     except OsscError as error:
         print(f"Error: {error}", flush=True)
         os._exit(error.exit_code)
@@ -228,4 +238,5 @@ CASES = {
 }
 
 if __name__ == "__main__":
+    lower_before_forking()
     CASES[sys.argv[4]]()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from ossc.compiler.backends.backend import Backend
 from ossc.compiler.backends.cpu import toolchain
 from ossc.compiler.pipeline import compile_model
 from ossc.compiler.recipe import Recipe
@@ -28,13 +29,16 @@ _INCLUDE = '#include "base/ticks.h"\n'
 _TABLE = "const ossc_kernel ossc_kernels[]"
 
 
-def slowed_bundle(recipe: Recipe, kernel: str, percent: int = 10) -> Path:
+def slowed_bundle(
+    recipe: Recipe, kernel: str, percent: int = 10, backend: Backend | None = None
+) -> Path:
     """Compile a bundle with one kernel that waits after its work.
 
     Args:
         recipe: What to compile.
         kernel: A kernel of the plan that is split over the threads.
         percent: Of the time that the work takes.
+        backend: Compiles the kernels.
     """
     sound_table = toolchain.kernel_table
 
@@ -42,7 +46,7 @@ def slowed_bundle(recipe: Recipe, kernel: str, percent: int = 10) -> Path:
         return _slow_down(sound_table(*arguments), kernel, percent)
 
     with patch.object(toolchain, "kernel_table", slow_table):
-        return compile_model(recipe)
+        return compile_model(recipe, backend=backend)
 
 
 def _slow_down(table: str, kernel: str, percent: int) -> str:

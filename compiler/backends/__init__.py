@@ -2,9 +2,12 @@
 
 import pkgutil
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from ossc.compiler.backends.backend import Backend
 from ossc.targets.errors import UnknownNameError
+
+if TYPE_CHECKING:  # it knows lowered models, and so TVM
+    from ossc.compiler.backends.backend import Backend
 
 
 def backend_kinds() -> list[str]:
@@ -12,7 +15,7 @@ def backend_kinds() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
 
 
-def find_backend(kind: str) -> Backend:
+def find_backend(kind: str) -> "Backend":
     """Return the backend of a target's ``kind``; one that cannot be imported raises what it raises.
 
     Raises:

@@ -13,7 +13,7 @@ SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recove
 
 
 @pytest.fixture(scope="session", params=["plain", "sanitized"])
-def program(request, binaries, tmp_path_factory):
+def program(request, binaries, c_objects, tmp_path_factory):
     if request.param == "plain":
         return binaries[1]
     probe = tmp_path_factory.mktemp("sanitized")
@@ -25,7 +25,8 @@ def program(request, binaries, tmp_path_factory):
         works = False
     if not works:
         pytest.skip("gcc with sanitizers is not installed")
-    return compile_c(probe / "ossc-run", runtime_sources(main=True), SANITIZERS, ("gcc",))
+    sources = runtime_sources(main=True)
+    return compile_c(probe / "ossc-run", sources, SANITIZERS, ("gcc",), c_objects)
 
 
 @pytest.fixture

@@ -114,10 +114,10 @@ from pathlib import Path
 from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.inline import inlined
 from ossc.compiler.oracle.save import save_model
-begin, path = time.monotonic(), Path(sys.argv[1])
+begin, path = time.process_time(), Path(sys.argv[1])
 save_model(inlined(SourceModel.open(path).export()), path / "model.onnx")
 peak = re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())
-print(time.monotonic() - begin, peak[1])
+print(time.process_time() - begin, peak[1])
 """
 
 

@@ -8,11 +8,11 @@ import pytest
 
 from ossc.runtimes.plan import Plan
 from ossc.targets.errors import BundleError
-from synthetic.tiny_bundle import compile_c, program_sources, write_bundle
+from synthetic.tiny_bundle import ZIG, compile_c, program_sources, write_bundle
 from synthetic.tiny_plan import make_plan
 
 BUILDS = {
-    "zig": (None, ("-O2",)),
+    "zig": (ZIG, ("-O2",)),
     "asan-ubsan": (
         ("gcc",),
         ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
@@ -32,7 +32,7 @@ def has_sanitizer(flag, directory):
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory):
+def build(tmp_path_factory, c_objects):
     directory = tmp_path_factory.mktemp("c_programs")
     built = {}
 
@@ -42,9 +42,9 @@ def build(tmp_path_factory):
         if sanitizers and not has_sanitizer(sanitizers[0], directory):
             pytest.skip("gcc with sanitizers is not installed")
         if (name, variant) not in built:
-            options = {"compiler": compiler} if compiler else {}
             output = directory / f"{name}-{variant}"
-            built[name, variant] = compile_c(output, program_sources(name), flags, **options)
+            sources = program_sources(name)
+            built[name, variant] = compile_c(output, sources, flags, compiler, c_objects)
         return built[name, variant]
 
     return build_once

@@ -91,9 +91,11 @@ def test_the_times_of_a_prefill_name_its_chunks(measure):
 
 def test_the_times_of_steps_add_up_to_the_call(measure):
     """But for the way into and out of it, which a call as short as this one may feel."""
-    _, answer = measure("times on", f"prefill {IDS}", threads=1)
-    total_ns, call_ns = sum(answer["times"]["ns"]), 1e9 * answer["seconds"]
-    assert 0.2 * call_ns < total_ns <= call_ns
+    repeated = ["reset", f"prefill {IDS}"] * 9
+    calls = [call for call in measure("times on", *repeated, threads=1) if "seconds" in call]
+    shares = [sum(call["times"]["ns"]) / (1e9 * call["seconds"]) for call in calls]
+    assert max(shares) <= 1
+    assert np.median(shares) > 0.2
 
 
 def test_the_times_of_threads_lie_in_their_steps(measure):

@@ -3,6 +3,10 @@
 import pytest
 import torch
 
+from compiled import backend
+
+__all__ = ["backend"]
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+ATTEMPTS = 5
+
 SERVER = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
 
@@ -29,6 +31,7 @@ def _generate_key(path: Path) -> None:
 
 
 def _free_port() -> int:
+    """A port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -65,7 +68,30 @@ def ssh_server(folder: Path) -> Iterator[SshServer]:
     shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # the server insists on it
-    port = _free_port()
+    server, port = _start(folder)
+    with server:
+        try:
+            yield SshServer(port, _write_client(folder, port))
+        finally:
+            server.terminate()
+
+
+def _start(folder: Path) -> "tuple[subprocess.Popen[str], int]":
+    """Start it on a free port; on another one where somebody took that before the server did."""
+    for _ in range(ATTEMPTS):
+        port = _free_port()
+        server = subprocess.Popen(_command(folder, port), stderr=subprocess.PIPE, text=True)
+        said = server.stderr.readline()
+        if "listening" in said:
+            return server, port
+        with server:
+            server.terminate()
+        assert "Address already in use" in said, said
+    raise AssertionError(f"{ATTEMPTS} ports in turn were taken before the server had them")
+
+
+def _command(folder: Path, port: int) -> list[str]:
+    assert SERVER is not None
     options = {
         "Port": port,
         "ListenAddress": "127.0.0.1",
@@ -78,12 +104,5 @@ def ssh_server(folder: Path) -> Iterator[SshServer]:
         "PermitRootLogin": "prohibit-password",
         "PrintMotd": "no",
     }
-    command = [SERVER, "-D", "-e", "-f", "/dev/null"]
-    command += [f"-o{name}={value}" for name, value in options.items()]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            said = server.stderr.readline()
-            assert "listening" in said, said
-            yield SshServer(port, _write_client(folder, port))
-        finally:
-            server.terminate()
+    settings = [f"-o{name}={value}" for name, value in options.items()]
+    return [SERVER, "-D", "-e", "-f", "/dev/null", *settings]

@@ -3,10 +3,14 @@
 Its model's hidden state is the mean of the embeddings so far, and its head is the embedding.
 """
 
+import os
 import platform
 import shutil
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from subprocess import run
 
@@ -14,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ossc.runtimes
+from once import once
 from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME
 from ossc.runtimes.manifest import FileEntry, TargetEntry
 from synthetic.tiny_plan import HIDDEN, VOCAB, make_manifest, make_plan
@@ -50,19 +55,52 @@ def write_bundle(directory: Path, binaries: Sequence[Path] = (), **changes: obje
 
 
 def compile_c(
-    output: Path, sources: Sequence[Path], flags: Sequence[str], compiler: Sequence[str] = ZIG
+    output: Path,
+    sources: Sequence[Path],
+    flags: Sequence[str],
+    compiler: Sequence[str] = ZIG,
+    objects: Path | None = None,
 ) -> Path:
-    """Compile C sources with the runtime's headers; warnings are errors."""
+    """Compile C sources with the runtime's headers; warnings are errors.
+
+    Args:
+        output: A program or library.
+        sources: C files, and object files.
+        flags: For compiling and linking.
+        compiler: The command.
+        objects: A folder where object files of C files are kept; programs with the same flags
+            share them.
+    """
+    inputs = sources if objects is None else _object_files(sources, flags, compiler, objects)
+    _run_compiler([*compiler, *WARNINGS, *flags], [*inputs, "-lm", "-lpthread"], output)
+    return output
+
+
+def _object_files(
+    sources: Sequence[Path], flags: Sequence[str], compiler: Sequence[str], folder: Path
+) -> list[Path]:
+    """Compile each C file, unless that was done."""
+    command = [*compiler, *WARNINGS, *flags, "-c"]
+
+    def compiled(source: Path) -> Path:
+        if source.suffix != ".c":
+            return source
+        name = sha256(repr((command, source)).encode()).hexdigest()[:16]
+        return once(folder / f"{name}.o", partial(_run_compiler, command, [source]))
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        return list(threads.map(compiled, sources))
+
+
+def _run_compiler(command: Sequence[str], inputs: Sequence[str | Path], output: Path) -> None:
     includes = [f"-I{C_RUNTIME / name}" for name in ("include", "src")]
-    command = [*compiler, *WARNINGS, *flags, *includes, *map(str, sources)]
     finished = run(
-        [*command, "-lm", "-lpthread", "-o", str(output)],
+        [*command, *includes, *map(str, inputs), "-o", str(output)],
         capture_output=True,
         text=True,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    return output
 
 
 def runtime_sources(*, main: bool = False) -> list[Path]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from ossc.compiler.backends.backend import Backend
-from ossc.compiler.backends.cpu.objects import write_objects
+from ossc.compiler.backends.cpu.objects import GenerateObject, generate_object, write_objects
 from ossc.compiler.backends.cpu.operations import OPERATIONS
 from ossc.compiler.backends.cpu.toolchain import link_runtime, prepare_linker
 from ossc.compiler.lowering.lower import LoweredModel, lower_model
@@ -21,6 +21,9 @@ class CpuBackend:
 
     kind: str = "cpu"
 
+    generate: GenerateObject = generate_object
+    """Compiles one function."""
+
     def prepare(self, target: Target, progress: Reporter) -> None:
         """Try the linker, and build what it builds once for a target; see `Backend`."""
         prepare_linker(target, progress)
@@ -31,7 +34,7 @@ class CpuBackend:
 
     def emit(self, lowered: LoweredModel, target: Target, folder: Path, scratch: Path) -> None:
         """Write ``ossc-run`` and ``libossc_model.so``; see `Backend`."""
-        objects = write_objects(lowered.kernels, lowered.generated, target, scratch)
+        objects = write_objects(lowered.kernels, lowered.generated, target, scratch, self.generate)
         link_runtime(target, objects, folder)
 
 

@@ -55,7 +55,6 @@ def _passes() -> tvm.transform.Pass:
             tirx.transform.UnrollLoop(),
             tirx.transform.StmtSimplify(),
             # the calling convention
-            tirx.transform.AnnotateEntryFunc(),
             tirx.transform.MakePackedAPI(),
             tirx.transform.BF16StorageLegalize(),
             tirx.transform.LowerTVMBuiltin(),

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import ossc.runtimes
-from ossc.compiler.backends.cpu.objects import KernelObject
+from ossc.compiler.backends.cpu.objects import KernelObjects
 from ossc.compiler.backends.cpu.zig import try_zig_cache, zig_cc
 from ossc.compiler.progress import Reporter
 from ossc.targets import Target
@@ -61,7 +61,7 @@ def prepare_linker(target: Target, progress: Reporter) -> None:
             )
 
 
-def link_runtime(target: Target, objects: Sequence[KernelObject], folder: Path) -> None:
+def link_runtime(target: Target, objects: Sequence[KernelObjects], folder: Path) -> None:
     """Link ``ossc-run`` (static) and ``libossc_model.so`` into a folder.
 
     Args:
@@ -72,16 +72,16 @@ def link_runtime(target: Target, objects: Sequence[KernelObject], folder: Path) 
     Raises:
         ToolchainError: zig is not installed, or failed; its message is in the error.
     """
-    table = objects[0].path.with_name("kernel_table.c")
+    table = objects[0].paths[0].with_name("kernel_table.c")
     table.write_text(kernel_table(objects), encoding="utf-8")
     sources = sorted((RUNTIME_SOURCES / "src").rglob("*.c"))
     library_sources = [source for source in sources if source.name != "main.c"]
-    common = [table, *(each.path for each in objects)]
+    common = [table, *(path for each in objects for path in each.paths)]
     _link(target.zig_static, _STATIC, [*sources, *common], folder / EXECUTABLE)
     _link(target.zig_shared, _SHARED, [*library_sources, *common], folder / LIBRARY)
 
 
-def kernel_table(objects: Sequence[KernelObject]) -> str:
+def kernel_table(objects: Sequence[KernelObjects]) -> str:
     """Write the C file that lets the runtime find a kernel by its name, the best variant first.
 
     Args:
@@ -121,7 +121,7 @@ def _instruction_set(needs: InstructionSet) -> list[str]:
     ]
 
 
-def _needs(kernels: KernelObject) -> str:
+def _needs(kernels: KernelObjects) -> str:
     return f"&{kernels.needs.name}" if kernels.needs else "NULL"
 
 

@@ -1,5 +1,5 @@
 """Bundles that are shared between the tests, and between the workers that run them."""
 
-from compiled import compiled
+from compiled import backend, compiled
 
-__all__ = ["compiled"]
+__all__ = ["backend", "compiled"]

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from compiled import Build
-from ossc.compiler.backends.cpu.backend import BACKEND
 from ossc.compiler.backends.cpu.objects import write_objects
 from ossc.compiler.backends.cpu.toolchain import kernel_table
 from ossc.compiler.order import Order
@@ -24,8 +23,6 @@ from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.session import Session
 from ossc.targets.errors import BundleError
 from synthetic.tiny_bundle import C_RUNTIME, compile_c, write_bundle
-
-pytestmark = pytest.mark.xdist_group("changed_bytes")  # one worker builds the fixtures
 
 FLIPS = (0x01, 0x20, 0x80, 0xFF)
 """The lowest bit, the bit of letter case, the highest bit, all bits."""
@@ -49,7 +46,7 @@ def bundle(model, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def instrumented(model, tmp_path_factory):
+def instrumented(model, backend, c_objects, tmp_path_factory):
     """``ossc-run`` of the bundle with its own kernels, built by gcc with sanitizers."""
     folder = tmp_path_factory.mktemp("instrumented")
     probe = folder / "probe.c"
@@ -60,13 +57,14 @@ def instrumented(model, tmp_path_factory):
     build = model.build
     recipe = model.recipe()
     options = Order.of(recipe).options(model.source.config)
-    lowered = BACKEND.lower(quantized_model(model.source, load_plan(build.quant)), options)
-    objects = write_objects(lowered.kernels, lowered.generated, options.target, folder)
+    lowered = backend.lower(quantized_model(model.source, load_plan(build.quant)), options)
+    kernels = (lowered.kernels, lowered.generated)
+    objects = write_objects(*kernels, options.target, folder, backend.generate)
     table = folder / "kernel_table.c"
     table.write_text(kernel_table(objects))
-    paths = [each.path for each in objects]
+    paths = [path for each in objects for path in each.paths]
     sources = [*sorted((C_RUNTIME / "src").rglob("*.c")), table, *paths]
-    return compile_c(folder / "ossc-run", sources, SANITIZERS, compiler=("gcc",))
+    return compile_c(folder / "ossc-run", sources, SANITIZERS, ("gcc",), c_objects)
 
 
 def flip(file, position, mask):

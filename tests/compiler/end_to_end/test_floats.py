@@ -61,6 +61,7 @@ def test_a_quantized_mixture_holds(compiled):
     assert verify_against(Bundle.open(model.bundle), model.model).holds
 
 
+@pytest.mark.emulated
 def test_a_portable_target_generates_the_same_tokens(compiled):
     target = "cpu:aarch64"
     require_a_way_to_run(target)

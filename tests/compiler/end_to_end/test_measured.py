@@ -104,6 +104,7 @@ def test_a_profile_comes_back_over_ssh(bundle, tmp_path, monkeypatch):
     assert len(profile.decode[0].latency.samples_ms) >= 2 * WORKLOAD.new_tokens
 
 
+@pytest.mark.emulated
 def test_a_profile_of_an_emulated_machine_says_so(compiled):
     if not shutil.which("qemu-aarch64") and not shutil.which("qemu-aarch64-static"):
         pytest.skip("qemu-aarch64 is not installed; scripts/install-packages installs it")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from compiled import Build, Compile
+from ossc.compiler.backends.cpu.backend import CpuBackend
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.profile.gate.bundles import compare_bundles
 from ossc.runtimes.profile.gate.result import Comparison
@@ -42,9 +43,9 @@ def kernel(sound: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def slow(compiled: Compile, kernel: str, tmp_path_factory) -> Path:
+def slow(compiled: Compile, kernel: str, backend: CpuBackend, tmp_path_factory) -> Path:
     recipe = compiled(Build()).recipe(out=tmp_path_factory.mktemp("slow") / "bundle")
-    return slowed_bundle(recipe, kernel, percent=100)
+    return slowed_bundle(recipe, kernel, percent=100, backend=backend)
 
 
 def compare(current: Path, baseline: Path) -> Comparison:

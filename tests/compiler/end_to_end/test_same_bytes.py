@@ -13,8 +13,6 @@ from compiled import Build
 from ossc.runtimes.manifest import Manifest
 from ossc.targets import resolve_target
 
-pytestmark = pytest.mark.xdist_group("same_bytes")  # one worker builds the fixtures
-
 ROOT = Path(__file__).parents[3]
 HERE = resolve_target("cpu")
 TARGETS = (HERE.name, "cpu:x86-64-v3" if HERE.arch == "aarch64" else "cpu:aarch64")

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from compiled import Build, Compiled
-from ossc.compiler.backends.cpu.backend import BACKEND
+from ossc.compiler.backends.cpu.backend import BACKEND, CpuBackend
 from ossc.compiler.cli import main
 from ossc.compiler.estimate import estimate
 from ossc.compiler.families.source_model import SourceModel
@@ -60,9 +60,9 @@ def stored(real: Compiled, folder: Path, max_shard_bytes: int | None = None) -> 
     )
 
 
-def require_same_bundle(real: Compiled, model: Path, out: Path) -> None:
+def require_same_bundle(real: Compiled, model: Path, out: Path, backend: CpuBackend) -> None:
     """Compile a model, compare every file with those of a bundle, and check its numbers."""
-    compile_model(replace(real.recipe(out=out), model=model))
+    compile_model(replace(real.recipe(out=out), model=model), backend=backend)
     assert Manifest.read(out) == Manifest.read(real.bundle)
     assert verify_against(Bundle.open(out), model).holds
 
@@ -80,14 +80,14 @@ def test_the_weights_of_a_snapshot_and_those_at_odd_bytes_are_those_of_plain_fil
     assert packed_weights(model, quant) == expected
 
 
-def test_a_snapshot_is_compiled_and_verified(compiled, tmp_path):
+def test_a_snapshot_is_compiled_and_verified(compiled, backend, tmp_path):
     real = compiled(Build(quant="default"))
     snapshot = write_snapshot(stored(real, tmp_path / "model", SHARD_BYTES), tmp_path / "hub")
-    require_same_bundle(real, snapshot, tmp_path / "bundle")
+    require_same_bundle(real, snapshot, tmp_path / "bundle", backend)
 
 
 def test_an_id_of_the_hub_is_compiled_from_the_cache_and_names_the_bundle(
-    compiled, tmp_path, monkeypatch
+    compiled, backend, tmp_path, monkeypatch
 ):
     real = compiled(Build())
     write_snapshot(stored(real, tmp_path / "model"), tmp_path / "hub")
@@ -95,16 +95,18 @@ def test_an_id_of_the_hub_is_compiled_from_the_cache_and_names_the_bundle(
     monkeypatch.chdir(tmp_path)
     recipe = replace(real.recipe(), model="org/tiny@main")
     assert estimate(recipe).memory == Manifest.read(real.bundle).memory
-    place = compile_model(recipe)
+    place = compile_model(recipe, backend=backend)
     assert place.name.startswith("tiny-cpu-")
     assert Manifest.read(place) == Manifest.read(real.bundle)
     run = CliRunner().invoke(main, ["verify", str(place), "--against", "org/tiny"])
     assert "It holds." in run.stdout
 
 
-def test_tensors_at_odd_bytes_with_a_second_hard_link_are_compiled_and_verified(compiled, tmp_path):
+def test_tensors_at_odd_bytes_with_a_second_hard_link_are_compiled_and_verified(
+    compiled, backend, tmp_path
+):
     """The link is as after ``ossc export``."""
     real = compiled(Build(experts="bf16", quant="default"))
     model = move_to_odd_bytes(stored(real, tmp_path / "model"))
     os.link(model / "model.safetensors", tmp_path / "link")
-    require_same_bundle(real, model, tmp_path / "bundle")
+    require_same_bundle(real, model, tmp_path / "bundle", backend)

@@ -29,6 +29,7 @@ def test_an_instruction_set_computes_what_the_base_does(compiled, each, monkeypa
     assert generated[0] == generated[1]
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("target", all_targets(), ids=lambda target: target.name)
 def test_a_target_is_verified_no_further_than_it_runs_here(compiled, target):
     machine = this_machine()

@@ -1,13 +1,13 @@
 """Every kernel becomes an object for every target: always the same one, that needs no library."""
 
+import os
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-import tvm
 
 from kernel_operands import PAIRS
-from ossc.compiler.backends.cpu.codegen import generate_code
 from ossc.compiler.backends.cpu.kernels.attention.attention import attention
 from ossc.compiler.backends.cpu.kernels.attention.attention_shape import AttentionShape
 from ossc.compiler.backends.cpu.kernels.attention.rope_store import rope_store
@@ -26,9 +26,10 @@ from ossc.compiler.backends.cpu.kernels.products.linear import linear
 from ossc.compiler.backends.cpu.kernels.products.linear_glu import linear_glu
 from ossc.compiler.backends.cpu.kernels.products.quantize_activations import quantize_activations
 from ossc.compiler.backends.cpu.kernels.rms_norm import rms_norm
+from ossc.compiler.backends.cpu.objects import generate_object, write_objects
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.runtimes.kv_type import KV_TYPES
-from ossc.targets import Target, all_targets
+from ossc.targets import Target, all_targets, find_target
 
 ATTENTION = AttentionShape(
     num_heads=5, num_kv_heads=1, head_dim=20, window=9, scale=0.25, sinks=True
@@ -96,22 +97,51 @@ def gated_kernels(isa: str, n: int | None) -> list[Kernel]:
     return kernels
 
 
-def object_bytes(target: Target, folder) -> bytes:
-    """Compile every kernel, for calls of any number of tokens, to one object."""
-    kernels = every_kernel(target.kernel_isa, None)
-    functions = {kernel.name: kernel.func for kernel in kernels}
-    module = generate_code(functions, tvm.target.Target(dict(target.tvm_target)))
-    module.write_to_file(str(folder / "kernels.o"))
-    return (folder / "kernels.o").read_bytes()
+def object_files(target: Target, folder: Path) -> list[bytes]:
+    """Compile every kernel, for calls of any number of tokens."""
+    kernels = {kernel.name: kernel for kernel in every_kernel(target.kernel_isa, None)}
+    (objects,) = write_objects(kernels, {}, replace(target, instruction_sets=()), folder)
+    assert objects.symbols == {name: name for name in kernels}
+    assert len(objects.paths) == len(kernels)
+    return [path.read_bytes() for path in objects.paths]
 
 
 @pytest.mark.parametrize("target", all_targets(), ids=lambda target: target.name)
 def test_objects_are_the_same_each_time_and_need_no_library(target, tmp_path):
-    data = object_bytes(target, tmp_path)
+    files = object_files(target, tmp_path)
+    data = b"\0".join(files)
     for function in (b"expf", b"fmaf", b"roundeven", b"sqrt", b"pow", b"memcpy"):
         assert not re.search(rb"\0\w*" + function + rb"\w*\0", data), function
     if target.name == "cpu:x86-64-v3":
-        assert object_bytes(target, tmp_path) == data
+        assert object_files(target, tmp_path) == files
+
+
+def test_each_symbol_has_an_object_for_its_own_instruction_set(tmp_path):
+    def generate(symbol, _function, tvm_target):
+        return f"{symbol} {tvm_target.attrs['mcpu']}".encode()
+
+    target = find_target("cpu:x86-64-v3")
+    kernels = {kernel.name: kernel for kernel in every_kernel("avx2", 1)}
+    base, *others = write_objects(kernels, {}, target, tmp_path, generate)
+    assert [each.needs for each in (base, *others)] == [None, *target.instruction_sets]
+    for each in (base, *others):
+        cpu = (each.needs or target).tvm_target["mcpu"]
+        read = [path.read_text() for path in each.paths]
+        assert read == [f"{symbol} {cpu}" for symbol in each.symbols.values()]
+
+
+def test_a_disk_that_is_full_stops_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    begun = []
+
+    def generate(symbol, *rest):
+        begun.append(symbol)
+        return generate_object(symbol, *rest)
+
+    kernels = {kernel.name: kernel for kernel in every_kernel("portable", 1)}
+    with pytest.raises(OSError, match="No such file"):
+        write_objects(kernels, {}, find_target("cpu:x86-64-v2"), tmp_path / "nowhere", generate)
+    assert 0 < len(begun) < len(kernels) / 2
 
 
 def test_names_differ_where_kernels_differ():

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ossc.compiler.backends.cpu.objects import KernelObject
+from ossc.compiler.backends.cpu.objects import KernelObjects
 from ossc.compiler.backends.cpu.toolchain import kernel_table
 from ossc.targets import find_target
 
@@ -10,9 +10,9 @@ BEST, SECOND = find_target("cpu:x86-64-v3").instruction_sets
 
 
 def test_the_best_variant_of_a_kernel_comes_first_and_the_base_last():
-    base = KernelObject(path=Path("k.o"), symbols={"norm": "norm", "linear": "linear"})
+    base = KernelObjects(paths=(Path("k.o"),), symbols={"norm": "norm", "linear": "linear"})
     variants = [
-        KernelObject(path=Path("v.o"), symbols={"linear": f"linear__{each.name}"}, needs=each)
+        KernelObjects(paths=(Path("v.o"),), symbols={"linear": f"linear__{each.name}"}, needs=each)
         for each in (BEST, SECOND)
     ]
     table = kernel_table([base, *variants])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from disks import run_on_disk
-from ossc.compiler.backends.cpu import zig
+from ossc.compiler.backends.cpu import toolchain, zig
 from ossc.compiler.backends.cpu.toolchain import prepare_linker
 from ossc.compiler.backends.cpu.zig import try_zig_cache, zig_cache_folder, zig_cc
 from ossc.compiler.progress import SilentReporter
@@ -101,11 +101,22 @@ class Phases(SilentReporter):
 
 
 def test_the_linker_is_tried_and_leaves_nothing(monkeypatch):
+    """Other processes may use the cache at the same time, so only what this one made counts."""
+    outputs = []
+
+    def linked(arguments, *rest, **options):
+        zig_cc(arguments, *rest, **options)
+        outputs.append(Path(arguments[arguments.index("-o") + 1]))
+        assert outputs[-1].exists()
+
     phases = Phases()
     monkeypatch.setattr(zig, "SLOW_S", 1e6)
+    monkeypatch.setattr(toolchain, "zig_cc", linked)
     prepare_linker(resolve_target("cpu"), phases)
     assert phases.names == ["Trying zig"]
-    assert list(zig_cache_folder().glob("ossc-*")) == []
+    assert len(outputs) == 2
+    assert {output.parent.parent for output in outputs} == {zig_cache_folder()}
+    assert not any(output.parent.exists() for output in outputs)
 
 
 def pretend(monkeypatch, code):

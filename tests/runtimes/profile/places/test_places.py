@@ -56,6 +56,7 @@ def test_a_bundle_without_an_executable_is_refused(tmp_path):
         LOCAL.start(Bundle.open(write_bundle(tmp_path / "b")))
 
 
+@pytest.mark.emulated
 def test_an_emulator_runs_the_bundle_of_its_architecture(tmp_path, likeliest):
     if not shutil.which("qemu-aarch64") and not shutil.which("qemu-aarch64-static"):
         pytest.skip("qemu-aarch64 is not installed; scripts/install-packages installs it")

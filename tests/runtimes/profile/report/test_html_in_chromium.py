@@ -9,7 +9,10 @@ import chromium
 from ossc.runtimes.profile.report.html import to_html
 from profile_example import emulated_profile, evil_profile, example_profile
 
-pytestmark = pytest.mark.skipif(chromium.EXECUTABLE is None, reason="chromium is not installed")
+pytestmark = [
+    pytest.mark.emulated,
+    pytest.mark.skipif(chromium.EXECUTABLE is None, reason="chromium is not installed"),
+]
 
 PHONE = 320
 """CSS pixels of the narrowest phone."""
