@@ -54,12 +54,12 @@ class Recipe:
         target = resolve_target(self.target)
         if self.instruction_sets is None:
             return target
-        known = {each.name: each for each in target.instruction_sets}
+        known = {each.name: each for each in target.host.instruction_sets}
         for name in self.instruction_sets:
             if name not in known:
                 raise UnknownNameError(f"instruction set of {target.name}", name, known)
         chosen = tuple(each for name, each in known.items() if name in self.instruction_sets)
-        return replace(target, instruction_sets=chosen)
+        return replace(target, host=replace(target.host, instruction_sets=chosen))
 
     def resolve_plan(self) -> QuantizationPlan:
         """Return the quantization plan.

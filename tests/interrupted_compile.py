@@ -79,7 +79,7 @@ def compile_and_exit(reporter: Reporter, *, link: bool) -> NoReturn:
         quant=MANIFEST.quantization.preset,
         context=MANIFEST.context,
         prefill_chunk=MANIFEST.prefill_chunk,
-        instruction_sets=MANIFEST.target.instruction_sets,
+        instruction_sets=MANIFEST.target.host.instruction_sets,
         out=PLACE,
         force=True,
     )

@@ -75,6 +75,11 @@ def test_the_api_does_what_its_header_says(build, variant, tmp_path):
 
 
 @pytest.mark.parametrize("variant", BUILDS)
+def test_every_entry_of_the_device_api_holds_for_every_kind_of_device(build, variant, tmp_path):
+    run_program(build("device_suite", variant), write_bundle(tmp_path))
+
+
+@pytest.mark.parametrize("variant", BUILDS)
 def test_threads_forks_and_damaged_weights_are_met(build, variant, tmp_path):
     run_program(build("test_guards", variant), write_bundle(tmp_path))
 

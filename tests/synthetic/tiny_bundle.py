@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 import ossc.runtimes
 from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME
-from ossc.runtimes.manifest import FileEntry, TargetEntry
-from synthetic.tiny_plan import HIDDEN, VOCAB, make_manifest, make_plan
+from ossc.runtimes.manifest import FileEntry, HostEntry, TargetEntry
+from synthetic.tiny_plan import HIDDEN, VOCAB, make_manifest, make_plan, role_of
 
 C_RUNTIME = Path(ossc.runtimes.__file__).parent / "c"
 ZIG = (sys.executable, "-m", "ziglang", "cc")
@@ -43,8 +43,9 @@ def write_bundle(directory: Path, binaries: Sequence[Path] = (), **changes: obje
     for binary in binaries:
         shutil.copy2(binary, directory / binary.name)
     files = [path for path in directory.iterdir() if not path.name.startswith("manifest.")]
-    entries = {path.name: FileEntry.of(path.read_bytes()) for path in files}
-    target = TargetEntry(name="cpu:test", arch=platform.machine(), cpu_features=())
+    entries = {path.name: FileEntry.of(role_of(path.name), path.read_bytes()) for path in files}
+    host = HostEntry(arch=platform.machine(), cpu_features=())
+    target = TargetEntry(name="cpu:test", host=host)
     make_manifest(entries, **({"target": target} | changes)).write(directory)
     return directory
 

@@ -48,7 +48,7 @@ def write_objects(
     base = folder / "kernels.o"
     _write_object(functions, tvm_target(target), base)
     objects = [KernelObject(path=base, symbols={name: name for name in functions})]
-    for instruction_set in target.instruction_sets:
+    for instruction_set in target.host.instruction_sets:
         variants = _variants(kernels, instruction_set)
         if not variants:
             continue

@@ -39,7 +39,7 @@ def lower_sink_attention(segment: SegmentBuilder, node: ir.Node) -> None:
     qkv, cos, sin, sinks, past_key, _, position_ids = node.inputs
     shape = _attention_shape(node)
     capacity = cache_capacity(segment.options, shape.window)
-    kv, isa = segment.options.kv, segment.options.target.kernel_isa
+    kv, isa = segment.options.kv, segment.options.target.host.kernel_isa
     rows = segment.static_rows
     positions = _by_token(segment, position_ids, [segment.rows])
     angles = [_by_token(segment, x, [segment.rows, shape.head_dim // 2]) for x in (cos, sin)]

@@ -79,7 +79,7 @@ def product(
         columns=columns,
         bias=bias is not None,
         n=segment.static_rows,
-        isa=segment.options.target.kernel_isa,
+        isa=segment.options.target.host.kernel_isa,
     )
     arguments = [
         *activation_operands(segment, x, scheme, label),

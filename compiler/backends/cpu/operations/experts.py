@@ -64,7 +64,7 @@ def lower_expert_swiglu(segment: SegmentBuilder, node: ir.Node, scheme: str) -> 
         alpha=node.attributes["alpha"].as_float(),
         limit=node.attributes["limit"].as_float(),
         n=segment.static_rows,
-        isa=segment.options.target.kernel_isa,
+        isa=segment.options.target.host.kernel_isa,
     )
     product.call(kernel)
 
@@ -82,7 +82,7 @@ def lower_expert_linear(segment: SegmentBuilder, node: ir.Node, scheme: str) -> 
         intermediate=columns,
         k=product.k,
         n=segment.static_rows,
-        isa=segment.options.target.kernel_isa,
+        isa=segment.options.target.host.kernel_isa,
     )
     product.call(kernel)
 

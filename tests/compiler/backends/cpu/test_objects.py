@@ -63,9 +63,9 @@ def every_kernel(isa: str, n: int | None) -> list[Kernel]:
 
 def object_bytes(target: Target, folder) -> bytes:
     """Compile every kernel, for calls of any number of tokens, to one object."""
-    kernels = every_kernel(target.kernel_isa, None)
+    kernels = every_kernel(target.host.kernel_isa, None)
     functions = {kernel.name: kernel.func for kernel in kernels}
-    module = generate_code(functions, tvm.target.Target(dict(target.tvm_target)))
+    module = generate_code(functions, tvm.target.Target(dict(target.host.tvm_target)))
     module.write_to_file(str(folder / "kernels.o"))
     return (folder / "kernels.o").read_bytes()
 
