@@ -6,7 +6,7 @@ Its model's hidden state is the mean of the embeddings so far, and its head is t
 import platform
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from subprocess import run
 
@@ -35,15 +35,31 @@ def reference_logits(token_ids: Sequence[int]) -> NDArray[np.float64]:
     return np.cumsum(embedded, axis=0) / counts @ weights().T
 
 
-def write_bundle(directory: Path, binaries: Sequence[Path] = (), **changes: object) -> Path:
-    """Write plan, weights, copies of binaries and a manifest with fields replaced."""
+def write_bundle(
+    directory: Path,
+    binaries: Sequence[Path] = (),
+    *,
+    plan: bytes | None = None,
+    files: Mapping[str, bytes] | None = None,
+    **changes: object,
+) -> Path:
+    """Write plan, weights, further files, copies of binaries and a manifest with fields replaced.
+
+    Args:
+        directory: The bundle.
+        binaries: Programs that it holds.
+        plan: The bytes of plan.bin; by default the plan of `make_plan`.
+        files: Of its weights, by name; by default the embedding as ``weights.bin``.
+        changes: Fields of the manifest.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "plan.bin").write_bytes(make_plan().to_bytes())
-    (directory / "weights.bin").write_bytes(weights().tobytes())
+    (directory / "plan.bin").write_bytes(make_plan().to_bytes() if plan is None else plan)
+    for name, data in (files or {"weights.bin": weights().tobytes()}).items():
+        (directory / name).write_bytes(data)
     for binary in binaries:
         shutil.copy2(binary, directory / binary.name)
-    files = [path for path in directory.iterdir() if not path.name.startswith("manifest.")]
-    entries = {path.name: FileEntry.of(role_of(path.name), path.read_bytes()) for path in files}
+    paths = [path for path in directory.iterdir() if not path.name.startswith("manifest.")]
+    entries = {path.name: FileEntry.of(role_of(path.name), path.read_bytes()) for path in paths}
     host = HostEntry(arch=platform.machine(), cpu_features=())
     target = TargetEntry(name="cpu:test", host=host)
     make_manifest(entries, **({"target": target} | changes)).write(directory)
