@@ -1,12 +1,11 @@
 /* Every entry of device_api, over every kind of device, on the tests' bundle: device_suite BUNDLE.
  * What a kind that computes nothing answers is zeros. */
 #define _POSIX_C_SOURCE 200809L /* setenv */
-#include "device/device.h"
-
 #include <stdlib.h>
 
 #include "base/file.h"
 #include "check.h"
+#include "device/device.h"
 
 enum { VOCAB = 40, HIDDEN = 16, CURSED_TOKEN_ID = 39, THREADS = 2 };
 
@@ -83,8 +82,8 @@ static void read_bytes(device_queue* q, uint32_t tensor, size_t at, void* data_o
   CHECK(q->api->read(q, tensor, at, data_out, size) == OSSC_OK);
 }
 
-static void write_tokens(device_queue* q, const plan_segment* body, const int64_t* ids, size_t count,
-                         int64_t position) {
+static void write_tokens(device_queue* q, const plan_segment* body, const int64_t* ids,
+                         size_t count, int64_t position) {
   int64_t positions[8];
   for (size_t i = 0; i < count; ++i) positions[i] = position + (int64_t)i;
   CHECK(q->api->write(q, body->token_ids, 0, ids, count * sizeof(int64_t)) == OSSC_OK);

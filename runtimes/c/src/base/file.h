@@ -2,8 +2,8 @@
 #ifndef OSSC_FILE_H_
 #define OSSC_FILE_H_
 
-#include "ossc.h"
 #include "base/sha256.h"
+#include "ossc.h"
 
 #define FILE_PATH_BYTES 4096
 

@@ -1,11 +1,10 @@
-#include "bundle/manifest_parts.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "bundle/kv_type.h"
+#include "bundle/manifest_parts.h"
 
 #define MAX_MANIFEST_BYTES ((size_t)4 << 20)
 #define DIGEST_BYTES (SHA256_HEX_LENGTH + 1) /* with a newline */

@@ -71,8 +71,8 @@ static const uint16_t dtypes_of_role[PLAN_NUM_ROLES] = {
 static ossc_status check_role(const plan_tensor* tensor, plan_use use) {
   uint16_t allowed = dtypes_of_role[tensor->role];
   bool is_weights = tensor->role == PLAN_ROLE_WEIGHTS;
-  bool fits = use == PLAN_WEIGHTS ? is_weights || tensor->role == PLAN_ROLE_EXPERT_OFFSETS
-                                  : !is_weights;
+  bool fits =
+      use == PLAN_WEIGHTS ? is_weights || tensor->role == PLAN_ROLE_EXPERT_OFFSETS : !is_weights;
   if (!fits || (tensor->role == PLAN_ROLE_CACHE && use != PLAN_STATE)) {
     return plan_fault("a buffer lies in a space that is not for its role");
   }

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "bundle/kv_type.h"
 #include "base/parse.h"
+#include "bundle/kv_type.h"
 #include "device/threads.h"
 
 const char run_options_usage[] =

@@ -25,8 +25,8 @@ static void list_kinds(char list_out[MAX_LIST_BYTES]) {
   list_out[0] = '\0';
   for (const device_api* const* api = device_kinds; *api != NULL; ++api) {
     const char* comma = api == device_kinds ? "" : ", ";
-    length += (size_t)snprintf(list_out + length, MAX_LIST_BYTES - length, "%s%s", comma,
-                               (*api)->kind);
+    length +=
+        (size_t)snprintf(list_out + length, MAX_LIST_BYTES - length, "%s%s", comma, (*api)->kind);
   }
 }
 
@@ -36,8 +36,9 @@ static ossc_status find_named(const char* kind, const device_api** api_out) {
   if (*api_out != NULL) return OSSC_OK;
   list_kinds(kinds);
   return fail(OSSC_ERROR_MACHINE,
-              DEVICE_VARIABLE " is %.32s, which is no device of this runtime; unset it, or set it "
-                              "to one of: %s.",
+              DEVICE_VARIABLE
+              " is %.32s, which is no device of this runtime; unset it, or set it "
+              "to one of: %s.",
               kind, kinds);
 }
 

@@ -59,9 +59,9 @@ ossc_status executor_read_experts(executor* e, const plan_segment* body, int32_t
   size_t pieces = touch ? 1 : count, piece = touch ? count * width : width;
   ossc_status status = OSSC_OK;
   for (size_t i = 0; i < pieces && status == OSSC_OK; ++i) {
-    status = e->queue->api->read(e->queue, body->router_indices[router],
-                                 i * piece * sizeof(int32_t), indices_out + i * stride,
-                                 piece * sizeof(int32_t));
+    status =
+        e->queue->api->read(e->queue, body->router_indices[router], i * piece * sizeof(int32_t),
+                            indices_out + i * stride, piece * sizeof(int32_t));
   }
   return status;
 }

@@ -103,8 +103,7 @@ static ossc_status run_chunk(ossc_session* session, const prefill_call* call,
                              const plan_segment* body, size_t first, int32_t count) {
   executor* e = &session->executor;
   int32_t position = session->position + (int32_t)first;
-  ossc_status status =
-      executor_write_tokens(e, body, call->token_ids + first, count, position);
+  ossc_status status = executor_write_tokens(e, body, call->token_ids + first, count, position);
   if (status == OSSC_OK) status = executor_run(e, body, count);
   if (status == OSSC_OK) status = copy_routing(session, body, call, first, count);
   if (status == OSSC_OK) status = run_chunk_head(session, body, call, first, count);

@@ -13,8 +13,7 @@ static ossc_status create(ossc_model* model, int32_t threads, bool record_routin
   call_guard_init(&session->guard);
   session->record_routing = record_routing;
   session->executor.plan = &model->plan;
-  ossc_status status =
-      model->device->api->start(model->device, threads, &session->executor.queue);
+  ossc_status status = model->device->api->start(model->device, threads, &session->executor.queue);
   if (status != OSSC_OK) {
     free(session);
     return status;

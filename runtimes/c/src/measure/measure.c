@@ -7,8 +7,8 @@
 #include "base/answer.h"
 #include "base/command_line.h"
 #include "base/error.h"
-#include "measure/measure_commands.h"
 #include "exec/model.h"
+#include "measure/measure_commands.h"
 
 static double now_s(void) {
   struct timespec now;

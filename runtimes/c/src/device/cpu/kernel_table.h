@@ -4,9 +4,9 @@
 
 #include <stddef.h>
 
-#include "device/cpu/memory.h"
-#include "bundle/plan.h"
 #include "base/tvm_abi.h"
+#include "bundle/plan.h"
+#include "device/cpu/memory.h"
 
 /* Instructions that not every machine of the target has. */
 typedef struct ossc_instruction_set {

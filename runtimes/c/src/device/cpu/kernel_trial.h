@@ -2,9 +2,9 @@
 #ifndef OSSC_KERNEL_TRIAL_H_
 #define OSSC_KERNEL_TRIAL_H_
 
-#include "device/cpu/memory.h"
-#include "bundle/plan.h"
 #include "base/tvm_abi.h"
+#include "bundle/plan.h"
+#include "device/cpu/memory.h"
 
 typedef struct kernel_trial {
   const plan_step* step;

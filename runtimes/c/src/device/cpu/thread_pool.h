@@ -9,8 +9,8 @@
 #ifndef OSSC_THREAD_POOL_H_
 #define OSSC_THREAD_POOL_H_
 
-#include "ossc.h"
 #include "device/threads.h"
+#include "ossc.h"
 
 typedef struct thread_pool thread_pool;
 
