@@ -59,7 +59,7 @@ def run_program(program, *arguments):
 
 
 @pytest.mark.parametrize("variant", ["zig", "asan-ubsan"])
-@pytest.mark.parametrize("name", ["test_sampler", "test_readers"])
+@pytest.mark.parametrize("name", ["test_sampler", "test_readers", "test_kernel_trial"])
 def test_the_program_passes(build, name, variant):
     run_program(build(name, variant))
 
