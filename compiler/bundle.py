@@ -15,6 +15,7 @@ from ossc.runtimes.manifest import (
     MANIFEST_NAME,
     WEIGHTS_NAME,
     FileEntry,
+    FileRole,
     hash_file,
 )
 from ossc.runtimes.text_files import TEXT_FILES, find_text_file
@@ -142,12 +143,12 @@ def write_weights(
         put(memoryview(bytes(total_bytes - end)))
         file.flush()
         os.fsync(file.fileno())
-    return FileEntry(size_bytes=end, sha256=digest.hexdigest())
+    return FileEntry(role="weights", size_bytes=end, sha256=digest.hexdigest())
 
 
-def file_entry(path: Path) -> FileEntry:
+def file_entry(path: Path, role: FileRole) -> FileEntry:
     """Return the manifest's entry of a finished file."""
-    return FileEntry(size_bytes=path.stat().st_size, sha256=hash_file(path))
+    return FileEntry(role=role, size_bytes=path.stat().st_size, sha256=hash_file(path))
 
 
 def check_space(place: Path, weights_bytes: int) -> None:

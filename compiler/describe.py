@@ -11,17 +11,33 @@ from ossc.compiler.lowering.lower import LoweredModel
 from ossc.compiler.lowering.segment import LoweringOptions
 from ossc.compiler.passes.quantize_weights import RoundedWeight
 from ossc.compiler.quantization.plan import QuantizationPlan
+from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME
+from ossc.runtimes.kv_type import PLAN_NAMES
 from ossc.runtimes.manifest import (
     WEIGHTS_NAME,
     FileEntry,
+    FileRole,
+    HostEntry,
     Manifest,
     MemoryEntry,
     QuantizationEntry,
     SessionMemory,
     TargetEntry,
 )
+from ossc.runtimes.text_files import CONFIG_NAME as TOKENIZER_CONFIG_NAME
+from ossc.runtimes.text_files import TEXT_FILES, TOKENIZER_NAME
 from ossc.runtimes.version import __version__
 from ossc.targets import Target
+
+_ROLES: dict[str, FileRole] = {
+    EXECUTABLE_NAME: "program",
+    LIBRARY_NAME: "program",
+    **dict.fromkeys(PLAN_NAMES.values(), "plan"),
+    **dict.fromkeys(TEXT_FILES, "text"),
+    TOKENIZER_NAME: "tokenizer",
+    TOKENIZER_CONFIG_NAME: "tokenizer",
+}
+"""What is not named here is code that a backend wrote."""
 
 
 def describe_bundle(
@@ -43,7 +59,11 @@ def describe_bundle(
         weights: Entry of ``weights.bin``, hashed while it was written.
     """
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    files = {name: file_entry(folder / name) for name in names if name != WEIGHTS_NAME}
+    files = {
+        name: file_entry(folder / name, _ROLES.get(name, "code"))
+        for name in names
+        if name != WEIGHTS_NAME
+    }
     return Manifest(
         ossc_version=__version__,
         plan_abi_version=lowered.plan.abi_version,
@@ -103,7 +123,10 @@ def memory_entry(lowered: LoweredModel) -> MemoryEntry:
 def _target_entry(target: Target) -> TargetEntry:
     return TargetEntry(
         name=target.name,
-        arch=target.arch,
-        cpu_features=target.cpu_features,
-        instruction_sets=tuple(each.name for each in target.instruction_sets),
+        kind=target.kind,
+        host=HostEntry(
+            arch=target.host.arch,
+            cpu_features=target.host.cpu_features,
+            instruction_sets=tuple(each.name for each in target.host.instruction_sets),
+        ),
     )

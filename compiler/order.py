@@ -76,12 +76,12 @@ def _chosen_target(recipe: Recipe) -> Target:
     target = resolve_target(recipe.target)
     if recipe.instruction_sets is None:
         return target
-    known = {each.name: each for each in target.instruction_sets}
+    known = {each.name: each for each in target.host.instruction_sets}
     for name in recipe.instruction_sets:
         if name not in known:
             raise UnknownNameError(f"instruction set of {target.name}", name, known)
     chosen = tuple(each for name, each in known.items() if name in recipe.instruction_sets)
-    return replace(target, instruction_sets=chosen)
+    return replace(target, host=replace(target.host, instruction_sets=chosen))
 
 
 def _place(recipe: Recipe, target: Target) -> Path:

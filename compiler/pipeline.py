@@ -80,7 +80,7 @@ def compile_model(
         backend.emit(lowered, target, folder, new.scratch)
 
         progress.phase("Packing weights", lowered.plan.weights_bytes)
-        offsets, total_bytes = weight_offsets(lowered.weights.values())
+        offsets, total_bytes = weight_offsets(lowered.weights.values(), target.alignment_bytes)
         weights = write_weights(folder, lowered.weights, offsets, total_bytes, progress.advance)
         if rounded:
             progress.note(describe_rounding(rounded))

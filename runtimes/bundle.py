@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Self
 
 from ossc.runtimes.kv_type import PLAN_NAMES, KvType
-from ossc.runtimes.manifest import WEIGHTS_NAME, Manifest, check_files
-from ossc.runtimes.plan import Plan
+from ossc.runtimes.manifest import Manifest, check_files
+from ossc.runtimes.plan import Plan, Use
 from ossc.targets.errors import BundleError
 
 LIBRARY_NAME = "libossc_model.so"
@@ -42,7 +42,7 @@ class Bundle:
         Args:
             path: Its directory.
             kv: The type of the KV caches; None is the bundle's default.
-            hash_weights: Whether to hash ``weights.bin`` too, which takes long.
+            hash_weights: Whether to hash the weights too, which takes long.
             only_listed: Whether another file in the directory is an error.
             progress: Called with the number of bytes each time some were hashed.
 
@@ -77,14 +77,18 @@ def check_agreement(manifest: Manifest, plan: Plan, kv: KvType) -> None:
     Raises:
         BundleError: They contradict each other.
     """
+    listed = {name: entry.size_bytes for name, entry in manifest.files_of("weights").items()}
+    spaces = {space.file: space.size_bytes for space in plan.spaces if space.use == Use.WEIGHTS}
     pairs = {
+        "the device": (manifest.target.kind, plan.devices[0].kind),
         "plan_abi_version": (manifest.plan_abi_version, plan.abi_version),
         "context": (manifest.context, plan.context),
         "prefill_chunk": (manifest.prefill_chunk, plan.segment("prefill").max_tokens),
         "weights_bytes": (manifest.memory.weights_bytes, plan.weights_bytes),
         "state_bytes": (manifest.memory.kv[kv].state_bytes, plan.state_bytes),
         "arena_bytes": (manifest.memory.kv[kv].arena_bytes, plan.arena_bytes),
-        f"size of {WEIGHTS_NAME}": (manifest.files[WEIGHTS_NAME].size_bytes, plan.weights_bytes),
+        "the files of weights": (sorted(listed), sorted(spaces)),
+        **{f"the size of {name}": (listed.get(name), size) for name, size in spaces.items()},
     }
     for what, (ours, theirs) in pairs.items():
         if ours != theirs:

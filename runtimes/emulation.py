@@ -46,7 +46,7 @@ def run_emulated(bundle: Bundle, token_ids: Sequence[int], options: RunOptions) 
         UsageError: The program refuses an option.
         SessionError: There is no emulator, or the run failed.
     """
-    emulator = find_emulator(bundle.manifest.target.arch)
+    emulator = find_emulator(bundle.manifest.target.host.arch)
     if EXECUTABLE_NAME not in bundle.manifest.files:
         raise BundleError(f"{bundle.path} has no {EXECUTABLE_NAME}; compile the model again.")
     executable = str(bundle.path / EXECUTABLE_NAME)

@@ -11,12 +11,13 @@ def check_machine(target: TargetEntry, machine: Machine) -> None:
     Raises:
         SessionError: It has another architecture, or lacks CPU features.
     """
-    if target.arch != machine.arch:
+    if target.host.arch != machine.arch:
         raise SessionError(
-            f"The bundle is for {target.name} on {target.arch} and this machine is {machine.arch}; "
-            "compile the model with --target cpu, or run it emulated with ossc run."
+            f"The bundle is for {target.name} on {target.host.arch} and this machine is "
+            f"{machine.arch}; compile the model with --target cpu, or run it emulated with "
+            "ossc run."
         )
-    missing = sorted(set(target.cpu_features) - machine.cpu_features)
+    missing = sorted(set(target.host.cpu_features) - machine.cpu_features)
     if missing:
         raise SessionError(
             f"The bundle is for {target.name} and this CPU lacks {', '.join(missing)}; compile the "

@@ -41,7 +41,7 @@ def run_bundle(
         UsageError: The prompt is empty, or has an id that is not in the vocabulary.
         SessionError: This machine cannot run it, or the prompt or an option is refused.
     """
-    if Manifest.read(path).target.arch != this_machine().arch:
+    if Manifest.read(path).target.host.arch != this_machine().arch:
         bundle = Bundle.open(path, kv=options.kv)
         check_prompt(token_ids, bundle.plan.vocab_size, bundle.plan.context)
         report = run_emulated(bundle, token_ids, options)

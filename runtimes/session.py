@@ -181,7 +181,8 @@ class Session:
         """The experts that the last prefill or decode chose.
 
         Returns:
-            ``[len(plan.router_layers), n_tokens, num_experts_per_tok]``.
+            ``[len(plan.router_layers), n_tokens, num_experts_per_tok]``; -1 where a router chooses
+            fewer than the most.
 
         Raises:
             SessionError: The session does not record them, or ran nothing yet.

@@ -112,6 +112,21 @@ class StrictObject:
         """
         return StrictObject(self.mapping(name), f"{self._where}: {name}")
 
+    def is_list(self, name: str) -> bool:
+        """Whether a field not asked for so far is a list."""
+        return isinstance(self._fields.get(name), list)
+
+    def objects(self, name: str) -> tuple["StrictObject", ...]:
+        """A list of objects whose fields are then asked for.
+
+        Raises:
+            BundleError: It is missing or something else.
+        """
+        values = self._take(name)
+        if not isinstance(values, list) or not all(isinstance(v, dict) for v in values):
+            self._fail(f"has {shorten(values)} for {name!r}, which is not a list of objects")
+        return tuple(StrictObject(value, f"{self._where}: {name}") for value in values)
+
     def all_texts(self) -> dict[str, str]:
         """All fields, each a text.
 

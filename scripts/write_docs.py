@@ -39,7 +39,7 @@ def targets() -> str:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| `{target.name}` | {target.summary} | {target.kernel_isa} | {target.verified} |"
+        f"| `{target.name}` | {target.summary} | {target.host.kernel_isa} | {target.verified} |"
         for target in all_targets()
     ]
     lines += [
@@ -55,7 +55,7 @@ def targets() -> str:
     lines += [
         f"| `{target.name}` | `{each.name}` | {each.summary} | {each.verified} |"
         for target in all_targets()
-        for each in target.instruction_sets
+        for each in target.host.instruction_sets
     ]
     return "\n".join([*lines, ""])
 

@@ -49,8 +49,8 @@ def resolve_target(name: str, machine: Machine | None = None) -> Target:
         return find_target(name)
     machine = machine or this_machine()
     for target in all_targets():
-        fits = machine.cpu_features.issuperset(target.cpu_features)
-        if target.kind == "cpu" and target.arch == machine.arch and fits:
+        fits = machine.cpu_features.issuperset(target.host.cpu_features)
+        if target.kind == "cpu" and target.host.arch == machine.arch and fits:
             return target
     known = ", ".join(target.name for target in all_targets())
     raise TargetError(

@@ -6,7 +6,7 @@ The features of a level are given by the names that Linux uses in /proc/cpuinfo:
 
 from ossc.targets.instruction_set import InstructionSet
 from ossc.targets.roofline import Roofline
-from ossc.targets.target import Target
+from ossc.targets.target import CpuDevice, Host, Target
 
 _LEVEL_2 = ("cx16", "lahf_lm", "pni", "popcnt", "sse4_1", "sse4_2", "ssse3")
 _LEVEL_3 = (*_LEVEL_2, "abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe")
@@ -46,29 +46,35 @@ TARGETS = (
         name="cpu:x86-64-v3",
         summary="x86-64 with AVX2 and FMA: Intel since Haswell (2013), AMD since Excavator (2015)",
         kind="cpu",
-        arch="x86_64",
-        tvm_target={**_LLVM, "mcpu": "x86-64-v3"},
-        zig_static="x86_64-linux-musl",
-        zig_shared="x86_64-linux-gnu.2.17",
-        kernel_isa="avx2",
-        cpu_features=_LEVEL_3,
-        prefill_chunk=512,
         verified="device",
-        instruction_sets=(_AVX512_VNNI, _AVX_VNNI),
+        prefill_chunk=512,
+        host=Host(
+            arch="x86_64",
+            cpu_features=_LEVEL_3,
+            tvm_target={**_LLVM, "mcpu": "x86-64-v3"},
+            zig_static="x86_64-linux-musl",
+            zig_shared="x86_64-linux-gnu.2.17",
+            kernel_isa="avx2",
+            instruction_sets=(_AVX512_VNNI, _AVX_VNNI),
+        ),
+        device=CpuDevice(),
         roofline=_ZEN_5,
     ),
     Target(
         name="cpu:x86-64-v2",
         summary="x86-64 with SSE4.2, portable kernels: nearly every x86-64 CPU since 2009",
         kind="cpu",
-        arch="x86_64",
-        tvm_target={**_LLVM, "mcpu": "x86-64-v2"},
-        zig_static="x86_64-linux-musl",
-        zig_shared="x86_64-linux-gnu.2.17",
-        kernel_isa="portable",
-        cpu_features=_LEVEL_2,
-        prefill_chunk=128,
         verified="device",
+        prefill_chunk=128,
+        host=Host(
+            arch="x86_64",
+            cpu_features=_LEVEL_2,
+            tvm_target={**_LLVM, "mcpu": "x86-64-v2"},
+            zig_static="x86_64-linux-musl",
+            zig_shared="x86_64-linux-gnu.2.17",
+            kernel_isa="portable",
+        ),
+        device=CpuDevice(),
     ),
 )
 """The better target comes first."""

@@ -10,7 +10,7 @@ Verified = Literal["device", "emulated", "compiled"]
 
 @dataclass(frozen=True, kw_only=True)
 class InstructionSet:
-    """Instructions that some machines of a target have; its fields are those of `Target`."""
+    """Instructions that some machines of a target have; its fields are those of `Host`."""
 
     name: Literal["avx512_vnni", "avx_vnni"]
     """Which kernel bodies are taken."""

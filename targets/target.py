@@ -9,20 +9,14 @@ from ossc.targets.roofline import Roofline
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
-    """One machine to compile for; everything that differs between machines is a field here."""
-
-    name: str
-    """``family[:device]``, such as ``cpu:x86-64-v3``."""
-
-    summary: str
-    """One line for ``ossc targets``."""
-
-    kind: Literal["cpu"]
-    """What executes the plan."""
+class Host:
+    """The CPU that the runtime runs on, and its kernels."""
 
     arch: str
     """As in ``platform.machine()``."""
+
+    cpu_features: tuple[str, ...]
+    """Flags of /proc/cpuinfo that the machine must have."""
 
     tvm_target: Mapping[str, Any]
     """The dict form of ``tvm.target.Target``."""
@@ -36,21 +30,9 @@ class Target:
     kernel_isa: Literal["avx2", "portable"]
     """Which kernel bodies the lowering picks."""
 
-    cpu_features: tuple[str, ...]
-    """Flags of /proc/cpuinfo that the machine must have."""
-
-    prefill_chunk: int
-    """Most tokens of a prompt that are computed at once."""
-
-    verified: Verified
-    """How far bundles for this target were ever run."""
-
     instruction_sets: tuple[InstructionSet, ...] = ()
     """For which hot kernels are built as well, the best first: the runtime takes the first one that
     the machine has."""
-
-    roofline: Roofline | None = None
-    """Of a reference machine, for predictions; None: none was measured."""
 
     @property
     def isas(self) -> tuple[str, ...]:
@@ -67,3 +49,40 @@ class Target:
             if set(each.cpu_features) <= set(cpu_features):
                 return each.name
         return self.kernel_isa
+
+
+@dataclass(frozen=True, kw_only=True)
+class CpuDevice:
+    """A CPU as the device that executes the plan: nothing that the host does not say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One machine to compile for; everything that differs between machines is a field here."""
+
+    name: str
+    """``family[:device]``, such as ``cpu:x86-64-v3``."""
+
+    summary: str
+    """One line for ``ossc targets``."""
+
+    kind: Literal["cpu"]
+    """What executes the plan."""
+
+    verified: Verified
+    """How far bundles for this target were ever run."""
+
+    prefill_chunk: int
+    """Most tokens of a prompt that are computed at once."""
+
+    alignment_bytes: int = 64
+    """At what multiples buffers begin in the device's memory: a cache line of a CPU, and what
+    TVM-generated code expects of a buffer's address."""
+
+    host: Host
+
+    device: CpuDevice
+    """What only the kind knows."""
+
+    roofline: Roofline | None = None
+    """Of a reference machine, for predictions; None: none was measured."""

@@ -158,7 +158,7 @@ def token_by_token(session: Session, token_ids: list[int]) -> NDArray[np.float32
 
 def require_a_way_to_run(target: str) -> None:
     """Skip where neither this machine nor an emulator can run a target."""
-    arch = resolve_target(target).arch
+    arch = resolve_target(target).host.arch
     if arch == this_machine().arch:
         return
     if shutil.which(f"qemu-{arch}") is None and shutil.which(f"qemu-{arch}-static") is None:

@@ -39,7 +39,7 @@ RECIPE = Recipe(
     quant=MANIFEST.quantization.preset,
     context=MANIFEST.context,
     prefill_chunk=MANIFEST.prefill_chunk,
-    instruction_sets=MANIFEST.target.instruction_sets,
+    instruction_sets=MANIFEST.target.host.instruction_sets,
     out=PLACE,
     force=True,
 )

@@ -33,9 +33,11 @@ PAIRS = [
 
 
 TVM_TARGETS = {
-    name: dict(find_target(target).tvm_target)
+    name: dict(find_target(target).host.tvm_target)
     for name, target in (("avx2", "cpu:x86-64-v3"), ("portable", "cpu:x86-64-v3"))
-} | {each.name: dict(each.tvm_target) for each in find_target("cpu:x86-64-v3").instruction_sets}
+} | {
+    each.name: dict(each.tvm_target) for each in find_target("cpu:x86-64-v3").host.instruction_sets
+}
 """What the kernels of each instruction set are compiled for; portable ones so that they round as
 the others do."""
 
@@ -43,7 +45,7 @@ the others do."""
 def supported_isas() -> list[str]:
     """Return the instruction sets of kernels that this machine has."""
     here = this_machine().cpu_features
-    more = find_target("cpu:x86-64-v3").instruction_sets
+    more = find_target("cpu:x86-64-v3").host.instruction_sets
     return ["avx2", "portable", *(each.name for each in more if here.issuperset(each.cpu_features))]
 
 

@@ -11,7 +11,7 @@ import click
 
 from ossc.compiler.cli.base import OsscCommand, format_option
 from ossc.runtimes.bundle import Bundle
-from ossc.runtimes.manifest import MemoryEntry
+from ossc.runtimes.manifest import MemoryEntry, TensorScheme, schemes_of
 from ossc.runtimes.plan import Segment
 from ossc.runtimes.sizes import format_bytes
 
@@ -32,7 +32,7 @@ def command(bundle: Path, steps: bool, form: str) -> None:
     manifest = opened.manifest
     rows = {
         "model": _model_title(manifest.model),
-        "target": f"{manifest.target.name} ({manifest.target.arch})",
+        "target": f"{manifest.target.name} ({manifest.target.host.arch})",
         "compiled by": f"ossc {manifest.ossc_version}",
         "quantization": f"{manifest.quantization.preset}: "
         + ", ".join(f"{key} {value}" for key, value in manifest.quantization.schemes.items()),
@@ -46,7 +46,8 @@ def command(bundle: Path, steps: bool, form: str) -> None:
         click.echo(f"{key:13} {value}")
     click.echo("files")
     for name, entry in sorted(manifest.files.items()):
-        click.echo(f"  {name:22} {format_bytes(entry.size_bytes):>10}  sha256 {entry.sha256[:16]}…")
+        size = format_bytes(entry.size_bytes)
+        click.echo(f"  {name:22} {entry.role:9} {size:>10}  sha256 {entry.sha256[:16]}…")
     click.echo("plan")
     for segment in opened.plan.segments:
         click.echo(f"  {_segment_title(segment)}: {len(segment.steps)} steps")
@@ -55,11 +56,10 @@ def command(bundle: Path, steps: bool, form: str) -> None:
                 click.echo(f"    {step.label:55} {step.kernel}")
 
 
-def _tensor_counts(schemes: Mapping[str, str]) -> str:
+def _tensor_counts(tensors: Mapping[str, TensorScheme]) -> str:
     """Say how many tensors are held in which form: what ``as-stored`` came to."""
-    return ", ".join(
-        f"{count} {scheme}" for scheme, count in sorted(Counter(schemes.values()).items())
-    )
+    schemes = Counter("+".join(schemes_of(tensor)) for tensor in tensors.values())
+    return ", ".join(f"{count} {scheme}" for scheme, count in sorted(schemes.items()))
 
 
 def _session_rows(memory: MemoryEntry) -> dict[str, str]:

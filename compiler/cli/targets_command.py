@@ -27,7 +27,7 @@ def command(name: str | None, form: str) -> None:
     """
     chosen = [resolve_target(name)] if name else list(all_targets())
     if form == "json":
-        click.echo(json.dumps([_fields(target) for target in chosen], indent=1))
+        click.echo(json.dumps([dataclasses.asdict(target) for target in chosen], indent=1))
     elif name:
         _print_fields(find_target(chosen[0].name))
     else:
@@ -35,8 +35,10 @@ def command(name: str | None, form: str) -> None:
 
 
 def _print_fields(target: Target) -> None:
-    names = [f"{each.name} ({each.verified})" for each in target.instruction_sets]
-    fields = _fields(target) | {"instruction_sets": ", ".join(names) or "only its own"}
+    names = [f"{each.name} ({each.verified})" for each in target.host.instruction_sets]
+    fields = dataclasses.asdict(target)
+    parts = fields.pop("host") | fields.pop("device")
+    fields |= parts | {"instruction_sets": ", ".join(names) or "only its own"}
     for key, value in fields.items():
         click.echo(f"{key:16} {value}")
 
@@ -48,7 +50,7 @@ def _print_table(targets: list[Target]) -> None:
         mark = "  (cpu: this machine)" if target.name == here else ""
         click.echo(f"{target.name:{width}}  {target.summary}{mark}")
         click.echo(f"{'':{width}}  {target.verified}: {VERIFIED[target.verified]}")
-        for each in target.instruction_sets:
+        for each in target.host.instruction_sets:
             click.echo(f"{'':{width}}  also {each.name}: {each.summary}")
             click.echo(f"{'':{width}}    {each.verified}: {VERIFIED[each.verified]}")
 
@@ -58,10 +60,3 @@ def _this_machine() -> str | None:
         return resolve_target("cpu").name
     except TargetError:
         return None
-
-
-def _fields(target: Target) -> dict[str, object]:
-    fields = dataclasses.asdict(target)
-    fields["tvm_target"] = dict(target.tvm_target)
-    fields["cpu_features"] = list(target.cpu_features)
-    return fields

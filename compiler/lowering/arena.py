@@ -9,11 +9,8 @@ needs offsets inside one arena, not storage objects.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-ALIGNMENT_BYTES = 64
-"""A cache line, and what TVM-generated code expects of a buffer's address."""
 
-
-def align(size_bytes: int, alignment_bytes: int = ALIGNMENT_BYTES) -> int:
+def align(size_bytes: int, alignment_bytes: int) -> int:
     """Round ``size_bytes`` up to a multiple of ``alignment_bytes``."""
     return -(-size_bytes // alignment_bytes) * alignment_bytes
 
@@ -31,8 +28,14 @@ class Lifetime:
         return self.first_step <= other.last_step and other.first_step <= self.last_step
 
 
-def assign_offsets(lifetimes: Sequence[Lifetime]) -> tuple[tuple[int, ...], int]:
+def assign_offsets(
+    lifetimes: Sequence[Lifetime], alignment_bytes: int
+) -> tuple[tuple[int, ...], int]:
     """Place every buffer.
+
+    Args:
+        lifetimes: Of the buffers.
+        alignment_bytes: At what multiples they begin.
 
     Returns:
         The offset of each buffer in bytes, in the order given, and the size of the arena.
@@ -40,26 +43,22 @@ def assign_offsets(lifetimes: Sequence[Lifetime]) -> tuple[tuple[int, ...], int]
     offsets = [0] * len(lifetimes)
     placed: list[int] = []
     arena_bytes = 0
+    sizes = [align(each.size_bytes, alignment_bytes) for each in lifetimes]
     largest_first = sorted(range(len(lifetimes)), key=lambda i: (-lifetimes[i].size_bytes, i))
     for index in largest_first:
-        offsets[index] = _lowest_gap(lifetimes, offsets, placed, index)
+        neighbours = [each for each in placed if lifetimes[each].overlaps(lifetimes[index])]
+        taken = [(offsets[each], offsets[each] + sizes[each]) for each in neighbours]
+        offsets[index] = _lowest_gap(sorted(taken), sizes[index])
         placed.append(index)
-        arena_bytes = max(arena_bytes, offsets[index] + align(lifetimes[index].size_bytes))
+        arena_bytes = max(arena_bytes, offsets[index] + sizes[index])
     return tuple(offsets), arena_bytes
 
 
-def _lowest_gap(
-    lifetimes: Sequence[Lifetime], offsets: Sequence[int], placed: Sequence[int], index: int
-) -> int:
-    needed = align(lifetimes[index].size_bytes)
-    neighbours = sorted(
-        (offsets[other], offsets[other] + align(lifetimes[other].size_bytes))
-        for other in placed
-        if lifetimes[other].overlaps(lifetimes[index])
-    )
+def _lowest_gap(taken: Sequence[tuple[int, int]], size_bytes: int) -> int:
+    """Return the lowest offset with so much room; ``taken`` are sorted begins and ends."""
     candidate = 0
-    for begin, end in neighbours:
-        if begin - candidate >= needed:
+    for begin, end in taken:
+        if begin - candidate >= size_bytes:
             break
         candidate = max(candidate, end)
     return candidate

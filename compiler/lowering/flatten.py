@@ -5,6 +5,7 @@ After the passes a segment's ``main`` is one dataflow block of ``call_tir`` and
 in place are further names of the buffer that they read.
 """
 
+import itertools
 import math
 import re
 from dataclasses import dataclass, field
@@ -13,9 +14,9 @@ import tvm
 from tvm import relax
 
 from ossc.compiler.lowering.kernel import Kernel
-from ossc.compiler.lowering.segment import RelaxSegment, Role
+from ossc.compiler.lowering.segment import Origin, RelaxSegment
 from ossc.runtimes.kernel_cost import KernelCost, Work
-from ossc.runtimes.plan import N_TOKENS, DType, SegmentName
+from ossc.runtimes.plan import N_TOKENS, DType, Role, SegmentName
 from ossc.targets.errors import LoweringError
 
 _DTYPE = {
@@ -39,8 +40,10 @@ class Storage:
     """Bytes that a buffer lives in, before they have an offset."""
 
     name: str
-    role: Role | None
+    origin: Origin | None
     """None: scratch, or an output of the segment."""
+    role: Role = Role.OTHER
+    """What the kernel that writes it says of its numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +120,7 @@ def flatten(segment: RelaxSegment, module: tvm.IRModule, kernels: dict[str, Kern
     """
     walk = _Walk(segment, module, kernels)
     for parameter in segment.parameters:
-        storage = Storage(name=parameter.name, role=parameter.role)
+        storage = Storage(name=parameter.name, origin=parameter.origin)
         walk.bind_parameter(parameter.name, storage)
     sequence = module["main"].body
     for block in sequence.blocks:
@@ -130,7 +133,7 @@ def flatten(segment: RelaxSegment, module: tvm.IRModule, kernels: dict[str, Kern
         inputs={
             parameter.name: walk.parameters[parameter.name]
             for parameter in segment.parameters
-            if parameter.role == "input"
+            if parameter.origin == "input"
         },
         outputs=dict(zip(segment.outputs, walk.tuples[sequence.body], strict=True)),
         generated=walk.generated,
@@ -187,13 +190,15 @@ class _Walk:
         in_place = [-1] * len(types)
         if call.op.name == "relax.call_tir_inplace":
             in_place = [int(index) for index in call.attrs.inplace_indices]
-        results = [
-            arguments[index - scalars]
-            if index >= 0
-            else _operand(Storage(name=f"{len(self.steps)}.{position}", role=None), type_)
-            for position, (index, type_) in enumerate(zip(in_place, types, strict=True))
-        ]
-        created = [result for result, index in zip(results, in_place, strict=True) if index < 0]
+        roles = iter(kernel.roles[len(arguments) :] if kernel else itertools.repeat(Role.OTHER))
+        created: list[Operand] = []
+        results: list[Operand] = []
+        for index, type_ in zip(in_place, types, strict=True):
+            if index < 0:
+                name = f"{len(self.steps)}.{len(created)}"
+                storage = Storage(name=name, origin=None, role=next(roles))
+                created.append(_operand(storage, type_))
+            results.append(arguments[index - scalars] if index >= 0 else created[-1])
         self.steps.append(
             FlatStep(
                 symbol=symbol,

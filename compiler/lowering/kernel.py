@@ -18,6 +18,7 @@ from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script import builder as T
 
 from ossc.runtimes.kernel_cost import Arithmetic, KernelCost, Work
+from ossc.runtimes.plan import Role
 
 Expr = Any
 """A TIR expression or a Python number that becomes one."""
@@ -57,6 +58,9 @@ class Kernel:
 
     cost: KernelCost
 
+    roles: tuple[Role, ...]
+    """What the numbers of each buffer mean, as far as the kernel says it of what it writes."""
+
     isa: Isa | None = None
     """Which bodies it has; None where all instruction sets share them."""
 
@@ -93,6 +97,7 @@ class KernelBuilder:
         self._rows = tvm.tirx.Var("n", "int64") if n is None else n
         self._tasks = (0, 0)
         self._bytes: Counter[str] = Counter()
+        self._roles: list[Role] = []
         self._function: tvm.tirx.PrimFunc | None = None
 
     @property
@@ -105,15 +110,24 @@ class KernelBuilder:
         """The number of tokens in this call, as int32."""
         return self._rows if isinstance(self._rows, int) else tvm.tirx.Cast("int32", self._rows)
 
-    def buffer(self, name: str, dtype: str, *shape: int, parts: Parts | None = None) -> Buffer:
+    def buffer(
+        self,
+        name: str,
+        dtype: str,
+        *shape: int,
+        parts: Parts | None = None,
+        role: Role = Role.OTHER,
+    ) -> Buffer:
         """Add a buffer parameter ``shape``; without ``parts`` a call touches all of it."""
+        self._roles.append(role)
         size_bytes = math.prod(shape) * tvm.DataType(dtype).itemsize
         unit, count = parts or ("call", 1)
         self._bytes[unit] += size_bytes // count
         return T.arg(name, T.Buffer(shape, dtype))
 
-    def per_token(self, name: str, dtype: str, *shape: int) -> Buffer:
+    def per_token(self, name: str, dtype: str, *shape: int, role: Role = Role.OTHER) -> Buffer:
         """Add a buffer parameter ``[n, *shape]``."""
+        self._roles.append(role)
         self._bytes["token"] += math.prod(shape) * tvm.DataType(dtype).itemsize
         return T.arg(name, T.Buffer((self._rows, *shape), dtype))
 
@@ -167,6 +181,7 @@ class KernelBuilder:
             tasks_fixed=fixed,
             tasks_per_token=per_token,
             cost=cost,
+            roles=tuple(self._roles),
         )
 
     def _traffic(self) -> Work:

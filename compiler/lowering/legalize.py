@@ -28,4 +28,4 @@ def legalize_and_fuse(module: tvm.IRModule, target: Target) -> tvm.IRModule:
 
 def tvm_target(target: Target) -> tvm.target.Target:
     """Return TVM's description of the target."""
-    return tvm.target.Target(dict(target.tvm_target))
+    return tvm.target.Target(dict(target.host.tvm_target))

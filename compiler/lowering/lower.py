@@ -103,7 +103,13 @@ def _lower(
     flat = [_flatten(segment, library, options) for segment in segments]
 
     # calls → steps on buffers with offsets
-    plan = make_plan(flat, weights, context=options.context, vocab_size=_vocab_size(model.graph))
+    plan = make_plan(
+        flat,
+        weights,
+        target=options.target,
+        context=options.context,
+        vocab_size=_vocab_size(model.graph),
+    )
     generated = {name: func for segment in flat for name, func in segment.generated.items()}
     caches = _caches(segments)
     return _Lowered(
@@ -128,7 +134,7 @@ def _caches(segments: list[RelaxSegment]) -> list[Parameter]:
         parameter.name: parameter
         for segment in segments
         for parameter in segment.parameters
-        if parameter.role == "state"
+        if parameter.origin == "state"
     }
     return list(caches.values())
 

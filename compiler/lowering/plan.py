@@ -5,30 +5,38 @@ front to back. State (inputs, outputs, KV caches) is shared by name between the 
 buffers share one arena by their lifetimes, each segment for itself.
 """
 
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from ossc.compiler.lowering.arena import Lifetime, align, assign_offsets
-from ossc.compiler.lowering.flatten import FlatSegment, FlatStep, Operand, Storage
+from ossc.compiler.lowering.flatten import FlatSegment, Operand, Storage
+from ossc.compiler.lowering.plan_segment import Offsets, PlacedSegment, state_key
 from ossc.compiler.lowering.weights import PackedWeight
-from ossc.runtimes.plan import N_TOKENS, DType, Plan, PlanTensor, Segment, Space, Step
+from ossc.runtimes.manifest import WEIGHTS_NAME
+from ossc.runtimes.plan import Device, Plan, PlanTensor, Segment, Space, Use
+from ossc.targets import Target
 
 PAGE_BYTES = 4096
 """Alignment of large weights: the unit in which a mapped file is read."""
 
 
-def weight_offsets(weights: Iterable[PackedWeight]) -> tuple[dict[str, int], int]:
+def weight_offsets(
+    weights: Iterable[PackedWeight], alignment_bytes: int
+) -> tuple[dict[str, int], int]:
     """Place the weights one after the other.
+
+    Args:
+        weights: In the order of the file.
+        alignment_bytes: At what multiples they begin.
 
     Returns:
         Offset of each in bytes, and the size of the file. A weight of a page or more starts at a
-        page, a smaller one at a cache line.
+        page.
     """
     offsets: dict[str, int] = {}
     end = 0
     for weight in weights:
-        start = align(end, PAGE_BYTES) if weight.size_bytes >= PAGE_BYTES else align(end)
+        is_large = weight.size_bytes >= PAGE_BYTES
+        start = align(end, PAGE_BYTES if is_large else alignment_bytes)
         offsets[weight.name] = start
         end = start + weight.size_bytes
     return offsets, align(end, PAGE_BYTES)
@@ -38,49 +46,41 @@ def make_plan(
     segments: Iterable[FlatSegment],
     weights: Mapping[str, PackedWeight],
     *,
+    target: Target,
     context: int,
     vocab_size: int,
 ) -> Plan:
     """Give every buffer of the segments its offset."""
     segments = list(segments)
-    weight_places, weights_bytes = weight_offsets(weights.values())
-    state_places, state_bytes = _state_offsets(segments)
+    alignment = target.alignment_bytes
+    weight_places, weights_bytes = weight_offsets(weights.values(), alignment)
+    state_places, state_bytes = _state_offsets(segments, alignment)
     tensors: dict[PlanTensor, int] = {}
     planned: list[Segment] = []
     arena_bytes = 0
     for segment in segments:
-        scratch_places, scratch_bytes = _scratch_offsets(segment)
+        scratch_places, scratch_bytes = _scratch_offsets(segment, alignment)
         arena_bytes = max(arena_bytes, scratch_bytes)
-        places = _Places(segment, weight_places, state_places, scratch_places, tensors)
-        planned.append(places.plan_segment())
+        offsets = Offsets(weights=weight_places, state=state_places, arena=scratch_places)
+        planned.append(PlacedSegment(segment, weights, offsets, tensors).plan())
+    sizes = {Use.WEIGHTS: weights_bytes, Use.STATE: state_bytes, Use.ARENA: arena_bytes}
     return Plan(
-        weights_bytes=weights_bytes,
-        state_bytes=state_bytes,
-        arena_bytes=arena_bytes,
         context=context,
         vocab_size=vocab_size,
+        devices=(Device(kind=target.kind),),
+        spaces=tuple(_space(use, sizes[use], alignment) for use in Use),
         tensors=tuple(tensors),
         segments=tuple(planned),
     )
 
 
-def state_key(segment: FlatSegment, storage: Storage) -> str | None:
-    """Return the name under which a storage lives in the session's state, if it does.
-
-    Inputs and outputs are apart for body and head: both call one of theirs ``hidden``.
-    """
-    if storage.role == "state":
-        return storage.name
-    part = "head" if segment.name == "head" else "body"
-    if storage.role == "input":
-        return f"{part}.{storage.name}.input"
-    for name, operand in segment.outputs.items():
-        if operand.storage == storage:
-            return f"{part}.{name}.output"
-    return None
+def _space(use: Use, size_bytes: int, alignment_bytes: int) -> Space:
+    """Return the one space of a use; its index is the use's number."""
+    file = WEIGHTS_NAME if use == Use.WEIGHTS else ""
+    return Space(use=use, size_bytes=size_bytes, alignment_bytes=alignment_bytes, file=file)
 
 
-def _state_offsets(segments: list[FlatSegment]) -> tuple[dict[str, int], int]:
+def _state_offsets(segments: list[FlatSegment], alignment_bytes: int) -> tuple[dict[str, int], int]:
     sizes: dict[str, int] = {}
     for segment in segments:
         for operand in _operands(segment):
@@ -92,7 +92,7 @@ def _state_offsets(segments: list[FlatSegment]) -> tuple[dict[str, int], int]:
     end = 0
     for key, size in sizes.items():
         offsets[key] = end
-        end += align(size)
+        end += align(size, alignment_bytes)
     return offsets, end
 
 
@@ -103,13 +103,13 @@ def _operands(segment: FlatSegment) -> Iterable[Operand]:
     yield from segment.outputs.values()
 
 
-def _scratch_offsets(segment: FlatSegment) -> tuple[dict[Storage, int], int]:
+def _scratch_offsets(segment: FlatSegment, alignment_bytes: int) -> tuple[dict[Storage, int], int]:
     sizes: dict[Storage, int] = {}
     steps: dict[Storage, list[int]] = {}
     for index, step in enumerate(segment.steps):
         for operand in step.operands:
             storage = operand.storage
-            if storage.role is None and state_key(segment, storage) is None:
+            if storage.origin is None and state_key(segment, storage) is None:
                 size = operand.size_bytes(segment.max_tokens)
                 sizes[storage] = max(size, sizes.get(storage, 0))
                 steps.setdefault(storage, []).append(index)
@@ -117,62 +117,5 @@ def _scratch_offsets(segment: FlatSegment) -> tuple[dict[Storage, int], int]:
         Lifetime(size_bytes=size, first_step=min(steps[storage]), last_step=max(steps[storage]))
         for storage, size in sizes.items()
     ]
-    offsets, arena_bytes = assign_offsets(lifetimes)
+    offsets, arena_bytes = assign_offsets(lifetimes, alignment_bytes)
     return dict(zip(sizes, offsets, strict=True)), arena_bytes
-
-
-@dataclass
-class _Places:
-    """Where the storages of one segment lie; ``tensors`` numbers the distinct plan tensors."""
-
-    segment: FlatSegment
-    weights: dict[str, int]
-    state: dict[str, int]
-    scratch: dict[Storage, int]
-    tensors: dict[PlanTensor, int] = field(repr=False)
-
-    def plan_segment(self) -> Segment:
-        outputs = {
-            name: operand
-            for name, operand in self.segment.outputs.items()
-            if operand.storage.role is None
-        }
-        return Segment(
-            name=self.segment.name,
-            max_tokens=self.segment.max_tokens,
-            inputs={n: self._interface(operand) for n, operand in self.segment.inputs.items()},
-            outputs={n: self._interface(operand) for n, operand in outputs.items()},
-            steps=tuple(self._step(step) for step in self.segment.steps),
-        )
-
-    def _step(self, step: FlatStep) -> Step:
-        kernel = step.kernel
-        return Step(
-            kernel=step.symbol,
-            tensors=tuple(self._index(operand, operand.shape) for operand in step.operands),
-            ranged=kernel is not None,
-            tasks_fixed=kernel.tasks_fixed if kernel else 0,
-            tasks_per_token=kernel.tasks_per_token if kernel else 0,
-            layer=step.layer,
-            label=step.label,
-        )
-
-    def _interface(self, operand: Operand) -> int:
-        """The runtime sees inputs and outputs by rows, ``[n]`` or ``[n, columns]``."""
-        rows = N_TOKENS if self.segment.max_tokens > 1 else 1
-        elements = math.prod(dim for dim in operand.shape if dim != N_TOKENS)
-        is_vector = operand.dtype == DType.I64
-        return self._index(operand, (rows,) if is_vector else (rows, elements))
-
-    def _index(self, operand: Operand, shape: tuple[int, ...]) -> int:
-        space, offset = self._place(operand.storage)
-        tensor = PlanTensor(space=space, offset_bytes=offset, dtype=operand.dtype, shape=shape)
-        return self.tensors.setdefault(tensor, len(self.tensors))
-
-    def _place(self, storage: Storage) -> tuple[Space, int]:
-        if storage.role == "weight":
-            return Space.WEIGHTS, self.weights[storage.name]
-        key = state_key(self.segment, storage)
-        if key is not None:
-            return Space.STATE, self.state[key]
-        return Space.ARENA, self.scratch[storage]

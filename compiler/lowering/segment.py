@@ -28,7 +28,8 @@ Expr = Any
 
 P = ParamSpec("P")
 
-Role = Literal["input", "state", "weight"]
+Origin = Literal["input", "state", "weight"]
+"""Where the bytes of a parameter come from."""
 
 OPAQUE_PATTERN = 8
 """TVM's OpPatternKind.kOpaque: Relax must not fuse a kernel of ours with its neighbours."""
@@ -57,7 +58,7 @@ class Parameter:
     """A parameter of the Relax function, and what it stands for outside."""
 
     name: str
-    role: Role
+    origin: Origin
     var: relax.Var
     positions: int | None = None
     """How many a KV cache that holds the whole context has room for; None for all others."""
@@ -122,7 +123,7 @@ class SegmentBuilder:
     def parameter(
         self,
         name: str,
-        role: Role,
+        origin: Origin,
         shape: Sequence[int | Expr],
         dtype: str,
         positions: int | None = None,
@@ -131,7 +132,7 @@ class SegmentBuilder:
         if name not in self._parameters:
             variable = relax.Var(f"p{len(self._parameters)}", relax.TensorType(shape, dtype))
             self._parameters[name] = Parameter(
-                name=name, role=role, var=variable, positions=positions
+                name=name, origin=origin, var=variable, positions=positions
             )
         return self._parameters[name].var
 

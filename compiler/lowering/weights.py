@@ -8,6 +8,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from ossc.runtimes.plan import Role
+
 Bytes = NDArray[np.uint8]
 
 
@@ -29,6 +31,9 @@ class PackedWeight:
 
     pieces: Callable[[], Iterator[Bytes]]
     """Yields the bytes in order, in pieces that fit in memory; together ``size_bytes``."""
+
+    role: Role = Role.WEIGHTS
+    """What its numbers mean."""
 
 
 def float_weight(tensor: ir.TensorProtocol, name: str) -> PackedWeight:

@@ -7,28 +7,12 @@ import subprocess
 import pytest
 
 from ossc.runtimes.session import Session
-from ossc.targets.errors import BundleError
+from synthetic.refused_bundle import READERS
 
 NAMES = ("manifest.json", "manifest.sha256", "plan.bin", "weights.bin", "libossc_model.so")
 
 
-def open_in_python(bundle, _program):
-    with pytest.raises(BundleError) as raised:
-        Session(bundle)
-    return str(raised.value)
-
-
-def open_in_c(bundle, program):
-    done = subprocess.run(
-        [program, bundle, "--token-ids", "1"], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("ossc-run: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
-
-
-@pytest.fixture(params=[open_in_python, open_in_c], ids=["python", "ossc-run"])
+@pytest.fixture(params=READERS.values(), ids=READERS)
 def refusal(request, tiny_bundle, binaries):
     """Opens the bundle, which has to be refused, and returns the reason."""
     return lambda: request.param(tiny_bundle, binaries[1])

@@ -81,8 +81,8 @@ def read_probe(folder: Path) -> Callable[[NDArray[np.uint8]], object]:
 def instruction_sets(target: Target) -> dict[Isa, dict[str, Any]]:
     """Return those that this machine has, and what TVM needs to know for each."""
     here = this_machine().cpu_features
-    more = [each for each in target.instruction_sets if here.issuperset(each.cpu_features)]
-    base: dict[Isa, dict[str, Any]] = {target.kernel_isa: dict(target.tvm_target)}
+    more = [each for each in target.host.instruction_sets if here.issuperset(each.cpu_features)]
+    base: dict[Isa, dict[str, Any]] = {target.host.kernel_isa: dict(target.host.tvm_target)}
     return base | {each.name: dict(each.tvm_target) for each in more}
 
 

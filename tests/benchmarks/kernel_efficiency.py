@@ -171,7 +171,7 @@ def measured_plans(folder: Path, plans: Iterable[str]) -> list[str]:
     return [
         plan
         for plan, bundle in bundles.items()
-        if wanted in ("base", *bundle.manifest.target.instruction_sets)
+        if wanted in ("base", *bundle.manifest.target.host.instruction_sets)
     ]
 
 

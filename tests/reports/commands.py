@@ -28,7 +28,8 @@ def list_files(folder: Path, **changes: object) -> None:
     """Put what is in a bundle's folder now, and changed fields, into its manifest."""
     manifest = Manifest.read(folder)
     present = [name for name in TEXT_FILES if (folder / name).exists()]
-    files = {name: file_entry(folder / name) for name in {*manifest.files, *present}}
+    roles = dict.fromkeys(present, "text") | {n: e.role for n, e in manifest.files.items()}
+    files = {name: file_entry(folder / name, role) for name, role in roles.items()}
     dataclasses.replace(manifest, files=files, **changes).write(folder)
 
 

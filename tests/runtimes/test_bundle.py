@@ -5,14 +5,14 @@ import pytest
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.manifest import FileEntry
 from ossc.targets.errors import BundleError
-from synthetic.tiny_plan import WEIGHTS_BYTES, make_manifest, make_plan
+from synthetic.tiny_plan import WEIGHTS_BYTES, make_manifest, make_plan, role_of
 
 
 def write_bundle(directory, plan=None, weights=bytes(WEIGHTS_BYTES), **changes):
     files = {"plan.bin": (plan or make_plan()).to_bytes(), "weights.bin": weights}
     for name, data in files.items():
         (directory / name).write_bytes(data)
-    entries = {name: FileEntry.of(data) for name, data in files.items()}
+    entries = {name: FileEntry.of(role_of(name), data) for name, data in files.items()}
     make_manifest(entries, **changes).write(directory)
     return directory
 
@@ -20,7 +20,7 @@ def write_bundle(directory, plan=None, weights=bytes(WEIGHTS_BYTES), **changes):
 def test_a_bundle_opens_with_its_manifest_and_plan(tmp_path):
     bundle = Bundle.open(write_bundle(tmp_path), hash_weights=True, only_listed=True)
     assert bundle.plan == make_plan()
-    assert bundle.manifest.plan_abi_version == 1
+    assert bundle.manifest.plan_abi_version == 2
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_a_bundle_opens_with_its_manifest_and_plan(tmp_path):
         pytest.param({"context": 25}, "25 for context and the plan 24", id="context"),
         pytest.param({"prefill_chunk": 8}, "8 for prefill_chunk", id="chunk"),
         pytest.param({"plan_abi_version": 0}, "0 for plan_abi_version", id="abi"),
-        pytest.param({"weights": bytes(64)}, r"64 for size of weights.bin", id="weights"),
+        pytest.param({"weights": bytes(64)}, r"64 for the size of weights.bin", id="weights"),
     ],
 )
 def test_a_manifest_of_another_plan_is_refused(tmp_path, changes, message):

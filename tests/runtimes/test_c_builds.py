@@ -11,7 +11,7 @@ from synthetic.tiny_bundle import C_RUNTIME, ZIG, compile_c, runtime_sources
 
 MAX_EXECUTABLE_BYTES = 1_000_000
 SMALL = ("-O2", "-s", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections")
-ARCHS = sorted({target.arch for target in all_targets()})
+ARCHS = sorted({target.host.arch for target in all_targets()})
 
 
 @pytest.mark.parametrize("arch", ARCHS)

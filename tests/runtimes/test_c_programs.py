@@ -59,7 +59,7 @@ def run_program(program, *arguments):
 
 
 @pytest.mark.parametrize("variant", ["zig", "asan-ubsan"])
-@pytest.mark.parametrize("name", ["test_sampler", "test_readers"])
+@pytest.mark.parametrize("name", ["test_sampler", "test_readers", "test_kernel_trial"])
 def test_the_program_passes(build, name, variant):
     run_program(build(name, variant))
 
@@ -72,6 +72,11 @@ def test_the_thread_pool_does_every_task_once(build, variant):
 @pytest.mark.parametrize("variant", BUILDS)
 def test_the_api_does_what_its_header_says(build, variant, tmp_path):
     run_program(build("test_api", variant), write_bundle(tmp_path))
+
+
+@pytest.mark.parametrize("variant", BUILDS)
+def test_every_entry_of_the_device_api_holds_for_every_kind_of_device(build, variant, tmp_path):
+    run_program(build("device_suite", variant), write_bundle(tmp_path))
 
 
 @pytest.mark.parametrize("variant", BUILDS)

@@ -5,7 +5,7 @@ import pytest
 
 from ossc.runtimes import library as library_module
 from ossc.runtimes import session as session_module
-from ossc.runtimes.manifest import TargetEntry
+from ossc.runtimes.manifest import HostEntry, TargetEntry
 from ossc.runtimes.session import Session
 from ossc.targets.errors import BundleError, SessionError
 from ossc.targets.machine import Machine, this_machine
@@ -287,7 +287,7 @@ def test_another_machine_is_refused_before_code_is_loaded(
     forbid_loading(monkeypatch)
     monkeypatch.setattr(session_module, "this_machine", lambda: machine)
     target = TargetEntry(
-        name="cpu:t", arch=this_machine().arch, cpu_features=("avx2", "fma", "pni")
+        name="cpu:t", host=HostEntry(arch=this_machine().arch, cpu_features=("avx2", "fma", "pni"))
     )
     write_bundle(tiny_bundle, target=target)
     with pytest.raises(SessionError, match=message):

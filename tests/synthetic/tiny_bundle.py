@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 import ossc.runtimes
 from once import once
 from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME
-from ossc.runtimes.manifest import FileEntry, TargetEntry
-from synthetic.tiny_plan import HIDDEN, VOCAB, make_manifest, make_plan
+from ossc.runtimes.manifest import FileEntry, HostEntry, TargetEntry
+from synthetic.tiny_plan import HIDDEN, VOCAB, make_manifest, make_plan, role_of
 
 C_RUNTIME = Path(ossc.runtimes.__file__).parent / "c"
 ZIG = (sys.executable, "-m", "ziglang", "cc")
@@ -40,16 +40,33 @@ def reference_logits(token_ids: Sequence[int]) -> NDArray[np.float64]:
     return np.cumsum(embedded, axis=0) / counts @ weights().T
 
 
-def write_bundle(directory: Path, binaries: Sequence[Path] = (), **changes: object) -> Path:
-    """Write plan, weights, copies of binaries and a manifest with fields replaced."""
+def write_bundle(
+    directory: Path,
+    binaries: Sequence[Path] = (),
+    *,
+    plan: bytes | None = None,
+    files: Mapping[str, bytes] | None = None,
+    **changes: object,
+) -> Path:
+    """Write plan, weights, further files, copies of binaries and a manifest with fields replaced.
+
+    Args:
+        directory: The bundle.
+        binaries: Programs that it holds.
+        plan: The bytes of plan.bin; by default the plan of `make_plan`.
+        files: Of its weights, by name; by default the embedding as ``weights.bin``.
+        changes: Fields of the manifest.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "plan.bin").write_bytes(make_plan().to_bytes())
-    (directory / "weights.bin").write_bytes(weights().tobytes())
+    (directory / "plan.bin").write_bytes(make_plan().to_bytes() if plan is None else plan)
+    for name, data in (files or {"weights.bin": weights().tobytes()}).items():
+        (directory / name).write_bytes(data)
     for binary in binaries:
         shutil.copy2(binary, directory / binary.name)
-    files = [path for path in directory.iterdir() if not path.name.startswith("manifest.")]
-    entries = {path.name: FileEntry.of(path.read_bytes()) for path in files}
-    target = TargetEntry(name="cpu:test", arch=platform.machine(), cpu_features=())
+    paths = [path for path in directory.iterdir() if not path.name.startswith("manifest.")]
+    entries = {path.name: FileEntry.of(role_of(path.name), path.read_bytes()) for path in paths}
+    host = HostEntry(arch=platform.machine(), cpu_features=())
+    target = TargetEntry(name="cpu:test", host=host)
     make_manifest(entries, **({"target": target} | changes)).write(directory)
     return directory
 

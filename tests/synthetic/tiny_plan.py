@@ -5,27 +5,48 @@ from typing import Any
 from ossc.runtimes.kernel_cost import KernelCost, Work
 from ossc.runtimes.manifest import (
     FileEntry,
+    FileRole,
+    HostEntry,
     Manifest,
     MemoryEntry,
     QuantizationEntry,
     SessionMemory,
     TargetEntry,
 )
-from ossc.runtimes.plan import DType, Plan, PlanTensor, Segment, SegmentName, Space, Step
+from ossc.runtimes.plan import (
+    Binding,
+    Device,
+    DType,
+    HostKernel,
+    Plan,
+    PlanTensor,
+    Role,
+    Segment,
+    SegmentName,
+    Space,
+    Use,
+)
 
 VOCAB, HIDDEN, CHUNK, CONTEXT = 40, 16, 4, 24
 WEIGHTS_BYTES = VOCAB * HIDDEN * 4
 STATE_BYTES, ARENA_BYTES = 16384, 4096
 
+DEVICE = Device(kind="cpu")
+WEIGHTS = Space(use=Use.WEIGHTS, size_bytes=WEIGHTS_BYTES, alignment_bytes=64, file="weights.bin")
+STATE = Space(use=Use.STATE, size_bytes=STATE_BYTES, alignment_bytes=64)
+ARENA = Space(use=Use.ARENA, size_bytes=ARENA_BYTES, alignment_bytes=64)
 
-def tensor(space: Space, offset_bytes: int, dtype: DType, *shape: int) -> PlanTensor:
-    """A buffer."""
-    return PlanTensor(space=space, offset_bytes=offset_bytes, dtype=dtype, shape=shape)
+
+def tensor(
+    use: Use, offset_bytes: int, dtype: DType, *shape: int, role: Role = Role.OTHER
+) -> PlanTensor:
+    """A buffer in the first space of a use, whose index is the use's number here."""
+    return PlanTensor(space=use, offset_bytes=offset_bytes, dtype=dtype, shape=shape, role=role)
 
 
-def step(kernel: str, *tensors: int, fixed: int = 0, per_token: int = 0) -> Step:
+def step(kernel: str, *tensors: int, fixed: int = 0, per_token: int = 0) -> HostKernel:
     """A step, ranged when it has tasks."""
-    return Step(
+    return HostKernel(
         kernel=kernel,
         tensors=tensors,
         ranged=fixed + per_token > 0,
@@ -37,15 +58,15 @@ def step(kernel: str, *tensors: int, fixed: int = 0, per_token: int = 0) -> Step
 
 
 TENSORS = (
-    tensor(Space.WEIGHTS, 0, DType.F32, VOCAB, HIDDEN),
-    tensor(Space.STATE, 0, DType.I64, -1),  # input_ids
-    tensor(Space.STATE, 256, DType.I64, -1),  # position_ids
-    tensor(Space.STATE, 512, DType.F32, -1, HIDDEN),  # hidden of decode and prefill
-    tensor(Space.STATE, 1024, DType.I32, -1, 2),  # router_indices.0
-    tensor(Space.STATE, 1088, DType.F32, -1, HIDDEN),  # hidden of the heads
-    tensor(Space.STATE, 2240, DType.F32, -1, VOCAB),  # logits
-    tensor(Space.STATE, 4864, DType.F32, CONTEXT, HIDDEN),  # cache
-    tensor(Space.ARENA, 0, DType.F32, -1, HIDDEN),  # embedded
+    tensor(Use.WEIGHTS, 0, DType.F32, VOCAB, HIDDEN, role=Role.WEIGHTS),
+    tensor(Use.STATE, 0, DType.I64, -1, role=Role.TOKEN_IDS),
+    tensor(Use.STATE, 256, DType.I64, -1, role=Role.POSITIONS),
+    tensor(Use.STATE, 512, DType.F32, -1, HIDDEN, role=Role.HIDDEN),  # of decode and prefill
+    tensor(Use.STATE, 1024, DType.I32, -1, 2, role=Role.EXPERT_INDICES),
+    tensor(Use.STATE, 1088, DType.F32, -1, HIDDEN, role=Role.HIDDEN),  # of the heads
+    tensor(Use.STATE, 2240, DType.F32, -1, VOCAB, role=Role.LOGITS),
+    tensor(Use.STATE, 4864, DType.F32, CONTEXT, HIDDEN, role=Role.CACHE),
+    tensor(Use.ARENA, 0, DType.F32, -1, HIDDEN),  # embedded
 )
 IDS, POSITIONS, HIDDEN_OUT, ROUTER, HIDDEN_IN, LOGITS, CACHE, EMBEDDED = range(1, 9)
 
@@ -55,8 +76,8 @@ def body(name: SegmentName, max_tokens: int) -> Segment:
     return Segment(
         name=name,
         max_tokens=max_tokens,
-        inputs={"input_ids": IDS, "position_ids": POSITIONS},
-        outputs={"hidden": HIDDEN_OUT, "router_indices.0": ROUTER},
+        inputs=(Binding(tensor=IDS), Binding(tensor=POSITIONS)),
+        outputs=(Binding(tensor=HIDDEN_OUT), Binding(tensor=ROUTER, layer=0)),
         steps=(
             step("test_embedding", IDS, 0, EMBEDDED, per_token=1),
             step("test_router", IDS, ROUTER),
@@ -71,8 +92,8 @@ def head(max_tokens: int) -> Segment:
     return Segment(
         name="head",
         max_tokens=max_tokens,
-        inputs={"hidden": HIDDEN_IN},
-        outputs={"logits": LOGITS},
+        inputs=(Binding(tensor=HIDDEN_IN),),
+        outputs=(Binding(tensor=LOGITS),),
         steps=(step("test_head", HIDDEN_IN, 0, LOGITS, fixed=VOCAB),),
     )
 
@@ -110,9 +131,8 @@ SESSION_MEMORY = SessionMemory(
 def make_plan(**changes: Any) -> Plan:
     """The plan, with fields replaced."""
     fields: dict[str, Any] = {
-        "weights_bytes": WEIGHTS_BYTES,
-        "state_bytes": STATE_BYTES,
-        "arena_bytes": ARENA_BYTES,
+        "devices": (DEVICE,),
+        "spaces": (WEIGHTS, STATE, ARENA),
         "context": CONTEXT,
         "vocab_size": VOCAB,
         "tensors": TENSORS,
@@ -121,13 +141,21 @@ def make_plan(**changes: Any) -> Plan:
     return Plan(**(fields | changes))
 
 
+def role_of(name: str) -> FileRole:
+    """What a file of the test bundles is for."""
+    roles: dict[str, FileRole] = {".json": "tokenizer", ".so": "program"}
+    if name.startswith("weights"):
+        return "weights"
+    return "plan" if name.startswith("plan") else roles.get(name[name.rfind(".") :], "program")
+
+
 def make_manifest(files: dict[str, FileEntry], **changes: Any) -> Manifest:
     """The manifest of a bundle with these files, with fields replaced."""
     fields: dict[str, Any] = {
         "ossc_version": "0.1.0",
-        "plan_abi_version": 1,
+        "plan_abi_version": 2,
         "model": {"model_type": "test", "vocab_size": VOCAB, "rope": [1.5, None, True, "é"]},
-        "target": TargetEntry(name="cpu:test", arch="x86_64", cpu_features=()),
+        "target": TargetEntry(name="cpu:test", host=HostEntry(arch="x86_64", cpu_features=())),
         "quantization": QuantizationEntry(
             preset="none", activations="f32", schemes={"embedding": "bf16"}, tensors={}
         ),

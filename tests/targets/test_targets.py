@@ -9,7 +9,7 @@ from ossc.targets.errors import TargetError, UnknownNameError
 from ossc.targets.machine import Machine, this_machine
 
 X86_64_V3 = Machine(
-    arch="x86_64", cpu_features=frozenset(find_target("cpu:x86-64-v3").cpu_features)
+    arch="x86_64", cpu_features=frozenset(find_target("cpu:x86-64-v3").host.cpu_features)
 )
 
 
@@ -26,16 +26,20 @@ def test_the_targets_of_the_first_release_are_there():
 @pytest.mark.parametrize("target", all_targets(), ids=lambda target: target.name)
 def test_a_target_says_the_same_thing_in_all_its_fields(target):
     assert target.name.split(":")[0] == target.kind
-    for triple in (target.tvm_target["mtriple"], target.zig_static, target.zig_shared):
-        assert triple.split("-")[:2] == [target.arch, "linux"]
-    assert "musl" in target.zig_static
-    assert "gnu.2.17" in target.zig_shared
+    for triple in (
+        target.host.tvm_target["mtriple"],
+        target.host.zig_static,
+        target.host.zig_shared,
+    ):
+        assert triple.split("-")[:2] == [target.host.arch, "linux"]
+    assert "musl" in target.host.zig_static
+    assert "gnu.2.17" in target.host.zig_shared
     assert len(target.summary) <= 90
     assert target.prefill_chunk % 8 == 0
 
 
 def test_a_target_is_found_by_its_name():
-    assert find_target("cpu:aarch64").arch == "aarch64"
+    assert find_target("cpu:aarch64").host.arch == "aarch64"
 
 
 def test_a_misspelt_target_is_answered_with_near_misses():
@@ -100,11 +104,11 @@ def test_a_machine_without_cpuinfo_has_no_features(tmp_path):
 )
 def test_kernels_are_those_of_the_best_instruction_set_that_a_machine_has(features, isa):
     target = find_target("cpu:x86-64-v3")
-    assert target.isa_on(X86_64_V3.cpu_features | features) == isa
-    assert target.isas == ("avx512_vnni", "avx_vnni", "avx2")
+    assert target.host.isa_on(X86_64_V3.cpu_features | features) == isa
+    assert target.host.isas == ("avx512_vnni", "avx_vnni", "avx2")
 
 
 @pytest.mark.parametrize("target", all_targets(), ids=lambda target: target.name)
 def test_a_recorded_roofline_is_of_kernels_that_the_target_has(target):
     if target.roofline is not None:
-        assert target.roofline.isa in target.isas
+        assert target.roofline.isa in target.host.isas

@@ -103,7 +103,7 @@ def _groups(
     functions = {name: kernel.func for name, kernel in sorted(kernels.items())}
     functions.update(sorted(generated.items()))
     yield _Functions(by_name=functions, target=tvm_target(target))
-    for instruction_set in target.instruction_sets:
+    for instruction_set in target.host.instruction_sets:
         if variants := _variants(kernels, instruction_set):
             yield _Functions(
                 by_name=variants,

@@ -13,6 +13,7 @@ from ossc.compiler.backends.cpu.weights.format import ROWS
 from ossc.compiler.checkpoint.views import read_rows
 from ossc.compiler.lowering.weights import Bytes, PackedWeight, as_bytes
 from ossc.compiler.quantization.scheme import QuantizationScheme
+from ossc.runtimes.plan import Role
 
 Tensors = Sequence[ir.TensorProtocol]
 
@@ -132,6 +133,7 @@ def _table(name: str, offsets: list[int]) -> PackedWeight:
         size_bytes=values.nbytes,
         scheme="int64",
         pieces=lambda: iter([as_bytes(values)]),
+        role=Role.EXPERT_OFFSETS,
     )
 
 

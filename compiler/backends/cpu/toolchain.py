@@ -51,7 +51,7 @@ def prepare_linker(target: Target, progress: Reporter) -> None:
     with tempfile.TemporaryDirectory(prefix="ossc-", dir=try_zig_cache()) as folder:
         source = Path(folder) / "empty.c"
         source.write_text("int main(void) { return 0; }\n", encoding="utf-8")
-        for triple, flags in ((target.zig_static, _STATIC), (target.zig_shared, _SHARED)):
+        for triple, flags in ((target.host.zig_static, _STATIC), (target.host.zig_shared, _SHARED)):
             cold = f"Building zig's C library for {triple}, once: 1 to 2 minutes"
             arguments = [*_compile_flags(triple, flags), str(source), *_LINK]
             zig_cc(
@@ -77,8 +77,8 @@ def link_runtime(target: Target, objects: Sequence[KernelObjects], folder: Path)
     sources = sorted((RUNTIME_SOURCES / "src").rglob("*.c"))
     library_sources = [source for source in sources if source.name != "main.c"]
     common = [table, *(path for each in objects for path in each.paths)]
-    _link(target.zig_static, _STATIC, [*sources, *common], folder / EXECUTABLE)
-    _link(target.zig_shared, _SHARED, [*library_sources, *common], folder / LIBRARY)
+    _link(target.host.zig_static, _STATIC, [*sources, *common], folder / EXECUTABLE)
+    _link(target.host.zig_shared, _SHARED, [*library_sources, *common], folder / LIBRARY)
 
 
 def kernel_table(objects: Sequence[KernelObjects]) -> str:

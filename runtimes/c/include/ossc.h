@@ -83,7 +83,7 @@ typedef struct ossc_model_info {
   int32_t context;             /* positions that a session can hold */
   int32_t prefill_chunk;       /* most tokens that are computed at once */
   int32_t num_router_layers;   /* layers whose chosen experts can be observed */
-  int32_t num_experts_per_tok; /* 0 without router layers */
+  int32_t num_experts_per_tok; /* the most that a router chooses; 0 without router layers */
   uint64_t weights_bytes;
   uint64_t state_bytes;          /* of each session: KV caches, inputs, outputs */
   uint64_t arena_bytes;          /* of each session: scratch */
@@ -147,8 +147,8 @@ OSSC_API ossc_status ossc_session_position(const ossc_session* session, int32_t*
 OSSC_API ossc_status ossc_session_threads(const ossc_session* session, int32_t* threads_out);
 
 /* The experts that the last successful prefill or decode chose; needs record_routing.
- *   indices_out  [num_router_layers, num_tokens, num_experts_per_tok], valid until the session's
- * next call */
+ *   indices_out  [num_router_layers, num_tokens, num_experts_per_tok], -1 where a router chooses
+ * fewer than the most; valid until the session's next call */
 OSSC_API ossc_status ossc_session_router_indices(const ossc_session* session,
                                                  const int32_t** indices_out,
                                                  size_t* num_tokens_out);

@@ -45,15 +45,15 @@ static int embedding(void* self, const TVMFFIAny* args, int32_t num_args, TVMFFI
   return 0;
 }
 
-/* ids i64 [n], indices i32 [n, 2]; called once. */
+/* ids i64 [n], indices i32 [n, k]; called once. */
 static int router(void* self, const TVMFFIAny* args, int32_t num_args, TVMFFIAny* result) {
   (void)self, (void)result;
   if (num_args != 2) return raise_error("router has other arguments");
   const int64_t* ids = tensor(args, 0)->data;
   int32_t* indices = tensor(args, 1)->data;
+  int64_t k = tensor(args, 1)->shape[1];
   for (int64_t t = 0; t < tensor(args, 0)->shape[0]; ++t) {
-    indices[2 * t] = (int32_t)(ids[t] % 4);
-    indices[2 * t + 1] = (int32_t)((ids[t] + 1) % 4);
+    for (int64_t slot = 0; slot < k; ++slot) indices[k * t + slot] = (int32_t)((ids[t] + slot) % 4);
   }
   return 0;
 }

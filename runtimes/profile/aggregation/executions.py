@@ -21,7 +21,7 @@ class TimedCall:
     """Wall time of the call."""
     times: CallTimes
     routing: NDArray[np.int32]
-    """``[layers with a router, tokens, experts_per_tok]``."""
+    """``[layers with a router, tokens, num_experts_per_tok]``; -1 where a router chooses fewer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Execution:
     threads: NDArray[np.int64]
     """``[threads, 2]``: begin and end in ns; zeros where a thread had no task."""
     experts: NDArray[np.int32]
-    """``[tokens, experts_per_tok]`` that the layer's router chose; empty without one."""
+    """``[tokens, k]`` that the layer's router chose; empty without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,9 @@ class Bundled:
         """Walk the steps of a call in order, each with the bytes and operations of its chunk."""
         times, position, first = call.times, call.position, 0
         begin = times.begin_ns
-        rows = {layer: row for row, layer in enumerate(self.plan.router_layers)}
+        routers = {
+            layer: (row, k) for row, (layer, k) in enumerate(self.plan.router_widths.items())
+        }
         tokens = 0
         for index in range(len(times.ns)):
             segment = self.plan.segments[times.segment[index]]
@@ -60,7 +62,7 @@ class Bundled:
                 tokens = int(times.num_tokens[index])
             step = segment.steps[times.step[index]]
             count = int(times.num_tokens[index])
-            chosen = _chosen(call, rows.get(step.layer), first, tokens)
+            chosen = _chosen(call, routers.get(step.layer), first, tokens)
             cost = self.costs[step.kernel]
             distinct = len(np.unique(chosen)) if chosen.size else None
             yield Execution(
@@ -75,10 +77,13 @@ class Bundled:
             begin += int(times.ns[index])
 
 
-def _chosen(call: TimedCall, row: int | None, first: int, tokens: int) -> NDArray[np.int32]:
-    if row is None:
+def _chosen(
+    call: TimedCall, router: tuple[int, int] | None, first: int, tokens: int
+) -> NDArray[np.int32]:
+    if router is None:
         return np.empty((0, 0), np.int32)
-    return call.routing[row, first : first + tokens]
+    row, k = router
+    return call.routing[row, first : first + tokens, :k]
 
 
 def coverage(calls: Iterable[TimedCall]) -> float:

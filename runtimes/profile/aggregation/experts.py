@@ -28,7 +28,7 @@ def expert_use(
     counts = np.zeros((len(layers), experts), np.int64)
     for ids in chosen_ids:
         for row, chosen in enumerate(ids):
-            counts[row] += np.bincount(chosen.ravel(), minlength=experts)
+            counts[row] += np.bincount(chosen[chosen >= 0], minlength=experts)
     expert_bytes: Counter[int] = Counter()
     for step in bundled.plan.segment("decode").steps:
         expert_bytes[step.layer] += bundled.costs[step.kernel].bytes.per_expert

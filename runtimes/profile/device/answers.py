@@ -83,7 +83,8 @@ class PrefillTiming:
     times: CallTimes | None
     """None unless asked for."""
     routing: NDArray[np.int32] | None
-    """``[layers with a router, n_tokens, experts_per_tok]``; None unless asked for."""
+    """``[layers with a router, n_tokens, num_experts_per_tok]``, -1 where a router chooses fewer;
+    None unless asked for."""
 
     @classmethod
     def parse(cls, fields: Fields, layers: int, n_tokens: int) -> Self:
@@ -225,6 +226,7 @@ def _routing(values: Any, layers: int, n_tokens: int) -> NDArray[np.int32]:
         return np.empty((layers, n_tokens, 0), np.int32)
     if not len(flat) or len(flat) % rows:
         raise AnswerError("routing does not have the same number of experts for each token")
-    if flat.min() < 0 or flat.max() > np.iinfo(np.int32).max:
+    routing = flat.reshape(layers, n_tokens, -1)
+    if flat.min() < -1 or routing[..., 0].min() < 0 or flat.max() > np.iinfo(np.int32).max:
         raise AnswerError("routing has a number that is no expert")
-    return flat.astype(np.int32).reshape(layers, n_tokens, -1)
+    return routing.astype(np.int32)

@@ -31,7 +31,7 @@ def kernel_isa(hello: Hello) -> str:
         UnknownNameError: The bundle's target is none that this ossc knows.
     """
     if hello.instruction_set == BASE:
-        return find_target(hello.target).kernel_isa
+        return find_target(hello.target).host.kernel_isa
     return hello.instruction_set
 
 

@@ -56,11 +56,11 @@ class EmulatedPlace:
         self, bundle: Bundle, threads: int | None = None, weights: WeightsMode = "mapped"
     ) -> Runner:
         """See `Place.start`."""
-        if bundle.manifest.target.arch != self.arch:
+        if bundle.manifest.target.host.arch != self.arch:
             raise SessionError(
-                f"The bundle is for {bundle.manifest.target.arch} and {self.name} runs others; "
-                f"compile the model for such a target, or measure on "
-                f"qemu:{bundle.manifest.target.arch}."
+                f"The bundle is for {bundle.manifest.target.host.arch} and {self.name} runs "
+                "others; compile the model for such a target, or measure on "
+                f"qemu:{bundle.manifest.target.host.arch}."
             )
         return _start([find_emulator(self.arch), "-cpu", "max"], bundle, threads, weights)
 

@@ -9,14 +9,15 @@ what changed is copied::
 The machine needs an SSH server that accepts a key without a password, a shell and ``tar``.
 """
 
+import hashlib
 import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from ossc.runtimes.bundle import EXECUTABLE_NAME, Bundle
-from ossc.runtimes.manifest import DIGEST_NAME, MANIFEST_NAME, FileEntry
+from ossc.runtimes.manifest import DIGEST_NAME, MANIFEST_NAME
 from ossc.runtimes.profile.device.runner import Runner
 from ossc.runtimes.profile.places.place import check_executable, measure_arguments
 from ossc.runtimes.profile.places.ssh_shell import READY, SshShell
@@ -34,6 +35,13 @@ _URL = re.compile(
 )
 _FREE_KILOBYTES = re.compile(r"\s\d+\s+\d+\s+(\d+)\s+\d+%")
 """In a line of ``df -Pk``: the third of three sizes."""
+
+
+class _Sent(NamedTuple):
+    """A file that the machine must have."""
+
+    size_bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +113,11 @@ class SshPlace:
         folder = shlex.quote(self.folder if self.folder.startswith("/") else f"./{self.folder}")
         return f"mkdir -p {folder}/files\ncd {folder}"
 
-    def _copy(self, bundle: Bundle, files: Mapping[str, FileEntry]) -> None:
+    def _copy(self, bundle: Bundle, files: Mapping[str, _Sent]) -> None:
         survey = self._survey({entry.sha256 for entry in files.values()})
-        if survey.arch != bundle.manifest.target.arch:
+        if survey.arch != bundle.manifest.target.host.arch:
             raise SessionError(
-                f"The bundle is for {bundle.manifest.target.arch} and {self.name} is "
+                f"The bundle is for {bundle.manifest.target.host.arch} and {self.name} is "
                 f"{survey.arch}; compile the model for it."
             )
         lacking = {e.sha256: name for name, e in files.items() if e.sha256 not in survey.hashes}
@@ -149,7 +157,8 @@ class SshPlace:
         return Survey(arch=arch, free_bytes=1024 * int(free[1]), hashes=frozenset(present))
 
 
-def _files_of(bundle: Bundle) -> dict[str, FileEntry]:
+def _files_of(bundle: Bundle) -> dict[str, _Sent]:
     """Every file of a bundle, by name."""
+    listed = {name: _Sent(e.size_bytes, e.sha256) for name, e in bundle.manifest.files.items()}
     own = {name: (bundle.path / name).read_bytes() for name in (MANIFEST_NAME, DIGEST_NAME)}
-    return {**bundle.manifest.files, **{name: FileEntry.of(data) for name, data in own.items()}}
+    return listed | {n: _Sent(len(d), hashlib.sha256(d).hexdigest()) for n, d in own.items()}

@@ -111,9 +111,9 @@ def find_efficiencies(isa: str) -> Efficiencies:
     if isa not in measured:
         raise UnknownNameError("instruction set with measured kernels", isa, measured)
     own = {
-        target.kernel_isa
+        target.host.kernel_isa
         for target in all_targets()
-        for each in target.instruction_sets
+        for each in target.host.instruction_sets
         if each.name == isa
     }
     return Efficiencies(isa, [entry for name in (*sorted(own), isa) for entry in measured[name]])

@@ -129,7 +129,7 @@ def predict(
 
 
 def _check_isa(target: str, roofline: Roofline) -> None:
-    isas = find_target(target).isas
+    isas = find_target(target).host.isas
     if roofline.isa not in isas:
         raise UsageError(
             f"The limits are those of kernels for {roofline.isa}, and a bundle for {target} has "

@@ -150,8 +150,10 @@ def test_a_file_for_a_folder_ends_alike(statuses, tiny_bundle):
 def test_a_bundle_for_a_cpu_that_is_not_here_ends_alike(statuses, tiny_bundle):
     from platform import machine
 
-    from ossc.runtimes.manifest import TargetEntry
+    from ossc.runtimes.manifest import HostEntry, TargetEntry
 
     features = ("avx512_fp16",) if machine() == "x86_64" else ("sme2",)
-    target = TargetEntry(name="cpu:test", arch=machine(), cpu_features=(*features, "warp-drive"))
+    target = TargetEntry(
+        name="cpu:test", host=HostEntry(arch=machine(), cpu_features=(*features, "warp-drive"))
+    )
     assert statuses(write_bundle(tiny_bundle, target=target), *IDS) == (1, 1)

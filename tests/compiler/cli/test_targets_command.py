@@ -18,7 +18,7 @@ def test_every_target_is_listed_with_how_far_it_was_tried(ossc):
 def test_instruction_sets_are_listed_with_how_far_they_were_tried(ossc):
     lines = [line.strip() for line in ossc("targets").stdout.splitlines()]
     for target in all_targets():
-        for each in target.instruction_sets:
+        for each in target.host.instruction_sets:
             position = lines.index(f"also {each.name}: {each.summary}")
             assert lines[position + 1].startswith(f"{each.verified}: ")
 
@@ -41,8 +41,8 @@ def test_cpu_is_described_as_the_target_that_it_stands_for(ossc):
 def test_json_has_every_field(ossc):
     fields = json.loads(ossc("targets", "--format", "json").stdout)
     assert [each["name"] for each in fields] == [target.name for target in all_targets()]
-    assert fields[0]["tvm_target"]["kind"] == "llvm"
-    assert json.loads(ossc("targets", "cpu:aarch64", "--format", "json").stdout)[0]["arch"]
+    assert fields[0]["host"]["tvm_target"]["kind"] == "llvm"
+    assert json.loads(ossc("targets", "cpu:aarch64", "--format", "json").stdout)[0]["host"]["arch"]
 
 
 @pytest.mark.parametrize("name", ["cpu:x86_64-v3", "cpu:X86-64-v3"])

@@ -15,7 +15,7 @@ from ossc.targets import resolve_target
 
 ROOT = Path(__file__).parents[3]
 HERE = resolve_target("cpu")
-TARGETS = (HERE.name, "cpu:x86-64-v3" if HERE.arch == "aarch64" else "cpu:aarch64")
+TARGETS = (HERE.name, "cpu:x86-64-v3" if HERE.host.arch == "aarch64" else "cpu:aarch64")
 COMMAND = "import os; os.umask(0o077); from ossc.compiler.cli import main; main(prog_name='ossc')"
 
 

@@ -16,7 +16,7 @@ V3 = find_target("cpu:x86-64-v3")
 OPTIONS = RunOptions(max_new_tokens=32)
 
 
-@pytest.mark.parametrize("each", V3.instruction_sets, ids=lambda each: each.name)
+@pytest.mark.parametrize("each", V3.host.instruction_sets, ids=lambda each: each.name)
 def test_an_instruction_set_computes_what_the_base_does(compiled, each, monkeypatch):
     if not this_machine().cpu_features.issuperset(each.cpu_features):
         pytest.skip(f"this CPU has no {each.name}")
@@ -38,8 +38,8 @@ def test_a_target_is_verified_no_further_than_it_runs_here(compiled, target):
     bundle = compiled(Build(quant="default", target=target.name, instruction_sets=None))
     if target.verified == "compiled":
         return
-    if target.arch != machine.arch and shutil.which(f"qemu-{target.arch}") is None:
-        pytest.skip(f"qemu-{target.arch} is not installed (apt install qemu-user)")
+    if target.host.arch != machine.arch and shutil.which(f"qemu-{target.host.arch}") is None:
+        pytest.skip(f"qemu-{target.host.arch} is not installed (apt install qemu-user)")
     report = run_bundle(bundle.bundle, bundle.token_ids(PROMPT_TOKENS), OPTIONS)
     assert len(report.token_ids) == OPTIONS.max_new_tokens
     level = "device" if report.emulator is None else "emulated"

@@ -39,7 +39,7 @@ def weight_offset(model: Compiled, name: str) -> int:
     recipe = Recipe(model=model.model, quant=model.quant, context=model.build.context)
     options = Order.of(recipe).options(model.source.config)
     weights = BACKEND.lower(model.quantized(), options).weights
-    offsets, _ = weight_offsets(weights.values())
+    offsets, _ = weight_offsets(weights.values(), options.target.alignment_bytes)
     return next(offset for key, offset in offsets.items() if key.startswith(name))
 
 
@@ -49,7 +49,7 @@ def change_byte(bundle: Bundle, offset: int) -> Bundle:
     data = bytearray(weights.read_bytes())
     data[offset] ^= 0xFF
     weights.write_bytes(data)
-    files = dict(bundle.manifest.files) | {WEIGHTS_NAME: file_entry(weights)}
+    files = dict(bundle.manifest.files) | {WEIGHTS_NAME: file_entry(weights, "weights")}
     dataclasses.replace(bundle.manifest, files=files).write(bundle.path)
     return Bundle.open(bundle.path, hash_weights=True, only_listed=True)
 

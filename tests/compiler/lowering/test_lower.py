@@ -13,7 +13,7 @@ from ossc.compiler.lowering.plan import PAGE_BYTES
 from ossc.compiler.order import Order
 from ossc.compiler.pipeline import fusion_passes, quantized_model
 from ossc.compiler.recipe import Recipe
-from ossc.runtimes.plan import N_TOKENS, Segment, Space
+from ossc.runtimes.plan import N_TOKENS, DType, Role, Segment, Use
 from ossc.targets.errors import LoweringError
 from synthetic import SyntheticShape, make_checkpoint
 
@@ -33,14 +33,14 @@ def lowered(recipe: Recipe) -> LoweredModel:
     return BACKEND.lower(model, Order.of(recipe).options(source.config))
 
 
-def places(lowered: LoweredModel, segment: Segment, space: Space) -> list[tuple[int, int, int]]:
+def places(lowered: LoweredModel, segment: Segment, use: Use) -> list[tuple[int, int, int]]:
     """Return first byte, last byte and step of every use of a space."""
     plan = lowered.plan
     return [
         (tensor.offset_bytes, tensor.end_bytes(segment.max_tokens), number)
         for number, step in enumerate(segment.steps)
         for tensor in (plan.tensors[index] for index in step.tensors)
-        if tensor.space == space
+        if plan.use_of(tensor) == use
     ]
 
 
@@ -52,7 +52,7 @@ def test_there_is_a_segment_for_a_token_a_chunk_a_row_and_a_block_of_rows(lowere
 def test_every_weight_has_its_own_bytes_and_large_ones_start_at_a_page(lowered):
     used: dict[int, int] = {}
     for segment in lowered.plan.segments:
-        for begin, end, _ in places(lowered, segment, Space.WEIGHTS):
+        for begin, end, _ in places(lowered, segment, Use.WEIGHTS):
             used[begin] = max(end, used.get(begin, 0))
     spans = sorted(used.items())
     assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(spans))
@@ -64,7 +64,7 @@ def test_every_weight_has_its_own_bytes_and_large_ones_start_at_a_page(lowered):
 
 def test_a_decoded_token_reads_the_weights_from_front_to_back(lowered):
     decode = lowered.plan.segment("decode")
-    offsets = [begin for begin, _, _ in places(lowered, decode, Space.WEIGHTS)]
+    offsets = [begin for begin, _, _ in places(lowered, decode, Use.WEIGHTS)]
     repeated = {offset for offset in offsets if offsets.count(offset) > 1}  # inverse frequencies
     once = [offset for offset in offsets if offset not in repeated]
     large = [o for o in once if o % PAGE_BYTES == 0]
@@ -92,7 +92,7 @@ def test_each_layer_has_one_cache_for_keys_and_one_for_values(lowered):
 
 def test_the_plans_share_the_weights(lowered):
     def weights(plan):
-        tensors = (tensor for tensor in plan.tensors if tensor.space == Space.WEIGHTS)
+        tensors = (tensor for tensor in plan.tensors if tensor.space == Use.WEIGHTS)
         return sorted((tensor.offset_bytes, tensor.shape) for tensor in tensors)
 
     assert weights(lowered.plans["f32"])
@@ -109,7 +109,7 @@ def test_decode_and_prefill_share_the_caches(lowered):
         tensors = [[lowered.plan.tensors[i] for i in step.tensors[4:6]] for step in stores]
         caches.append([[(t.space, t.offset_bytes, t.shape) for t in pair] for pair in tensors])
     assert caches[0] == caches[1]
-    assert all(space == Space.STATE for pair in caches[0] for space, _, _ in pair)
+    assert all(space == Use.STATE for pair in caches[0] for space, _, _ in pair)
 
 
 def test_no_step_reads_and_writes_the_same_bytes_under_two_names(lowered):
@@ -118,7 +118,7 @@ def test_no_step_reads_and_writes_the_same_bytes_under_two_names(lowered):
     for segment in plan.segments:
         for step in segment.steps:
             tensors = sorted({plan.tensors[i] for i in step.tensors}, key=lambda t: t.offset_bytes)
-            for space in (Space.STATE, Space.ARENA):
+            for space in (Use.STATE, Use.ARENA):
                 inside = [tensor for tensor in tensors if tensor.space == space]
                 for a, b in itertools.pairwise(inside):
                     assert a.end_bytes(segment.max_tokens) <= b.offset_bytes, step
@@ -126,10 +126,46 @@ def test_no_step_reads_and_writes_the_same_bytes_under_two_names(lowered):
 
 def test_chunk_buffers_take_as_many_rows_as_the_call_has(lowered):
     prefill = lowered.plan.segment("prefill")
-    ids = lowered.plan.tensors[prefill.inputs["input_ids"]]
-    hidden = lowered.plan.tensors[prefill.outputs["hidden"]]
+    ids = lowered.plan.by_role(prefill.inputs)[Role.TOKEN_IDS, -1]
+    hidden = lowered.plan.by_role(prefill.outputs)[Role.HIDDEN, -1]
     assert ids.shape == (N_TOKENS,)
     assert hidden.shape == (N_TOKENS, SHAPE.hidden_size)
+
+
+def roles_of(lowered: LoweredModel, segment: Segment, kernel: str) -> list[Role]:
+    """Return the roles of the buffers of a kernel's first step."""
+    step = next(step for step in segment.steps if step.kernel.startswith(kernel))
+    return [lowered.plan.tensors[index].role for index in step.tensors]
+
+
+def test_buffers_say_what_their_numbers_mean(lowered):
+    decode, prefill = (lowered.plan.segment(name) for name in ("decode", "prefill"))
+    table, weights, other = Role.EXPERT_OFFSETS, Role.WEIGHTS, Role.OTHER
+    assert roles_of(lowered, decode, "expert_swiglu") == [
+        *(Role.CODES, Role.CODE_SCALES, Role.CODE_SUMS),
+        *(Role.EXPERT_INDICES, table, weights, weights, other),
+    ]
+    assert roles_of(lowered, prefill, "expert_swiglu") == [
+        *(Role.CODES, Role.CODE_SCALES),
+        *(Role.EXPERT_BOUNDS, Role.EXPERT_ORDER, table, weights, weights, other),
+    ]
+    assert roles_of(lowered, decode, "embedding")[0] == Role.TOKEN_IDS
+    assert roles_of(lowered, decode, "rope_store")[3:6] == [
+        *(Role.POSITIONS, Role.CACHE, Role.CACHE)
+    ]
+
+
+def test_every_table_of_experts_is_one_of_offsets(lowered):
+    tensors = lowered.plan.tensors
+    tables = [each for each in tensors if each.role == Role.EXPERT_OFFSETS]
+    assert len(tables) == 2 * SHAPE.num_hidden_layers
+    assert {(each.dtype, each.shape) for each in tables} == {
+        (DType.I64, (SHAPE.num_local_experts,))
+    }
+
+
+def test_each_router_is_an_output_of_its_layer(lowered):
+    assert lowered.plan.router_widths == dict.fromkeys(range(3), SHAPE.num_experts_per_tok)
 
 
 def test_steps_know_their_layer(lowered):

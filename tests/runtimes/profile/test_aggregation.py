@@ -72,7 +72,7 @@ def call(
             ns=np.full(len(rows), ns),
             thread_ns=np.stack([begins, ends], axis=2),
         ),
-        routing=np.array([routing or [[0, 1]] * tokens], np.int32),
+        routing=np.array(routing or [[0, 1]] * tokens, np.int32).reshape(1, -1, 2),
     )
 
 

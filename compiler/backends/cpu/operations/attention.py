@@ -39,7 +39,7 @@ def lower_rope_attention(segment: SegmentBuilder, call: Call) -> None:
     """
     shape = _attention_shape(call)
     capacity = cache_capacity(segment.options, shape.window)
-    kv, isa = segment.options.kv, segment.options.target.kernel_isa
+    kv, isa = segment.options.kv, segment.options.target.host.kernel_isa
     rows, label = segment.static_rows, call.name
     positions = _by_token(segment, call.input("position_ids"), [segment.rows])
     inputs = _rotated_inputs(segment, call, shape, positions)

@@ -63,7 +63,7 @@ def lower_linear_glu(segment: SegmentBuilder, call: Call) -> None:
         glu=glu_of(call),
         bias=bool(bias),
         n=segment.static_rows,
-        isa=segment.options.target.kernel_isa,
+        isa=segment.options.target.host.kernel_isa,
     )
     x = operand(segment, call.input("x"))
     result = _call(segment, kernel, packed, x, bias, call.name)
@@ -102,7 +102,7 @@ def product(
         columns=columns,
         bias=bool(bias),
         n=segment.static_rows,
-        isa=segment.options.target.kernel_isa,
+        isa=segment.options.target.host.kernel_isa,
     )
     return _call(segment, kernel, packed, x, bias, label)
 

@@ -79,7 +79,7 @@ def lower_expert_glu(segment: SegmentBuilder, call: Call) -> None:
         glu=glu_of(call),
         bias="bias" in call.options,
         n=segment.static_rows,
-        isa=segment.options.target.kernel_isa,
+        isa=segment.options.target.host.kernel_isa,
     )
     product.call(kernel)
 
@@ -106,7 +106,7 @@ def lower_expert_linear(segment: SegmentBuilder, call: Call) -> None:
         k=product.k,
         bias="bias" in call.options,
         n=segment.static_rows,
-        isa=segment.options.target.kernel_isa,
+        isa=segment.options.target.host.kernel_isa,
     )
     product.call(kernel)
 

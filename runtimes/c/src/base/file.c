@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
 
 #define HASH_BLOCK_BYTES (1 << 16)
+#define MAX_NAME_LENGTH 128
 
 ossc_status file_path(const char* directory, const char* name, char* path_out) {
   int length = snprintf(path_out, FILE_PATH_BYTES, "%s/%s", directory, name);
@@ -19,6 +21,13 @@ ossc_status file_path(const char* directory, const char* name, char* path_out) {
                 name, FILE_PATH_BYTES - 1);
   }
   return OSSC_OK;
+}
+
+bool file_name_is_valid(const char* name) {
+  const char* letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+  size_t length = strlen(name);
+  return length > 0 && length <= MAX_NAME_LENGTH && strspn(name, letters) == length &&
+         name[0] != '.' && name[0] != '-';
 }
 
 ossc_status file_open(const char* path, int* descriptor_out, uint64_t* size_out) {

@@ -1,18 +1,13 @@
-#include "bundle/manifest.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "bundle/kv_type.h"
+#include "bundle/manifest_parts.h"
 
-#define MANIFEST_NAME "manifest.json"
-#define DIGEST_NAME "manifest.sha256"
 #define MAX_MANIFEST_BYTES ((size_t)4 << 20)
 #define DIGEST_BYTES (SHA256_HEX_LENGTH + 1) /* with a newline */
-
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 static ossc_status check_digest(const char* digest, size_t size, const char* data,
                                 size_t data_size) {
@@ -66,38 +61,32 @@ static ossc_status check_version(const json_value* root) {
   return OSSC_OK;
 }
 
-static ossc_status check_elements(const json_value* array, const char* name, json_kind kind) {
-  for (const json_value* element = array->first; element != NULL; element = element->next) {
-    if (element->kind != kind) {
+/* What a reader has to know beyond the format. Nothing so far, and NULL at the end. */
+static const char* const known_features[] = {NULL};
+
+static bool is_known(const char* feature) {
+  for (const char* const* known = known_features; *known != NULL; ++known) {
+    if (strcmp(*known, feature) == 0) return true;
+  }
+  return false;
+}
+
+static ossc_status check_features(const json_value* features) {
+  ossc_status status = manifest_check_elements(features, "features", JSON_TEXT);
+  if (status != OSSC_OK) return status;
+  for (const json_value* each = features->first; each != NULL; each = each->next) {
+    if (!is_known(each->text)) {
       return fail(OSSC_ERROR_BUNDLE,
-                  "%s in " MANIFEST_NAME
-                  " is not valid; compile the model "
+                  "The bundle needs \"%.32s\", which this runtime does not know; compile the model "
                   "again.",
-                  name);
+                  each->text);
     }
   }
   return OSSC_OK;
 }
 
-static ossc_status read_target(manifest* m, const json_value* target) {
-  const json_value *name, *arch, *instruction_sets; /* the last are for people to read */
-  const json_field fields[] = {
-      {"name", JSON_TEXT, &name},
-      {"arch", JSON_TEXT, &arch},
-      {"cpu_features", JSON_ARRAY, &m->cpu_features},
-      {"instruction_sets", JSON_ARRAY, &instruction_sets},
-  };
-  ossc_status status = json_read(target, MANIFEST_NAME ": target", fields, COUNT_OF(fields));
-  if (status != OSSC_OK) return status;
-  m->target = name->text;
-  m->arch = arch->text;
-  status = check_elements(instruction_sets, "instruction_sets", JSON_TEXT);
-  if (status != OSSC_OK) return status;
-  return check_elements(m->cpu_features, "cpu_features", JSON_TEXT);
-}
-
 static ossc_status read_stop_token_ids(manifest* m, const json_value* ids) {
-  ossc_status status = check_elements(ids, "stop_token_ids", JSON_INTEGER);
+  ossc_status status = manifest_check_elements(ids, "stop_token_ids", JSON_INTEGER);
   if (status != OSSC_OK) return status;
   m->stop_token_ids = calloc(ids->count + 1, sizeof(int32_t));
   if (m->stop_token_ids == NULL) return fail_out_of_memory("the stop tokens");
@@ -130,15 +119,22 @@ static ossc_status read_memory(manifest* m, const json_value* memory) {
 }
 
 static ossc_status read_fields(manifest* m) {
-  const json_value *version, *writer, *abi, *model, *target, *quantization, *context, *chunk;
-  const json_value *stop, *memory, *kernels;
+  const json_value *version, *writer, *abi, *features, *model, *target, *quantization;
+  const json_value *context, *chunk, *stop, *memory, *kernels;
   const json_field fields[] = {
-      {"format_version", JSON_INTEGER, &version}, {"ossc_version", JSON_TEXT, &writer},
-      {"plan_abi_version", JSON_INTEGER, &abi},   {"model", JSON_OBJECT, &model},
-      {"target", JSON_OBJECT, &target},           {"quantization", JSON_OBJECT, &quantization},
-      {"context", JSON_INTEGER, &context},        {"prefill_chunk", JSON_INTEGER, &chunk},
-      {"stop_token_ids", JSON_ARRAY, &stop},      {"memory", JSON_OBJECT, &memory},
-      {"kernels", JSON_OBJECT, &kernels},         {"files", JSON_OBJECT, &m->files},
+      {"format_version", JSON_INTEGER, &version},
+      {"ossc_version", JSON_TEXT, &writer},
+      {"plan_abi_version", JSON_INTEGER, &abi},
+      {"features", JSON_ARRAY, &features},
+      {"model", JSON_OBJECT, &model},
+      {"target", JSON_OBJECT, &target},
+      {"quantization", JSON_OBJECT, &quantization},
+      {"context", JSON_INTEGER, &context},
+      {"prefill_chunk", JSON_INTEGER, &chunk},
+      {"stop_token_ids", JSON_ARRAY, &stop},
+      {"memory", JSON_OBJECT, &memory},
+      {"kernels", JSON_OBJECT, &kernels},
+      {"files", JSON_OBJECT, &m->files},
   };
   ossc_status status = check_version(m->document.root);
   if (status != OSSC_OK) return status;
@@ -147,7 +143,8 @@ static ossc_status read_fields(manifest* m) {
   m->plan_abi_version = abi->integer;
   m->context = context->integer;
   m->prefill_chunk = chunk->integer;
-  status = read_target(m, target);
+  status = check_features(features);
+  if (status == OSSC_OK) status = manifest_read_target(m, target);
   if (status == OSSC_OK) status = read_memory(m, memory);
   return status == OSSC_OK ? read_stop_token_ids(m, stop) : status;
 }
@@ -172,40 +169,4 @@ void manifest_free(manifest* m) {
   free(m->stop_token_ids);
   json_free(&m->document);
   *m = (manifest){0};
-}
-
-/* [A-Za-z0-9_][A-Za-z0-9._-]*, so that the file is in the bundle's directory. */
-static bool is_file_name(const char* name) {
-  const char* letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
-  size_t length = strlen(name);
-  return length > 0 && length <= 128 && strspn(name, letters) == length && name[0] != '.' &&
-         name[0] != '-' && strcmp(name, MANIFEST_NAME) != 0 && strcmp(name, DIGEST_NAME) != 0;
-}
-
-ossc_status manifest_file(const json_value* file, manifest_entry* entry_out) {
-  const json_value *size_bytes, *digest;
-  const json_field fields[] = {
-      {"size_bytes", JSON_INTEGER, &size_bytes},
-      {"sha256", JSON_TEXT, &digest},
-  };
-  if (!is_file_name(file->name)) {
-    return fail(OSSC_ERROR_BUNDLE,
-                "The manifest lists a file %.128s, which no bundle has; compile "
-                "the model again.",
-                file->name);
-  }
-  ossc_status status = json_read(file, MANIFEST_NAME ": files", fields, COUNT_OF(fields));
-  if (status != OSSC_OK) return status;
-  *entry_out = (manifest_entry){size_bytes->integer, digest->text};
-  return OSSC_OK;
-}
-
-ossc_status manifest_find_file(const manifest* m, const char* name, const json_value** file_out) {
-  for (const json_value* file = m->files->first; file != NULL; file = file->next) {
-    if (strcmp(file->name, name) == 0) {
-      *file_out = file;
-      return OSSC_OK;
-    }
-  }
-  return fail(OSSC_ERROR_BUNDLE, "The manifest does not list %s; compile the model again.", name);
 }

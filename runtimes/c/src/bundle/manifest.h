@@ -4,11 +4,12 @@
 
 #include "base/json.h"
 
-#define MANIFEST_FORMAT_VERSION 2
+#define MANIFEST_FORMAT_VERSION 3
 
 typedef struct manifest {
   json_document document; /* owns all names and texts */
   const char* target;
+  const char* kind; /* of the device that executes the plan */
   const char* arch;
   const json_value* cpu_features; /* array of texts */
   const json_value* files;        /* object of objects, see manifest_file */
@@ -20,7 +21,19 @@ typedef struct manifest {
   size_t num_stop_token_ids;
 } manifest;
 
+/* What a file is for, in the order of their names in manifest.c. */
+typedef enum file_role {
+  FILE_WEIGHTS,
+  FILE_PLAN,
+  FILE_CODE,
+  FILE_PROGRAM,
+  FILE_TOKENIZER,
+  FILE_TEXT,
+  FILE_CARD
+} file_role;
+
 typedef struct manifest_entry {
+  file_role role;
   int64_t size_bytes;
   const char* sha256;
 } manifest_entry;
@@ -33,7 +46,8 @@ void manifest_free(manifest* m);
 /* The entry of one member of `files`. */
 ossc_status manifest_file(const json_value* file, manifest_entry* entry_out);
 
-/* The member of `files` with that name. */
-ossc_status manifest_find_file(const manifest* m, const char* name, const json_value** file_out);
+/* The entry of the member of `files` with that name, which has to have the role. */
+ossc_status manifest_find_file(const manifest* m, const char* name, file_role role,
+                               manifest_entry* entry_out);
 
 #endif /* OSSC_MANIFEST_H_ */

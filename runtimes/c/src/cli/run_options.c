@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "bundle/kv_type.h"
 #include "base/parse.h"
-#include "device/cpu/thread_pool.h"
+#include "bundle/kv_type.h"
+#include "device/threads.h"
 
 const char run_options_usage[] =
     "Usage: ossc-run BUNDLE --token-ids \"1 2 3\" [options]\n"
@@ -140,7 +140,7 @@ static ossc_status parse_option(const char* name, const char* value, run_options
     return parse_count(name, value, 1, INT32_MAX, &options->max_new_tokens);
   }
   if (strcmp(name, "--threads") == 0) {
-    return parse_count(name, value, 1, THREAD_POOL_MAX_THREADS, &options->threads);
+    return parse_count(name, value, 1, MAX_THREADS, &options->threads);
   }
   if (strcmp(name, "--weights") == 0) return parse_weights(value, &options->weights_mode);
   if (strcmp(name, "--kv") == 0) return kv_type_parse(name, value, &options->kv_type);

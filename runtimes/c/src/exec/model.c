@@ -6,10 +6,8 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "device/cpu/kernel_table.h"
 #include "bundle/kv_type.h"
 
-#define WEIGHTS_NAME "weights.bin"
 #define MAX_PLAN_BYTES ((size_t)256 << 20)
 
 uint32_t ossc_api_version(void) { return OSSC_API_VERSION; }
@@ -37,7 +35,7 @@ static ossc_status check_hash(const char* path, const manifest_entry* entry) {
               path);
 }
 
-/* Sizes and hashes of all files; only the size of the weights. */
+/* Sizes and hashes of all files; only the sizes of weights. */
 static ossc_status check_files(const char* directory, const manifest* m) {
   for (const json_value* file = m->files->first; file != NULL; file = file->next) {
     char path[FILE_PATH_BYTES];
@@ -45,22 +43,45 @@ static ossc_status check_files(const char* directory, const manifest* m) {
     ossc_status status = manifest_file(file, &entry);
     if (status == OSSC_OK) status = file_path(directory, file->name, path);
     if (status == OSSC_OK) status = check_size(path, &entry);
-    if (status == OSSC_OK && strcmp(file->name, WEIGHTS_NAME) != 0) {
-      status = check_hash(path, &entry);
-    }
+    if (status == OSSC_OK && entry.role != FILE_WEIGHTS) status = check_hash(path, &entry);
     if (status != OSSC_OK) return status;
   }
   return OSSC_OK;
 }
 
-static ossc_status check_agreement(const manifest* m, const plan* p) {
-  if (m->plan_abi_version == PLAN_ABI_VERSION && m->context == p->context &&
-      m->prefill_chunk == (int64_t)p->prefill->max_tokens) {
-    return OSSC_OK;
+static size_t count_files(const manifest* m, file_role role) {
+  size_t count = 0;
+  for (const json_value* file = m->files->first; file != NULL; file = file->next) {
+    manifest_entry entry;
+    count += manifest_file(file, &entry) == OSSC_OK && entry.role == role;
   }
+  return count;
+}
+
+/* The files of weights are those of the plan, and have its sizes. */
+static ossc_status check_weights(const manifest* m, const plan* p, bool* agree_out) {
+  size_t count = 0;
+  for (uint32_t i = 0; i < p->num_spaces; ++i) {
+    const plan_space* space = &p->spaces[i];
+    manifest_entry entry;
+    if (space->use != PLAN_WEIGHTS) continue;
+    ossc_status status = manifest_find_file(m, space->file, FILE_WEIGHTS, &entry);
+    if (status != OSSC_OK) return status;
+    if ((uint64_t)entry.size_bytes != space->size_bytes) *agree_out = false;
+    ++count;
+  }
+  if (count != count_files(m, FILE_WEIGHTS)) *agree_out = false;
+  return OSSC_OK;
+}
+
+static ossc_status check_agreement(const manifest* m, const plan* p) {
+  bool agree = m->plan_abi_version == PLAN_ABI_VERSION && m->context == p->context &&
+               m->prefill_chunk == (int64_t)p->prefill->max_tokens &&
+               strcmp(m->kind, p->devices[0].kind) == 0;
+  ossc_status status = check_weights(m, p, &agree);
+  if (status != OSSC_OK || agree) return status;
   return fail(OSSC_ERROR_BUNDLE,
-              "The manifest and the plan contradict each other; compile the "
-              "model again.");
+              "The manifest and the plan contradict each other; compile the model again.");
 }
 
 static ossc_status load_plan(const char* directory, ossc_model* model) {
@@ -71,41 +92,36 @@ static ossc_status load_plan(const char* directory, ossc_model* model) {
   if (status == OSSC_OK) status = file_read(path, MAX_PLAN_BYTES, &data, &size);
   if (status == OSSC_OK) status = plan_parse(data, size, &model->plan);
   free(data);
-  if (status == OSSC_OK) status = check_agreement(&model->manifest, &model->plan);
-  return status == OSSC_OK ? kernel_table_resolve(&model->plan) : status;
+  return status == OSSC_OK ? check_agreement(&model->manifest, &model->plan) : status;
 }
 
 /* Settles the type of the KV caches: the bundle's default where none is asked for. */
 static ossc_status choose_kv_type(ossc_kv_type wanted, ossc_model* model) {
-  const json_value* file;
+  manifest_entry entry;
   model->kv_type = wanted == OSSC_KV_DEFAULT ? model->manifest.default_kv : wanted;
-  return manifest_find_file(&model->manifest, kv_type_plan(model->kv_type), &file);
+  return manifest_find_file(&model->manifest, kv_type_plan(model->kv_type), FILE_PLAN, &entry);
+}
+
+static ossc_status open_device(const char* directory, ossc_weights_mode mode, ossc_model* model) {
+  const device_request request = {&model->plan, directory, mode};
+  const device_api* api;
+  ossc_status status = device_choose(&model->plan, &api);
+  return status == OSSC_OK ? api->open(&request, &model->device) : status;
 }
 
 static ossc_status load(const char* directory, ossc_model_options options, ossc_model* model) {
-  const json_value* file;
-  char* path = model->weights_path;
   ossc_status status = manifest_open(directory, &model->manifest);
   const manifest* m = &model->manifest;
   if (status == OSSC_OK) status = cpu_check(m->arch, m->cpu_features);
   if (status == OSSC_OK) status = choose_kv_type(options.kv_type, model);
-  if (status == OSSC_OK) status = manifest_find_file(m, WEIGHTS_NAME, &file);
   if (status == OSSC_OK) status = check_files(directory, m);
   if (status == OSSC_OK) status = load_plan(directory, model);
-  if (status == OSSC_OK) status = file_path(directory, WEIGHTS_NAME, path);
-  if (status != OSSC_OK) return status;
-  status = memory_load(path, model->plan.space_bytes[PLAN_WEIGHTS], options.weights_mode,
-                       &model->weights);
-  if (status == OSSC_OK) status = kernel_table_check(&model->plan, &model->weights);
+  if (status == OSSC_OK) status = open_device(directory, options.weights_mode, model);
   return status == OSSC_OK ? model_check_weights(model) : status;
 }
 
 ossc_status model_check_weights(const ossc_model* model) {
-  if (!memory_is_cut(&model->weights)) return OSSC_OK;
-  return fail(OSSC_ERROR_BUNDLE,
-              "%s was cut, or can no longer be read, since it was opened; copy the bundle again "
-              "and open it again.",
-              model->weights_path);
+  return model->device->api->check(model->device);
 }
 
 static ossc_status check_options(const ossc_model_options* options) {
@@ -154,9 +170,9 @@ ossc_status ossc_model_get_info(const ossc_model* model, ossc_model_info* info_o
       .prefill_chunk = (int32_t)p->prefill->max_tokens,
       .num_router_layers = p->num_router_layers,
       .num_experts_per_tok = p->num_experts_per_tok,
-      .weights_bytes = p->space_bytes[PLAN_WEIGHTS],
-      .state_bytes = p->space_bytes[PLAN_STATE],
-      .arena_bytes = p->space_bytes[PLAN_ARENA],
+      .weights_bytes = plan_size_bytes(p, PLAN_WEIGHTS),
+      .state_bytes = plan_size_bytes(p, PLAN_STATE),
+      .arena_bytes = plan_size_bytes(p, PLAN_ARENA),
       .target = model->manifest.target,
       .kv_type = model->kv_type,
       .stop_token_ids = model->manifest.stop_token_ids,
@@ -169,7 +185,7 @@ void model_retain(ossc_model* model) { atomic_fetch_add(&model->references, 1); 
 
 void ossc_model_close(ossc_model* model) {
   if (model == NULL || atomic_fetch_sub(&model->references, 1) > 1) return;
-  memory_free(&model->weights);
+  if (model->device != NULL) model->device->api->close(model->device);
   plan_free(&model->plan);
   manifest_free(&model->manifest);
   free(model);

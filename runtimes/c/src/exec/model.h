@@ -3,17 +3,14 @@
 
 #include <stdatomic.h>
 
-#include "base/file.h"
 #include "bundle/manifest.h"
-#include "device/cpu/memory.h"
-#include "bundle/plan.h"
+#include "device/device.h"
 
 struct ossc_model {
   _Atomic int32_t references; /* the caller's and one for each session */
   manifest manifest;
   plan plan;
-  memory weights;
-  char weights_path[FILE_PATH_BYTES];
+  device* device;
   ossc_kv_type kv_type; /* never OSSC_KV_DEFAULT */
 };
 

@@ -48,63 +48,68 @@ static ossc_status check_tokens(const ossc_session* session, const int32_t* toke
   return check_context(session, count);
 }
 
-/* Runs a chunk of tokens through the body; its hidden rows are then in the segment's output. */
-static ossc_status run_body(ossc_session* session, const plan_segment* segment,
-                            const int32_t* token_ids, int32_t count, int32_t position) {
-  int64_t* input_ids = executor_data(&session->executor, segment->input_ids);
-  int64_t* position_ids = executor_data(&session->executor, segment->position_ids);
-  for (int32_t i = 0; i < count; ++i) {
-    input_ids[i] = token_ids[i];
-    position_ids[i] = position + i;
-  }
-  return executor_run(&session->executor, segment, count);
-}
-
-/* Runs rows of hidden states through the head, in blocks of what it takes.
- *   hidden  [count, hidden_size]
+/* Runs rows of the body's hidden states through the head, in blocks of what it takes.
+ *   first   the first of them in the body's output
  *   logits  [count, vocab_size] */
-static ossc_status run_head(ossc_session* session, const float* hidden, int32_t count,
+static ossc_status run_head(executor* e, const plan_segment* body, int32_t first, int32_t count,
                             float* logits) {
-  executor* e = &session->executor;
   const plan* p = e->plan;
-  size_t columns = (size_t)p->hidden_size, vocab_size = (size_t)p->vocab_size;
+  const device_api* api = e->queue->api;
+  size_t row_bytes = (size_t)p->hidden_size * sizeof(float), vocab_size = (size_t)p->vocab_size;
   while (count > 0) {
     const plan_segment* head = count == 1 ? p->head : p->block_head;
     int32_t rows = count < (int32_t)head->max_tokens ? count : (int32_t)head->max_tokens;
-    memmove(executor_data(e, head->hidden), hidden, (size_t)rows * columns * sizeof(float));
-    ossc_status status = executor_run(e, head, rows);
+    size_t values = (size_t)rows * vocab_size;
+    ossc_status status = api->copy(e->queue, head->hidden, body->hidden, (size_t)first * row_bytes,
+                                   (size_t)rows * row_bytes);
+    if (status == OSSC_OK) status = executor_run(e, head, rows);
+    if (status == OSSC_OK) {
+      status = api->read(e->queue, head->logits, 0, logits, values * sizeof(float));
+    }
+    if (status == OSSC_OK) status = logits_check(logits, values);
     if (status != OSSC_OK) return status;
-    const float* computed = executor_data(e, head->logits);
-    status = logits_check(computed, (size_t)rows * vocab_size);
-    if (status != OSSC_OK) return status;
-    memcpy(logits, computed, (size_t)rows * vocab_size * sizeof(float));
-    hidden += (size_t)rows * columns, logits += (size_t)rows * vocab_size, count -= rows;
+    first += rows, logits += values, count -= rows;
   }
   return OSSC_OK;
 }
 
 /* Runs the head on the rows of a chunk that are wanted; first is the chunk's first token. */
-static ossc_status run_chunk_head(ossc_session* session, const plan_segment* segment,
+static ossc_status run_chunk_head(ossc_session* session, const plan_segment* body,
                                   const prefill_call* call, size_t first, int32_t count) {
-  const plan* p = session->executor.plan;
-  const float* hidden = executor_data(&session->executor, segment->hidden);
+  executor* e = &session->executor;
   if (call->logits == NULL) return OSSC_OK;
   if (call->all) {
-    return run_head(session, hidden, count, call->logits + first * (size_t)p->vocab_size);
+    return run_head(e, body, 0, count, call->logits + first * (size_t)e->plan->vocab_size);
   }
   if (first + (size_t)count < call->count) return OSSC_OK;
-  return run_head(session, hidden + (size_t)(count - 1) * (size_t)p->hidden_size, 1, call->logits);
+  return run_head(e, body, count - 1, 1, call->logits);
 }
 
-static void copy_routing(const ossc_session* session, const plan_segment* segment,
-                         const prefill_call* call, size_t first, int32_t count) {
-  const plan* p = session->executor.plan;
-  size_t k = (size_t)p->num_experts_per_tok;
-  for (int32_t layer = 0; call->routing != NULL && layer < p->num_router_layers; ++layer) {
-    const int32_t* indices = executor_data(&session->executor, segment->router_indices[layer]);
-    int32_t* target = call->routing + ((size_t)layer * call->count + first) * k;
-    memcpy(target, indices, (size_t)count * k * sizeof(int32_t));
+static ossc_status copy_routing(ossc_session* session, const plan_segment* body,
+                                const prefill_call* call, size_t first, int32_t count) {
+  executor* e = &session->executor;
+  size_t k = (size_t)e->plan->num_experts_per_tok;
+  ossc_status status = OSSC_OK;
+  for (int32_t router = 0; call->routing != NULL && router < e->plan->num_router_layers; ++router) {
+    int32_t* indices = call->routing + ((size_t)router * call->count + first) * k;
+    status = executor_read_experts(e, body, router, (size_t)count, indices);
+    if (status != OSSC_OK) return status;
   }
+  return status;
+}
+
+/* Runs a chunk; first is its first token of the call's. */
+static ossc_status run_chunk(ossc_session* session, const prefill_call* call,
+                             const plan_segment* body, size_t first, int32_t count) {
+  executor* e = &session->executor;
+  int32_t position = session->position + (int32_t)first;
+  ossc_status status = executor_write_tokens(e, body, call->token_ids + first, count, position);
+  if (status == OSSC_OK) status = executor_run(e, body, count);
+  if (status == OSSC_OK) status = copy_routing(session, body, call, first, count);
+  if (status == OSSC_OK) status = run_chunk_head(session, body, call, first, count);
+  if (status == OSSC_OK) status = e->queue->api->finish(e->queue);
+  ossc_status weights_status = model_check_weights(session->model);
+  return weights_status == OSSC_OK ? status : weights_status;
 }
 
 /* Runs all chunks. The position is not moved: it is the caller's to commit. */
@@ -112,13 +117,9 @@ static ossc_status run_chunks(ossc_session* session, const prefill_call* call) {
   const plan* p = session->executor.plan;
   for (size_t first = 0; first < call->count;) {
     size_t left = call->count - first;
-    const plan_segment* segment = left == 1 ? p->decode : p->prefill;
-    int32_t count = (int32_t)(left < segment->max_tokens ? left : segment->max_tokens);
-    int32_t position = session->position + (int32_t)first;
-    ossc_status status = run_body(session, segment, call->token_ids + first, count, position);
-    if (status == OSSC_OK) copy_routing(session, segment, call, first, count);
-    if (status == OSSC_OK) status = run_chunk_head(session, segment, call, first, count);
-    if (memory_is_cut(&session->model->weights)) status = model_check_weights(session->model);
+    const plan_segment* body = left == 1 ? p->decode : p->prefill;
+    int32_t count = (int32_t)(left < body->max_tokens ? left : body->max_tokens);
+    ossc_status status = run_chunk(session, call, body, first, count);
     if (status != OSSC_OK) {
       session->overwritten = first > 0; /* rings have room for one chunk beyond the window */
       return status;
@@ -128,7 +129,7 @@ static ossc_status run_chunks(ossc_session* session, const prefill_call* call) {
   return OSSC_OK;
 }
 
-/* Room for the experts of count tokens; NULL in routing_out when they are not recorded. */
+/* Room for the experts of count tokens, each -1; NULL in routing_out when they are not recorded. */
 static ossc_status allocate_routing(const ossc_session* session, size_t count,
                                     int32_t** routing_out) {
   const plan* p = session->executor.plan;
@@ -136,14 +137,16 @@ static ossc_status allocate_routing(const ossc_session* session, size_t count,
   *routing_out = NULL;
   if (!session->record_routing) return OSSC_OK;
   *routing_out = calloc(count * row + 1, sizeof(int32_t));
-  return *routing_out == NULL ? fail_out_of_memory("the chosen experts") : OSSC_OK;
+  if (*routing_out == NULL) return fail_out_of_memory("the chosen experts");
+  memset(*routing_out, 0xff, count * row * sizeof(int32_t));
+  return OSSC_OK;
 }
 
 static void begin_times(ossc_session* session) {
   step_recorder* recorder = &session->recorders[1];
   session->executor.recorder = session->record_times ? recorder : NULL;
   if (!session->record_times) return;
-  recorder->threads = thread_pool_threads(session->executor.pool);
+  recorder->threads = session->executor.queue->threads;
   step_recorder_begin_call(recorder);
 }
 

@@ -14,7 +14,7 @@ struct ossc_session {
   _Atomic int32_t position; /* which other threads may ask for while a call runs */
   bool overwritten; /* a call failed after it had replaced keys that the position still needs */
   bool record_routing;
-  int32_t* routing; /* [num_router_layers, routing_tokens, num_experts_per_tok] */
+  int32_t* routing; /* [num_router_layers, routing_tokens, num_experts_per_tok]; -1: none */
   size_t routing_tokens;
   bool record_times;
   bool has_times;             /* in the first of these */

@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/cpu.h"
 #include "base/error.h"
@@ -13,7 +12,8 @@ static ossc_status create(ossc_model* model, int32_t threads, bool record_routin
   if (session == NULL) return fail_out_of_memory("a session");
   call_guard_init(&session->guard);
   session->record_routing = record_routing;
-  ossc_status status = executor_create(&model->plan, &model->weights, threads, &session->executor);
+  session->executor.plan = &model->plan;
+  ossc_status status = model->device->api->start(model->device, threads, &session->executor.queue);
   if (status != OSSC_OK) {
     free(session);
     return status;
@@ -30,18 +30,19 @@ ossc_status ossc_session_create(ossc_model* model, const ossc_session_options* o
     return fail(OSSC_ERROR_ARGUMENT, "model or session_out is NULL; pass both.");
   }
   int32_t threads = options == NULL ? 0 : options->threads;
-  if (threads < 0 || threads > THREAD_POOL_MAX_THREADS) {
+  if (threads < 0 || threads > MAX_THREADS) {
     return fail(OSSC_ERROR_ARGUMENT, "%d threads were asked for; ask for 0 to %d.", (int)threads,
-                THREAD_POOL_MAX_THREADS);
+                MAX_THREADS);
   }
   if (threads == 0) threads = cpu_count();
-  if (threads > THREAD_POOL_MAX_THREADS) threads = THREAD_POOL_MAX_THREADS;
+  if (threads > MAX_THREADS) threads = MAX_THREADS;
   return create(model, threads, options != NULL && options->record_routing, session_out);
 }
 
 void ossc_session_destroy(ossc_session* session) {
   if (session == NULL) return;
-  executor_destroy(&session->executor);
+  device_queue* queue = session->executor.queue;
+  queue->api->release(queue);
   free(session->routing);
   session_forget_times(session);
   ossc_model_close(session->model);
@@ -75,7 +76,8 @@ ossc_status ossc_session_fill(ossc_session* session, int32_t position) {
   ossc_status status = call_guard_begin(&session->guard, "session");
   if (status != OSSC_OK) return status;
   forget_tokens(session);
-  memset(session->executor.state.data, FILL_BYTE, session->executor.state.size_bytes);
-  session->position = position;
-  return call_guard_end(&session->guard, OSSC_OK);
+  device_queue* queue = session->executor.queue;
+  status = queue->api->fill(queue, FILL_BYTE);
+  if (status == OSSC_OK) session->position = position;
+  return call_guard_end(&session->guard, status);
 }

@@ -28,7 +28,7 @@ ossc_status ossc_session_threads(const ossc_session* session, int32_t* threads_o
   if (session == NULL || threads_out == NULL) {
     return fail(OSSC_ERROR_ARGUMENT, "session or threads_out is NULL; pass both.");
   }
-  *threads_out = thread_pool_threads(session->executor.pool);
+  *threads_out = session->executor.queue->threads;
   return OSSC_OK;
 }
 

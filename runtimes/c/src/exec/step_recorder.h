@@ -2,7 +2,8 @@
 #ifndef OSSC_STEP_RECORDER_H_
 #define OSSC_STEP_RECORDER_H_
 
-#include "device/cpu/thread_pool.h"
+#include "device/threads.h"
+#include "ossc.h"
 
 typedef struct step_recorder {
   int32_t threads;

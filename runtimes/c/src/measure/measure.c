@@ -7,9 +7,8 @@
 #include "base/answer.h"
 #include "base/command_line.h"
 #include "base/error.h"
-#include "device/cpu/kernel_table.h"
-#include "measure/measure_commands.h"
 #include "exec/model.h"
+#include "measure/measure_commands.h"
 
 static double now_s(void) {
   struct timespec now;
@@ -49,7 +48,7 @@ static void print_hello(const measurement* m) {
          (unsigned long long)info->arena_bytes);
   answer_text(stdout, info->target);
   fputs(",\"instruction_set\":", stdout);
-  answer_text(stdout, kernel_table_instruction_set(&m->model->plan));
+  answer_text(stdout, m->model->device->instruction_set);
   puts("}");
   fflush(stdout);
 }

@@ -6,10 +6,10 @@
 #include "base/command_line.h"
 #include "base/cpu_time.h"
 #include "base/error.h"
-#include "measure/machine.h"
 #include "base/parse.h"
+#include "device/threads.h"
+#include "measure/machine.h"
 #include "measure/probes.h"
-#include "device/cpu/thread_pool.h"
 
 ossc_status measurement_start_session(measurement* m, int32_t threads) {
   call_setting* s = &m->setting;
@@ -238,8 +238,8 @@ static ossc_status answer_probe(measurement* m, char* rest, FILE* answer) {
   int64_t threads, size_bytes = 0;
   probe_result result;
   const char* name = command_line_word(&rest);
-  ossc_status status = parse_integer("The number of threads", command_line_word(&rest), 1,
-                                     THREAD_POOL_MAX_THREADS, &threads);
+  ossc_status status =
+      parse_integer("The number of threads", command_line_word(&rest), 1, MAX_THREADS, &threads);
   const char* size = command_line_word(&rest);
   if (status == OSSC_OK && *size != '\0') {
     status = parse_integer("The size", size, 1, PROBE_MAX_BYTES, &size_bytes);

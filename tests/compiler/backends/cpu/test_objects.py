@@ -99,8 +99,9 @@ def gated_kernels(isa: str, n: int | None) -> list[Kernel]:
 
 def object_files(target: Target, folder: Path) -> list[bytes]:
     """Compile every kernel, for calls of any number of tokens."""
-    kernels = {kernel.name: kernel for kernel in every_kernel(target.kernel_isa, None)}
-    (objects,) = write_objects(kernels, {}, replace(target, instruction_sets=()), folder)
+    kernels = {kernel.name: kernel for kernel in every_kernel(target.host.kernel_isa, None)}
+    plain = replace(target, host=replace(target.host, instruction_sets=()))
+    (objects,) = write_objects(kernels, {}, plain, folder)
     assert objects.symbols == {name: name for name in kernels}
     assert len(objects.paths) == len(kernels)
     return [path.read_bytes() for path in objects.paths]
@@ -123,9 +124,9 @@ def test_each_symbol_has_an_object_for_its_own_instruction_set(tmp_path):
     target = find_target("cpu:x86-64-v3")
     kernels = {kernel.name: kernel for kernel in every_kernel("avx2", 1)}
     base, *others = write_objects(kernels, {}, target, tmp_path, generate)
-    assert [each.needs for each in (base, *others)] == [None, *target.instruction_sets]
+    assert [each.needs for each in (base, *others)] == [None, *target.host.instruction_sets]
     for each in (base, *others):
-        cpu = (each.needs or target).tvm_target["mcpu"]
+        cpu = (each.needs or target.host).tvm_target["mcpu"]
         read = [path.read_text() for path in each.paths]
         assert read == [f"{symbol} {cpu}" for symbol in each.symbols.values()]
 

@@ -6,7 +6,7 @@ from ossc.compiler.backends.cpu.objects import KernelObjects
 from ossc.compiler.backends.cpu.toolchain import kernel_table
 from ossc.targets import find_target
 
-BEST, SECOND = find_target("cpu:x86-64-v3").instruction_sets
+BEST, SECOND = find_target("cpu:x86-64-v3").host.instruction_sets
 
 
 def test_the_best_variant_of_a_kernel_comes_first_and_the_base_last():

@@ -74,6 +74,12 @@ def test_routing_has_a_row_for_each_layer_and_token():
     assert timing.times is None
 
 
+def test_a_router_may_choose_fewer_experts_than_another():
+    routing = [1, 2, 3, 4, 5, 6, 7, -1, 9, -1, 11, -1]
+    timing = PrefillTiming.parse(PREFILL | {"routing": routing}, 2, 3)
+    assert timing.routing[1].tolist() == [[7, -1], [9, -1], [11, -1]]
+
+
 def test_routing_without_routers_is_empty():
     timing = PrefillTiming.parse(PREFILL | {"routing": []}, 0, 3)
     assert timing.routing.shape == (0, 3, 0)
@@ -156,7 +162,7 @@ def test_times_that_are_no_object_are_refused(times):
         PrefillTiming.parse(PREFILL | {"times": times}, 1, 1)
 
 
-@pytest.mark.parametrize("routing", [[], [1, 2, 3], [2**40, 1, 1, 1, 1, 1], [-1] * 6])
+@pytest.mark.parametrize("routing", [[], [1, 2, 3], [2**40, 1, 1, 1, 1, 1], [-1] * 6, [1, -2] * 6])
 def test_routing_of_another_shape_is_refused(routing):
     with pytest.raises(AnswerError):
         PrefillTiming.parse(PREFILL | {"routing": routing}, 2, 3)

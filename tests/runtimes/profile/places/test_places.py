@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ossc.runtimes.bundle import Bundle
-from ossc.runtimes.manifest import TargetEntry
+from ossc.runtimes.manifest import HostEntry, TargetEntry
 from ossc.runtimes.profile.places import LOCAL, EmulatedPlace, find_place
 from ossc.runtimes.profile.places.ssh_place import SshPlace
 from ossc.runtimes.session import Session
@@ -45,7 +45,7 @@ def test_the_type_of_the_kv_caches_is_the_bundle_s(tiny_bundle):
 
 
 def test_a_bundle_for_another_machine_is_not_run_here(tmp_path, binaries):
-    target = TargetEntry(name="cpu:o", arch="riscv64", cpu_features=())
+    target = TargetEntry(name="cpu:o", host=HostEntry(arch="riscv64", cpu_features=()))
     bundle = write_bundle(tmp_path / "b", binaries, target=target)
     with pytest.raises(SessionError, match="on riscv64 and this machine is"):
         LOCAL.start(Bundle.open(bundle))
@@ -62,7 +62,9 @@ def test_an_emulator_runs_the_bundle_of_its_architecture(tmp_path, likeliest):
         pytest.skip("qemu-aarch64 is not installed; scripts/install-packages installs it")
     flags = ("-O2", "-target", "aarch64-linux-musl", "-static", "-fno-sanitize=undefined")
     executable = compile_c(tmp_path / "ossc-run", runtime_sources(main=True), flags, ZIG)
-    target = TargetEntry(name="cpu:aarch64", arch="aarch64", cpu_features=("asimd",))
+    target = TargetEntry(
+        name="cpu:aarch64", host=HostEntry(arch="aarch64", cpu_features=("asimd",))
+    )
     bundle = Bundle.open(write_bundle(tmp_path / "b", [executable], target=target))
     place = find_place("qemu:aarch64")
     assert (place.name, place.emulated) == ("qemu:aarch64", True)

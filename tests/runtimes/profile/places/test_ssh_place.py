@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ossc.runtimes.bundle import Bundle
-from ossc.runtimes.manifest import TargetEntry
+from ossc.runtimes.manifest import HostEntry, TargetEntry
 from ossc.runtimes.profile.places import find_place
 from ossc.runtimes.profile.places.ssh_place import DEFAULT_FOLDER, SshPlace
 from ossc.runtimes.profile.places.ssh_shell import SshShell
@@ -146,7 +146,7 @@ def test_a_login_may_print_what_it_likes(client, tiny_bundle, tmp_path, monkeypa
 
 
 def test_a_bundle_for_another_machine_is_refused_before_it_is_copied(url, tmp_path, sent, binaries):
-    target = TargetEntry(name="cpu:other", arch="riscv64", cpu_features=())
+    target = TargetEntry(name="cpu:other", host=HostEntry(arch="riscv64", cpu_features=()))
     bundle = write_bundle(tmp_path / "other", binaries, target=target)
     with pytest.raises(SessionError, match=f"for riscv64 and ssh.* is {platform.machine()}"):
         find_place(url).start(Bundle.open(bundle))
@@ -154,7 +154,9 @@ def test_a_bundle_for_another_machine_is_refused_before_it_is_copied(url, tmp_pa
 
 
 def test_features_that_the_machine_lacks_are_its_own_refusal(url, tmp_path, binaries):
-    target = TargetEntry(name="cpu:o", arch=platform.machine(), cpu_features=("warp",))
+    target = TargetEntry(
+        name="cpu:o", host=HostEntry(arch=platform.machine(), cpu_features=("warp",))
+    )
     bundle = write_bundle(tmp_path / "other", binaries, target=target)
     with pytest.raises(SessionError, match="needs a CPU with warp"):
         find_place(url).start(Bundle.open(bundle))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ossc.runtimes.kernel_cost import KernelCost, Work
-from ossc.runtimes.manifest import TargetEntry
+from ossc.runtimes.manifest import HostEntry, TargetEntry
 from ossc.runtimes.profile.prediction.efficiency import Efficiencies, Efficiency
 from ossc.runtimes.profile.prediction.predict import TimeModel, predict
 from ossc.runtimes.profile.roofline import Roofline
@@ -203,7 +203,7 @@ def test_another_number_of_threads_is_refused():
 
 
 def test_limits_of_other_kernels_are_refused():
-    target = TargetEntry(name="cpu:x86-64-v2", arch="x86_64", cpu_features=())
+    target = TargetEntry(name="cpu:x86-64-v2", host=HostEntry(arch="x86_64", cpu_features=()))
     manifest = make_manifest({}, kernels=COSTS, target=target)
     with pytest.raises(UsageError, match="those of kernels for avx2, and a bundle for cpu:x86-64-"):
         predict(make_plan(), manifest, ROOFLINE, prompt_tokens=1, depth=0, threads=2)

@@ -5,6 +5,7 @@ from tvm.tirx.script import builder as T
 from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.lowering.kernel import Kernel, building, symbol
 from ossc.runtimes.kernel_cost import Work
+from ossc.runtimes.plan import Role
 
 
 def group_by_expert(*, experts: int, k: int, n: int | None) -> Kernel:
@@ -16,8 +17,8 @@ def group_by_expert(*, experts: int, k: int, n: int | None) -> Kernel:
     """
     with building(symbol("group_by_expert", experts, k, n=n), n) as function:
         indices = function.per_token("indices", "int32", k)
-        offsets = function.buffer("offsets", "int32", experts + 1)
-        order = function.per_token("order", "int32", k)
+        offsets = function.buffer("offsets", "int32", experts + 1, role=Role.EXPERT_BOUNDS)
+        order = function.per_token("order", "int32", k, role=Role.EXPERT_ORDER)
         one = v.constant(1, "int32")
         with function.tasks(fixed=1):
             pairs = T.Bind(function.tokens * k)

@@ -6,6 +6,7 @@ from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.backends.cpu.vectors.vector_math import exp
 from ossc.compiler.lowering.kernel import Buffer, Expr, Kernel, building, symbol
 from ossc.runtimes.kernel_cost import Work
+from ossc.runtimes.plan import Role
 from ossc.targets.errors import LoweringError
 
 NAN_KEY = 2**31 - 1
@@ -33,7 +34,7 @@ def router_top_k(*, experts: int, k: int, n: int | None) -> Kernel:
         )
     with building(symbol("router_top_k", experts, k, n=n), n) as function:
         logits = function.per_token("logits", "float32", experts)
-        indices = function.per_token("indices", "int32", k)
+        indices = function.per_token("indices", "int32", k, role=Role.EXPERT_INDICES)
         weights = function.per_token("weights", "float32", k)
         with function.tasks(per_token=1) as token:
             last = v.Registers(2, "int32", lanes=1)  # key and index of the expert chosen before

@@ -9,6 +9,7 @@ from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.backends.cpu.weights.format import BLOCK
 from ossc.compiler.lowering.kernel import Buffer, Expr, Kernel, building, symbol
 from ossc.runtimes.kernel_cost import Work
+from ossc.runtimes.plan import Role
 
 LARGEST_CODE = 127
 """Of one int8 term."""
@@ -60,11 +61,15 @@ def quantize_activations(
     with building(name, n) as function:
         x = function.per_token("x", "float32", *leading, columns)
         dtype, stored = ("int8", terms) if function.single else ("int16", 1)
-        codes = function.per_token("codes", dtype, *leading, n_blocks * stored * BLOCK)
-        scales = function.per_token("scales", "float32", *leading, n_blocks)
+        codes = function.per_token(
+            "codes", dtype, *leading, n_blocks * stored * BLOCK, role=Role.CODES
+        )
+        scales = function.per_token("scales", "float32", *leading, n_blocks, role=Role.CODE_SCALES)
         sums = None
         if function.single:
-            sums = function.per_token("sums", "float32", *leading, n_blocks * terms)
+            sums = function.per_token(
+                "sums", "float32", *leading, n_blocks * terms, role=Role.CODE_SUMS
+            )
         out = _Rows(codes=codes, scales=scales, sums=sums, terms=terms)
         with function.tasks(per_token=rows_per_token or 1) as task:
             row = (task,) if rows_per_token is None else _split(task, rows_per_token)

@@ -21,5 +21,5 @@ ossc_status kernel_call(const plan_step* step, tvm_function function, DLTensor* 
   error_clear();
   if (function(NULL, arguments, count, &result) == 0) return OSSC_OK;
   return fail(OSSC_ERROR_KERNEL, "The kernel %s failed (%s); compile the model again.",
-              step->kernel, ossc_last_error());
+              step->host_kernel.kernel, ossc_last_error());
 }

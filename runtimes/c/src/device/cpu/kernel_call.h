@@ -2,8 +2,8 @@
 #ifndef OSSC_KERNEL_CALL_H_
 #define OSSC_KERNEL_CALL_H_
 
-#include "bundle/plan.h"
 #include "base/tvm_abi.h"
+#include "bundle/plan.h"
 
 /* The type of a buffer as kernels are given it. */
 DLDataType kernel_data_type(plan_dtype dtype);

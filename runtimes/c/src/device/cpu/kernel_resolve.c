@@ -35,18 +35,18 @@ static const ossc_kernel* first_of(const char* name) {
   return NULL;
 }
 
-static ossc_status resolve_step(choice* c, plan_step* step) {
-  const ossc_kernel *kernel = first_of(step->kernel), *base = kernel;
+static ossc_status resolve_step(choice* c, const plan_step* step, kernel_choice* choice_out) {
+  const char* name = step->host_kernel.kernel;
+  const ossc_kernel *kernel = first_of(name), *base = kernel;
   if (kernel == NULL) {
     return fail(OSSC_ERROR_BUNDLE,
                 "The plan calls the kernel %s, which this program does not have; run the "
                 "program of the same bundle.",
-                step->kernel);
+                name);
   }
   while (!is_usable(c, kernel->needs)) ++kernel;
   while (base->needs != NULL) ++base;
-  step->function = kernel->function;
-  step->base = base->function;
+  *choice_out = (kernel_choice){kernel->function, base->function};
   return OSSC_OK;
 }
 
@@ -64,30 +64,33 @@ static ossc_status check_forced(const char* name) {
               name);
 }
 
-ossc_status kernel_table_resolve(plan* p) {
+ossc_status kernel_table_resolve(const plan* p, kernel_choice* choices_out) {
   const char* forced = getenv(KERNEL_TABLE_VARIABLE);
   choice c = {forced != NULL && forced[0] != '\0' ? forced : NULL, NULL, false};
   ossc_status status = c.forced == NULL ? OSSC_OK : check_forced(c.forced);
   for (uint32_t i = 0; i < p->num_segments && status == OSSC_OK; ++i) {
-    plan_segment* segment = &p->segments[i];
+    const plan_segment* segment = &p->segments[i];
     for (uint32_t j = 0; j < segment->num_steps && status == OSSC_OK; ++j) {
-      status = resolve_step(&c, &segment->steps[j]);
+      const plan_step* step = &segment->steps[j];
+      status = resolve_step(&c, step, &choices_out[step->number]);
     }
   }
   return status;
 }
 
-static const char* needs_of(const plan_step* step) {
-  for (const ossc_kernel* kernel = first_of(step->kernel); kernel->needs != NULL; ++kernel) {
-    if (kernel->function == step->function) return kernel->needs->name;
+static const char* needs_of(const plan_step* step, tvm_function function) {
+  const ossc_kernel* kernel = first_of(step->host_kernel.kernel);
+  for (; kernel->needs != NULL; ++kernel) {
+    if (kernel->function == function) return kernel->needs->name;
   }
   return NULL;
 }
 
-const char* kernel_table_instruction_set(const plan* p) {
+const char* kernel_table_instruction_set(const plan* p, const kernel_choice* choices) {
   for (uint32_t i = 0; i < p->num_segments; ++i) {
     for (uint32_t j = 0; j < p->segments[i].num_steps; ++j) {
-      const char* name = needs_of(&p->segments[i].steps[j]);
+      const plan_step* step = &p->segments[i].steps[j];
+      const char* name = needs_of(step, choices[step->number].function);
       if (name != NULL) return name;
     }
   }

@@ -4,9 +4,9 @@
 
 #include <stddef.h>
 
-#include "device/cpu/memory.h"
-#include "bundle/plan.h"
 #include "base/tvm_abi.h"
+#include "bundle/plan.h"
+#include "device/cpu/memory.h"
 
 /* Instructions that not every machine of the target has. */
 typedef struct ossc_instruction_set {
@@ -28,14 +28,22 @@ extern const size_t ossc_kernel_count;
 /* Names the instruction set to use instead of the best that this CPU has; `base` is none. */
 #define KERNEL_TABLE_VARIABLE "OSSC_INSTRUCTION_SET"
 
-/* Sets the function of every step: the best one that this CPU can run. */
-ossc_status kernel_table_resolve(plan* p);
+/* What a step calls. */
+typedef struct kernel_choice {
+  tvm_function function;
+  tvm_function base; /* the one that runs on every machine of the target */
+} kernel_choice;
 
-/* The best of the instruction sets that a resolved plan's functions need; `base` without any. */
-const char* kernel_table_instruction_set(const plan* p);
+/* Chooses for every step the best function that this CPU can run.
+ *   choices_out  [p->num_steps], by the steps' numbers */
+ossc_status kernel_table_resolve(const plan* p, kernel_choice* choices_out);
+
+/* The best of the instruction sets that the chosen functions need; `base` without any. */
+const char* kernel_table_instruction_set(const plan* p, const kernel_choice* choices);
 
 /* Compares every kernel that needs more than the target promises with the one that does not, on a
- * small input, and takes the latter instead, with a warning on stderr, where they disagree. */
-ossc_status kernel_table_check(plan* p, const memory* weights);
+ * small input, and takes the latter instead, with a warning on stderr, where they disagree.
+ *   weights  [p->num_spaces] */
+ossc_status kernel_table_check(const plan* p, const memory* weights, kernel_choice* choices);
 
 #endif /* OSSC_KERNEL_TABLE_H_ */

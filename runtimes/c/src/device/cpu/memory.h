@@ -2,8 +2,8 @@
 #ifndef OSSC_MEMORY_H_
 #define OSSC_MEMORY_H_
 
-#include "ossc.h"
 #include "device/cpu/watched_pages.h"
+#include "ossc.h"
 
 /* Memory of the process, page-aligned. */
 typedef struct memory {

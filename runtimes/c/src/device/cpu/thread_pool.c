@@ -13,6 +13,7 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/ticks.h"
+#include "base/tvm_abi.h"
 
 #define SPIN_NANOSECONDS 100000
 #define PAUSES_BETWEEN_CLOCK_READS 64

@@ -9,26 +9,13 @@
 #ifndef OSSC_THREAD_POOL_H_
 #define OSSC_THREAD_POOL_H_
 
+#include "device/threads.h"
 #include "ossc.h"
-#include "base/tvm_abi.h"
-
-#define THREAD_POOL_MAX_THREADS 1024
 
 typedef struct thread_pool thread_pool;
 
 /* Does the tasks begin <= t < end; called on any thread of the pool, several at a time. */
 typedef ossc_status (*thread_pool_range)(const void* context, int32_t begin, int32_t end);
-
-/* When each thread worked, by ticks_now(). Thread t has two numbers at first + t * stride: before
- * its first task, which the caller leaves out because its work begins with the call, and after its
- * last one, or TICKS_UNTIL_THE_END when the caller did it all. Without a task it leaves them as
- * they are. Threads have lines of cache of their own when stride is long. */
-typedef struct thread_ticks {
-  int64_t* first;
-  size_t stride;
-} thread_ticks;
-
-#define TICKS_UNTIL_THE_END (-1)
 
 /* threads: including the one that calls thread_pool_run. */
 ossc_status thread_pool_create(int32_t threads, thread_pool** pool_out);

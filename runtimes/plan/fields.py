@@ -15,11 +15,15 @@ class PlanWriter:
         """Append integers, laid out as in :mod:`struct`."""
         self._parts.append(struct.pack("<" + layout, *values))
 
+    def put_bytes(self, data: bytes) -> None:
+        """Append bytes as they are."""
+        self._parts.append(data)
+
     def put_text(self, text: str) -> None:
         """Append a text: its UTF-8 length as u16, then the bytes."""
         data = text.encode()
         self.put("H", len(data))
-        self._parts.append(data)
+        self.put_bytes(data)
 
     def to_bytes(self) -> bytes:
         """Everything so far."""
@@ -43,7 +47,7 @@ class PlanReader:
         if end > len(self._data):
             raise BundleError(
                 f"plan.bin ends at byte {len(self._data)} inside a field that ends at {end}; "
-                "compile the bundle again."
+                "compile the model again."
             )
         taken = self._data[self._offset : end]
         self._offset = end
@@ -78,7 +82,7 @@ class PlanReader:
         except UnicodeDecodeError as error:
             raise BundleError(
                 f"plan.bin holds a name that is not UTF-8 at byte {self._offset - len(data)}; "
-                "compile the bundle again."
+                "compile the model again."
             ) from error
 
     def finish(self) -> None:
@@ -89,4 +93,4 @@ class PlanReader:
         """
         left = len(self._data) - self._offset
         if left:
-            raise BundleError(f"plan.bin has {left} bytes after its end; compile the bundle again.")
+            raise BundleError(f"plan.bin has {left} bytes after its end; compile the model again.")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ossc.runtimes.plan_bytes import PlanReader, PlanWriter
+from ossc.runtimes.plan.fields import PlanReader, PlanWriter
 from ossc.targets.errors import BundleError
 
 

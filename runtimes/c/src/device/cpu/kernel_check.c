@@ -6,11 +6,12 @@
 #include "base/error.h"
 #include "device/cpu/kernel_call.h"
 #include "device/cpu/kernel_table.h"
-#include "measure/kernel_trial.h"
+#include "device/cpu/kernel_trial.h"
 
 #define MAX_TOKENS 13 /* tiles of several sizes */
 #define COLUMNS 64    /* of each row of the output: more than the first task writes */
 #define TOLERANCE 1e-4
+
 static size_t last_of(const DLTensor* tensor) { return (size_t)tensor->shape[tensor->ndim - 1]; }
 
 /* Copies the beginning of each row of the output. Returns the number of values. */
@@ -56,7 +57,7 @@ static size_t run_first_task(kernel_trial* t, tvm_function function, float* valu
   return read_output(t, values);
 }
 
-static ossc_status compare(kernel_trial* t, bool* agree_out) {
+static ossc_status compare(kernel_trial* t, const kernel_choice* choice, bool* agree_out) {
   const DLTensor* out = &t->tensors[t->step->num_tensors - 1];
   size_t most = kernel_trial_count(out) / last_of(out) * COLUMNS;
   float *chosen = calloc(most, sizeof(float)), *base = calloc(most, sizeof(float));
@@ -65,56 +66,56 @@ static ossc_status compare(kernel_trial* t, bool* agree_out) {
     free(base);
     return fail_out_of_memory("the check of the kernels");
   }
-  size_t count = run_first_task(t, t->step->function, chosen);
+  size_t count = run_first_task(t, choice->function, chosen);
   *agree_out =
-      count > 0 && run_first_task(t, t->step->base, base) == count && agree(chosen, base, count);
+      count > 0 && run_first_task(t, choice->base, base) == count && agree(chosen, base, count);
   free(chosen);
   free(base);
   return OSSC_OK;
 }
 
 static ossc_status check_step(const plan* p, const memory* weights, const plan_step* step,
-                              int32_t num_tokens, bool* agree_out) {
+                              const kernel_choice* choice, int32_t num_tokens, bool* agree_out) {
   kernel_trial t = {.step = step, .num_tokens = num_tokens};
   ossc_status status = kernel_trial_create(&t, p, weights)
-                           ? compare(&t, agree_out)
+                           ? compare(&t, choice, agree_out)
                            : fail_out_of_memory("the check of the kernels");
   kernel_trial_free(&t);
   return status;
 }
 
-static bool same_kernel(const plan_step* a, const plan_step* b) {
-  return strcmp(a->kernel, b->kernel) == 0;
-}
-
-/* Marks all steps of a kernel as checked. */
-static void settle(plan* p, const plan_step* checked, tvm_function function) {
+/* All steps of a kernel call this function from now on, and are checked. */
+static void settle(const plan* p, const char* kernel, tvm_function function,
+                   kernel_choice* choices) {
   for (uint32_t i = 0; i < p->num_segments; ++i) {
     for (uint32_t j = 0; j < p->segments[i].num_steps; ++j) {
-      plan_step* step = &p->segments[i].steps[j];
-      if (step != checked && !same_kernel(step, checked)) continue;
-      step->function = step->base = function;
+      const plan_step* step = &p->segments[i].steps[j];
+      if (strcmp(step->host_kernel.kernel, kernel) != 0) continue;
+      choices[step->number] = (kernel_choice){function, function};
     }
   }
 }
 
-static ossc_status check_and_settle(plan* p, const memory* weights, const plan_segment* segment,
-                                    const plan_step* step) {
+static ossc_status check_and_settle(const plan* p, const memory* weights,
+                                    const plan_segment* segment, const plan_step* step,
+                                    kernel_choice* choices) {
   int32_t tokens = segment->max_tokens < MAX_TOKENS ? (int32_t)segment->max_tokens : MAX_TOKENS;
+  kernel_choice choice = choices[step->number];
+  const char* kernel = step->host_kernel.kernel;
   bool agrees = false;
-  ossc_status status = check_step(p, weights, step, tokens, &agrees);
+  ossc_status status = check_step(p, weights, step, &choice, tokens, &agrees);
   if (status != OSSC_OK) return status;
   if (!agrees) {
     fprintf(stderr,
             "ossc: The kernel %s computes something else with this CPU's special instructions than "
             "without; going on without them.\n",
-            step->kernel);
+            kernel);
   }
-  settle(p, step, agrees ? step->function : step->base);
+  settle(p, kernel, agrees ? choice.function : choice.base, choices);
   return OSSC_OK;
 }
 
-ossc_status kernel_table_check(plan* p, const memory* weights) {
+ossc_status kernel_table_check(const plan* p, const memory* weights, kernel_choice* choices) {
   workspace scratch = {0};
   ossc_status status = OSSC_OK;
   workspace_bind(&scratch);
@@ -122,8 +123,9 @@ ossc_status kernel_table_check(plan* p, const memory* weights) {
     const plan_segment* segment = &p->segments[i];
     for (uint32_t j = 0; j < segment->num_steps && status == OSSC_OK; ++j) {
       const plan_step* step = &segment->steps[j];
-      if (step->function == step->base) continue;
-      status = check_and_settle(p, weights, segment, step);
+      const kernel_choice* choice = &choices[step->number];
+      if (choice->function == choice->base) continue;
+      status = check_and_settle(p, weights, segment, step, choices);
     }
   }
   workspace_bind(NULL);

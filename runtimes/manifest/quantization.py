@@ -1,0 +1,87 @@
+"""How the weights of a bundle are stored, as its manifest says it."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ossc.runtimes.strict_json import StrictObject
+from ossc.targets.errors import BundleError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpertsScheme:
+    """Some experts of a tensor, and their scheme."""
+
+    experts: tuple[int, ...]
+    """Rising."""
+    scheme: str
+
+
+TensorScheme = str | tuple[ExpertsScheme, ...]
+"""A scheme, or several where experts of one tensor differ."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizationEntry:
+    """How the weights are stored and multiplied."""
+
+    preset: str
+    activations: str
+    schemes: Mapping[str, str]
+    """Tensor class to scheme."""
+    tensors: Mapping[str, TensorScheme]
+    """By the tensor's name."""
+
+
+def schemes_of(tensor: TensorScheme) -> tuple[str, ...]:
+    """Return the schemes that a tensor has, each once."""
+    if isinstance(tensor, str):
+        return (tensor,)
+    return tuple(dict.fromkeys(part.scheme for part in tensor))
+
+
+def read_quantization(fields: StrictObject) -> QuantizationEntry:
+    """Read ``quantization``.
+
+    Raises:
+        BundleError: It is not valid.
+    """
+    entry = QuantizationEntry(
+        preset=fields.text("preset"),
+        activations=fields.text("activations"),
+        schemes=fields.object("schemes").all_texts(),
+        tensors=_tensors(fields.object("tensors")),
+    )
+    fields.finish()
+    return entry
+
+
+def _tensors(fields: StrictObject) -> dict[str, TensorScheme]:
+    return {
+        name: _parts(name, fields.objects(name)) if fields.is_list(name) else fields.text(name)
+        for name in fields.names()
+    }
+
+
+def _parts(name: str, parts: tuple[StrictObject, ...]) -> tuple[ExpertsScheme, ...]:
+    schemes = tuple(_part(part) for part in parts)
+    counts = Counter(expert for each in schemes for expert in each.experts)
+    rising = all(each.experts == tuple(sorted(each.experts)) for each in schemes)
+    if not schemes or not rising or not all(each.experts for each in schemes):
+        raise BundleError(
+            f"The manifest's schemes of {name} lack experts, or have them out of order; compile "
+            "the model again."
+        )
+    expert, times = counts.most_common(1)[0]
+    if times > 1:
+        raise BundleError(
+            f"The manifest gives expert {expert} of {name} {times} schemes; compile the model "
+            "again."
+        )
+    return schemes
+
+
+def _part(fields: StrictObject) -> ExpertsScheme:
+    part = ExpertsScheme(experts=fields.integers("experts"), scheme=fields.text("scheme"))
+    fields.finish()
+    return part
