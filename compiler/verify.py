@@ -22,7 +22,12 @@ from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.reference import ReferenceOutputs, reference_logits
 from ossc.compiler.passes.take_routing import TakeRouting
 from ossc.compiler.pipeline import quantized_model
-from ossc.compiler.quantization.plan import Activations, QuantizationPlan
+from ossc.compiler.quantization.plan import (
+    AS_STORED,
+    TENSOR_CLASSES,
+    Activations,
+    QuantizationPlan,
+)
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.manifest import QuantizationEntry
 from ossc.runtimes.session import Session
@@ -186,4 +191,5 @@ def _distances(
 def quantization_plan(entry: QuantizationEntry) -> QuantizationPlan:
     """Return the plan that a manifest records."""
     activations = cast(Activations, entry.activations)
-    return QuantizationPlan(name=entry.preset, activations=activations, **entry.schemes)
+    schemes = {str(each): AS_STORED for each in TENSOR_CLASSES} | dict(entry.schemes)
+    return QuantizationPlan(name=entry.preset, activations=activations, schemes=schemes)
