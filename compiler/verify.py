@@ -70,6 +70,8 @@ class Comparison:
     """``[n_tokens]``: largest difference over the largest logit."""
     same_experts: NDArray[np.bool_]
     """``[n_tokens]``: in every layer the choice that the reference's routers would have made."""
+    routers: int
+    """How many the model has."""
     shortfall: NDArray[np.float64]
     """``[n_tokens]``: logits by which the worst choice falls behind the reference's own; infinite
     where an expert was chosen twice."""
@@ -174,6 +176,7 @@ def compare(
         cosine=cosine,
         relative_difference=relative_difference,
         same_experts=same.all(axis=(0, 2)),
+        routers=len(routing),
         shortfall=np.where(twice, np.inf, shortfall.max(axis=0, initial=0.0)),
     )
 
