@@ -32,4 +32,4 @@ for family in ("mistral", "ministral"):
     print(f"{family}: head_dim {config.head_dim}, {made}")
 PYTHON
 "$work/env/bin/python" "$work/seen.py" 2>"$work/log" >"$work/seen" || { cat "$work/log" >&2; exit 1; }
-grep '^#   mini*stral: ' "$0" | sed 's/^#   //' | diff - "$work/seen"
+grep -E '^#   (mini|mi)stral: ' "$0" | sed 's/^#   //' | diff - "$work/seen"
