@@ -1,19 +1,16 @@
 """The CPU's kernels: one node through lowering and flattening, and its steps run on this CPU."""
 
-import numpy as np
 import pytest
 
-from operations.case import Arrays, Case
+from operations.case import Case
 from operations.cases import CASES
-from operations.conformance import TOKENS, BackendUnderTest, assert_close, expected
-from operations.reference import rounded
-from operations.segment_runner import TARGET, NodeRunner
+from operations.conformance import BackendUnderTest, assert_close, expected
+from operations.cpu_comparison import CHUNK, compare, node_runner, options
 from ossc.compiler.backends.cpu.operations.attention import cache_capacity
 from ossc.compiler.backends.cpu.weights import find_format
-from ossc.compiler.lowering.segment import LoweringOptions
 from ossc.compiler.quantization.plan import Activations
-from ossc.runtimes.kv_type import KV_TYPES, KvType
-from tolerances import ATTENTION, PRODUCT
+from ossc.runtimes.kv_type import KV_TYPES
+from tolerances import ATTENTION
 
 CPU = BackendUnderTest(
     name="cpu",
@@ -26,21 +23,6 @@ CPU = BackendUnderTest(
         "after the product: FuseGlu",
     },
 )
-
-CONTEXT, CHUNK = 100, 8
-"""Positions of full caches, and the largest chunk: a ring of a short window has 32 positions."""
-
-
-def options(activations: Activations = "f32", kv: KvType = "f32") -> LoweringOptions:
-    return LoweringOptions(
-        target=TARGET, activations=activations, context=CONTEXT, prefill_chunk=CHUNK, kv=kv
-    )
-
-
-def node_runner(case: Case, options: LoweringOptions) -> NodeRunner:
-    (node,) = case.model(case.inputs(1)).graph
-    return NodeRunner(node, options)
-
 
 OTHER_ACTIVATIONS: dict[str, Activations] = {
     "Linear": "int8",
@@ -72,26 +54,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("case", "activations"), PAIRS)
 def test_a_node_computes_its_operation(case, activations):
-    def compute() -> None:
-        runner = node_runner(case, options(activations))
-        for tokens in TOKENS:
-            inputs = case.inputs(tokens)
-            results = runner.run(as_int32(inputs), tokens)
-            assert results.keys() == {name for name, _ in case.definition.outputs}
-            meant = inputs
-            if activations != "f32":
-                meant = {**inputs, "x": rounded(inputs["x"], activations)}
-            assert_close(results, expected(case, meant), PRODUCT)
-
-    CPU.judge(case, compute)
-
-
-def as_int32(inputs: Arrays) -> Arrays:
-    """Return the inputs with chosen experts in the type in which our router gives them."""
-    return {
-        name: array.astype(np.int32) if name == "indices" else array
-        for name, array in inputs.items()
-    }
+    CPU.judge(case, lambda: compare(case, activations))
 
 
 OVER_CACHES = [case for case in CASES if case.operation == "RopeAttention"]

@@ -3,23 +3,15 @@
 import numpy as np
 import pytest
 
-from operations.case import Case
 from operations.cases import CASES
 from operations.conformance import TOKENS, BackendUnderTest, assert_close, expected
+from operations.onnxruntime_runner import run
 from ossc.compiler.dialect.call import as_call
 from ossc.compiler.dialect.functions import build_function
-from ossc.compiler.oracle.session import ort_session
 from tolerances import FUNCTION
 
 ONNXRUNTIME = BackendUnderTest(name="onnxruntime")
 """It runs everything: it is what all others are compared with in the tests of whole models."""
-
-
-def run(case: Case, inputs):
-    session = ort_session(case.model(inputs))
-    feeds = {name: array for name, array in inputs.items() if not case.is_constant(name)}
-    names = [name for name, _ in case.definition.outputs]
-    return dict(zip(names, session.run(names, feeds), strict=True))
 
 
 @pytest.mark.parametrize("tokens", TOKENS)

@@ -1,0 +1,69 @@
+"""Compares a node that the CPU's kernels compute with its reference."""
+
+import numpy as np
+
+from operations.case import Arrays, Case
+from operations.conformance import TOKENS, assert_close, expected
+from operations.reference import rounded
+from operations.segment_runner import TARGET, NodeRunner
+from ossc.compiler.backends.cpu.operations import OPERATIONS
+from ossc.compiler.lowering.importer import OperationTable
+from ossc.compiler.lowering.segment import LoweringOptions
+from ossc.compiler.quantization.plan import Activations
+from ossc.runtimes.kv_type import KvType
+from tolerances import PRODUCT
+
+CONTEXT, CHUNK = 100, 8
+"""Positions of full caches, and the largest chunk: a ring of a short window has 32 positions."""
+
+
+def options(activations: Activations = "f32", kv: KvType = "f32") -> LoweringOptions:
+    """Return what a node is lowered for."""
+    return LoweringOptions(
+        target=TARGET, activations=activations, context=CONTEXT, prefill_chunk=CHUNK, kv=kv
+    )
+
+
+def node_runner(
+    case: Case, options: LoweringOptions, operations: OperationTable = OPERATIONS
+) -> NodeRunner:
+    """Lower the node of a case.
+
+    Raises:
+        LoweringError: It has no lowering.
+    """
+    (node,) = case.model(case.inputs(1)).graph
+    return NodeRunner(node, options, operations)
+
+
+def compare(
+    case: Case, activations: Activations = "f32", operations: OperationTable = OPERATIONS
+) -> None:
+    """Compare all outputs of a node without state, for one token and for several.
+
+    Args:
+        case: What is computed.
+        activations: The type in which they meet codes.
+        operations: The backend's.
+
+    Raises:
+        LoweringError: It has no lowering.
+        AssertionError: It computes something else.
+    """
+    runner = node_runner(case, options(activations), operations)
+    for tokens in TOKENS:
+        inputs = case.inputs(tokens)
+        results = runner.run(_as_int32(inputs), tokens)
+        assert results.keys() == {name for name, _ in case.definition.outputs}
+        meant = inputs
+        if activations != "f32":
+            meant = {**inputs, "x": rounded(inputs["x"], activations)}
+        assert_close(results, expected(case, meant), PRODUCT)
+
+
+def _as_int32(inputs: Arrays) -> Arrays:
+    """Return the inputs with chosen experts in the type in which our router gives them."""
+    return {
+        name: array.astype(np.int32) if name == "indices" else array
+        for name, array in inputs.items()
+    }
