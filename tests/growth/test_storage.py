@@ -97,7 +97,7 @@ def test_weights_in_the_form_of_the_page_need_a_scheme_to_be_compiled(checkpoint
         source = SourceModel.open(checkpoints[0])
         options = Order.of(Recipe(model=checkpoints[0])).options(source.config)
         BACKEND.lower(quantized_model(source, load_plan("default")), options)
-        with pytest.raises(LoweringError, match="stored as int8-rows, .* choose a scheme"):
+        with pytest.raises(LoweringError, match=r"stored as int8-rows, .* choose a scheme"):
             BACKEND.lower(quantized_model(source, load_plan("none")), options)
 
 

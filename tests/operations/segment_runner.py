@@ -40,8 +40,8 @@ _NUMPY = {
 }
 """Types of the buffers that kernels of the CPU read and write."""
 
-_functions: dict[str, tvm.tirx.PrimFunc] = {}
-"""What was asked to be compiled, by symbol: kernels of one symbol are the same."""
+_kernels: dict[str, tvm.tirx.PrimFunc] = {}
+"""Kernels that were called, by symbol: those of one symbol are the same."""
 
 
 class NodeRunner:
@@ -141,18 +141,17 @@ def _call(
         tvm.runtime.from_dlpack(_view(operand, buffers, tokens)) for operand in step.operands
     ]
     if step.kernel is None:
-        _functions.setdefault(step.symbol, segment.generated[step.symbol])
-        _compiled(step.symbol)(*arguments)
+        _compiled(step.symbol, segment.generated[step.symbol])(*arguments)
         return
-    _functions.setdefault(step.symbol, step.kernel.func)
+    kernel = _kernels.setdefault(step.symbol, step.kernel.func)
     count = step.kernel.tasks_fixed + step.kernel.tasks_per_token * tokens
     for begin, end in ((count // 2, count), (0, count // 2)):
-        _compiled(step.symbol)(*arguments, begin, end)
+        _compiled(step.symbol, kernel)(*arguments, begin, end)
 
 
 @cache
-def _compiled(symbol: str) -> Callable[..., None]:
-    return generate_code({symbol: _functions[symbol]}, tvm_target(TARGET))[symbol]
+def _compiled(symbol: str, function: tvm.tirx.PrimFunc) -> Callable[..., None]:
+    return generate_code({symbol: function}, tvm_target(TARGET))[symbol]
 
 
 def _view(operand: Operand, buffers: dict[Storage, NDArray[np.uint8]], tokens: int) -> NDArray:
