@@ -10,7 +10,7 @@ from ossc.compiler.families.model_config import ModelConfig
 from ossc.compiler.lowering.lower import LoweredModel
 from ossc.compiler.lowering.segment import LoweringOptions
 from ossc.compiler.passes.quantize_weights import RoundedWeight
-from ossc.compiler.quantization.plan import QuantizationPlan
+from ossc.compiler.quantization.plan import QuantizationPlan, is_pattern
 from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME
 from ossc.runtimes.kv_type import PLAN_NAMES
 from ossc.runtimes.manifest import (
@@ -44,6 +44,7 @@ def describe_bundle(
     folder: Path,
     config: ModelConfig,
     plan: QuantizationPlan,
+    classes: Collection[str],
     options: LoweringOptions,
     lowered: LoweredModel,
     weights: FileEntry,
@@ -53,7 +54,8 @@ def describe_bundle(
     Args:
         folder: The bundle under construction, complete but for its manifest.
         config: The model's.
-        plan: Which scheme each class of tensors got.
+        plan: Which scheme each weight got.
+        classes: The tensor classes that the model has.
         options: What the model was lowered for.
         lowered: What came of it.
         weights: Entry of ``weights.bin``, hashed while it was written.
@@ -72,7 +74,11 @@ def describe_bundle(
         quantization=QuantizationEntry(
             preset=plan.name,
             activations=plan.activations,
-            schemes={str(name): scheme for name, scheme in plan.schemes().items()},
+            schemes={
+                rule: scheme
+                for rule, scheme in plan.schemes.items()
+                if is_pattern(rule) or rule in classes
+            },
             tensors={name: weight.scheme for name, weight in lowered.weights.items()},
         ),
         context=options.context,

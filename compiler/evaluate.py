@@ -40,7 +40,8 @@ class Evaluation:
     top1_agreement: float | None = None
     """Share of the positions where both find the same token likeliest."""
     router_agreement: list[float] | None = None
-    """For each layer the share of the reference's experts that the bundle chose too."""
+    """For each layer the share of the reference's experts that the bundle chose too; empty where
+    none has experts."""
     cosine_median: float | None = None
     """Of the logits."""
     reference_perplexity: float | None = None
@@ -183,6 +184,8 @@ def _cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> list[float]:
 
 def _shared_experts(ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[np.float64]:
     """Return the shares ``[n_tokens, layers]`` of two choices ``[layers, n_tokens, k]``."""
+    if not len(ours):
+        return np.zeros((ours.shape[1], 0))
     both = ours[:, :, :, None] == theirs[:, :, None, :]  # [layers, n_tokens, k, k]
     shares: NDArray[np.float64] = both.any(axis=2).mean(axis=2).T
     return shares

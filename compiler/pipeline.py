@@ -14,6 +14,7 @@ from ossc.compiler.bundle import (
     write_weights,
 )
 from ossc.compiler.describe import describe_bundle, describe_rounding
+from ossc.compiler.dialect.call import tensor_classes
 from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.lowering.plan import weight_offsets
 from ossc.compiler.notes import checkpoint_notes
@@ -88,7 +89,11 @@ def compile_model(
         for kv, lowered_plan in lowered.plans.items():
             (folder / PLAN_NAMES[kv]).write_bytes(lowered_plan.to_bytes())
         copy_text_files(source.path, folder)
-        describe_bundle(folder, source.config, order.plan, options, lowered, weights).write(folder)
+        classes = tensor_classes(model)
+        manifest = describe_bundle(
+            folder, source.config, order.plan, classes, options, lowered, weights
+        )
+        manifest.write(folder)
     return order.place
 
 

@@ -22,7 +22,12 @@ from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.reference import ReferenceOutputs, reference_logits
 from ossc.compiler.passes.take_routing import TakeRouting
 from ossc.compiler.pipeline import quantized_model
-from ossc.compiler.quantization.plan import Activations, QuantizationPlan
+from ossc.compiler.quantization.plan import (
+    AS_STORED,
+    TENSOR_CLASSES,
+    Activations,
+    QuantizationPlan,
+)
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.manifest import QuantizationEntry
 from ossc.runtimes.session import Session
@@ -65,6 +70,8 @@ class Comparison:
     """``[n_tokens]``: largest difference over the largest logit."""
     same_experts: NDArray[np.bool_]
     """``[n_tokens]``: in every layer the choice that the reference's routers would have made."""
+    routers: int
+    """How many the model has."""
     shortfall: NDArray[np.float64]
     """``[n_tokens]``: logits by which the worst choice falls behind the reference's own; infinite
     where an expert was chosen twice."""
@@ -169,6 +176,7 @@ def compare(
         cosine=cosine,
         relative_difference=relative_difference,
         same_experts=same.all(axis=(0, 2)),
+        routers=len(routing),
         shortfall=np.where(twice, np.inf, shortfall.max(axis=0, initial=0.0)),
     )
 
@@ -186,4 +194,5 @@ def _distances(
 def quantization_plan(entry: QuantizationEntry) -> QuantizationPlan:
     """Return the plan that a manifest records."""
     activations = cast(Activations, entry.activations)
-    return QuantizationPlan(name=entry.preset, activations=activations, **entry.schemes)
+    schemes = {str(each): AS_STORED for each in TENSOR_CLASSES} | dict(entry.schemes)
+    return QuantizationPlan(name=entry.preset, activations=activations, schemes=schemes)

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from ossc.compiler.cli import COMMANDS, main
 from ossc.compiler.quantization import all_schemes
-from ossc.compiler.quantization.plan import presets
+from ossc.compiler.quantization.plan import TENSOR_CLASSES, presets
 from ossc.runtimes.profile.profile_json import schema
 from ossc.targets import all_targets
 
@@ -78,14 +78,16 @@ def schemes() -> str:
         "A preset (`--quant`) gives each class of tensors a scheme. Routers, norms, sinks and "
         "biases always stay float. `as-stored` is the form in which the checkpoint holds a tensor: "
         "`mxfp4`, `bf16`, `f16` or `f32`, one by one. A TOML file can do the same: "
-        "`activations`, and a table `[schemes]`; where a float type cannot hold the stored values "
+        "`activations`, and a table `[schemes]`, in which a pattern of modules such as "
+        '`"model.layers.0.*"` may stand beside the classes (the last rule that matches a weight '
+        "counts); where a float type cannot hold the stored values "
         "exactly, `ossc compile` says how many matrices it rounded.",
         "",
         "| preset | experts | dense | embedding | head | activations |",
         "|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| `{plan.name}` | {plan.experts} | {plan.dense} | {plan.embedding} | {plan.head} "
+        f"| `{plan.name}` | {' | '.join(plan.schemes[each] for each in TENSOR_CLASSES)} "
         f"| {plan.activations} |"
         for plan in presets().values()
     ]

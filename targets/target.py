@@ -52,8 +52,13 @@ class Host:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CpuDevice:
-    """A CPU as the device that executes the plan: nothing that the host does not say."""
+class Device:
+    """What executes the plan; a kind of device subclasses it with what its compiler has to know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CpuDevice(Device):
+    """A CPU: nothing that the host does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +71,8 @@ class Target:
     summary: str
     """One line for ``ossc targets``."""
 
-    kind: Literal["cpu"]
-    """What executes the plan."""
+    kind: str
+    """Of what executes the plan: names the folder of the backend, and the device of the runtime."""
 
     verified: Verified
     """How far bundles for this target were ever run."""
@@ -81,7 +86,7 @@ class Target:
 
     host: Host
 
-    device: CpuDevice
+    device: Device
     """What only the kind knows."""
 
     roofline: Roofline | None = None

@@ -54,5 +54,6 @@ def command(
     )
     click.echo(f"{'cosine of logits':22} median {result.cosine_median:.6f}")
     click.echo(f"{'same likeliest token':22} {result.top1_agreement:.2%}")
-    shares = " ".join(f"{share:.1%}" for share in result.router_agreement or [])
-    click.echo(f"{'same experts by layer':22} {shares}")
+    if result.router_agreement:
+        shares = " ".join(f"{share:.1%}" for share in result.router_agreement)
+        click.echo(f"{'same experts by layer':22} {shares}")

@@ -37,5 +37,5 @@ def command(name: str | None, form: str) -> None:
     if name is None:
         click.echo("\nPresets (--quant):")
         for preset in presets().values():
-            classes = ", ".join(f"{key} {value}" for key, value in preset.schemes().items())
+            classes = ", ".join(f"{key} {value}" for key, value in preset.schemes.items())
             click.echo(f"{preset.name:10} {classes}; activations {preset.activations}")

@@ -77,15 +77,17 @@ def _compare_reading(bundle: Bundle, model: str) -> bool:
     positions, compared = result.rotary_positions, result.comparison
     click.echo(
         f"{len(positions)} tokens at positions up to {positions[-1]}, the exported graph, not "
-        f"quantized, against {result.oracle}, in float32 and with the same experts:"
+        f"quantized, against {result.oracle}, in float32"
+        f"{' and with the same experts' if compared.routers else ''}:"
     )
     for field in result.read_otherwise or ("none",):
         click.echo(f"fields of config.json that transformers reads otherwise: {field}")
     rerouted = int((~compared.same_experts).sum())
     shortfall = f"{compared.shortfall.max():.2g} logits"
     difference = f"{compared.relative_difference.max():.2g} of the largest logit"
-    click.echo(f"tokens for which the graph would have chosen other experts: {rerouted}")
-    click.echo(f"how far it prefers those, at most: {shortfall} (bound {SHORTFALL:g})")
+    if compared.routers:
+        click.echo(f"tokens for which the graph would have chosen other experts: {rerouted}")
+        click.echo(f"how far it prefers those, at most: {shortfall} (bound {SHORTFALL:g})")
     click.echo(
         f"largest difference: {difference} (bound {result.bounds[0]:.2g} to "
         f"{result.bounds[-1]:.2g} by position, of which at most {result.share_of_bound:.0%})"
@@ -101,13 +103,14 @@ def _compare(bundle: Bundle, model: str) -> bool:
     bounds = result.bounds
     click.echo(
         f"{len(result.cosine)} tokens with {result.activations} activations, against onnxruntime "
-        "with float32 activations and the same experts:"
+        f"with float32 activations{' and the same experts' if result.routers else ''}:"
     )
     rerouted = int((~result.same_experts).sum())
     shortfall = f"{result.shortfall.max():.2g} logits"
     difference = f"{result.relative_difference.max():.2g} of the largest logit"
-    click.echo(f"tokens for which it would have chosen other experts: {rerouted}")
-    click.echo(f"how far it prefers those, at most: {shortfall} (bound {bounds.shortfall:g})")
+    if result.routers:
+        click.echo(f"tokens for which it would have chosen other experts: {rerouted}")
+        click.echo(f"how far it prefers those, at most: {shortfall} (bound {bounds.shortfall:g})")
     click.echo(f"smallest cosine: {result.cosine.min():.7f} (bound {bounds.cosine:g})")
     click.echo(f"largest difference: {difference} (bound {bounds.relative_difference:g})")
     click.echo("It holds." if result.holds else "IT DOES NOT HOLD.")

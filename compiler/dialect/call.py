@@ -213,6 +213,12 @@ def rebuilt(
     )
 
 
+def tensor_classes(model: ir.Model) -> set[TensorClass]:
+    """Return what a quantization plan calls the weights of a model."""
+    calls = [call for call in map(as_call, model.graph) if call is not None]
+    return {call.tensor_class for call in calls if call.tensor_class}
+
+
 def weight_schemes(model: ir.Model) -> dict[str, str]:
     """Return the format of every weight that a plan can change, by the name of its node."""
     calls = [call for call in map(as_call, model.graph) if call is not None]

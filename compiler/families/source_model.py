@@ -89,9 +89,7 @@ class SourceModel:
     @property
     def quant_method(self) -> str | None:
         """What ``quantization_config`` claims; the tensors decide."""
-        if "quantization_config" not in self.json:
-            return None
-        return self.json.section("quantization_config").text("quant_method")
+        return _read_quant_method(self.json)
 
     @staticmethod
     def quantized_forms(weights: WeightMap) -> set[str]:
@@ -118,6 +116,12 @@ class SourceModel:
                 f"{self.json.source} has the quant_method {self.quant_method!r}, but weights are "
                 f"read as floats or in {', '.join(sorted(known))}."
             ) from error
+
+
+def _read_quant_method(json: JsonObject) -> str | None:
+    if "quantization_config" not in json:
+        return None
+    return json.section("quantization_config").text("quant_method")
 
 
 def _methods_of(formats: set[str]) -> set[str | None]:
@@ -152,5 +156,6 @@ def read_model_config(folder: Path) -> ModelConfig:
         config.fail(f"has the model_type {model_type!r}, but ossc knows only {', '.join(known)}")
     family = find_family(model_type)
     complete = family.fields.complete(config)
+    _read_quant_method(config)  # has to be one, though the tensors decide
     model: ModelConfig = family.read_config(complete, read_stop_token_ids(folder, config))
     return model

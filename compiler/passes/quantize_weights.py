@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -9,10 +10,15 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from ossc.compiler.checkpoint.views import SlicedTensor, derive_tensors, read_rows
-from ossc.compiler.dialect.call import as_call, rebuilt
+from ossc.compiler.dialect.call import as_call, rebuilt, weight_schemes
 from ossc.compiler.passes.base import NodePass, register_initializer, replace_node
 from ossc.compiler.quantization import find_scheme, is_float
-from ossc.compiler.quantization.plan import AS_STORED, QuantizationPlan, TensorClass
+from ossc.compiler.quantization.plan import (
+    AS_STORED,
+    QuantizationPlan,
+    TensorClass,
+    is_pattern,
+)
 from ossc.compiler.quantization.scheme import QuantizationScheme, WeightFormat
 from ossc.compiler.storage import find_storage
 from ossc.targets.errors import QuantizationError
@@ -28,7 +34,7 @@ class RoundedWeight:
 
 
 class QuantizeWeights(NodePass):
-    """Give every weight the scheme that the plan has for its class.
+    """Give every weight the scheme that the plan has for it.
 
     1. The weight is in another scheme: its parts become tensors that quantize a slice when it is
        read; without loss where the new scheme has a conversion from the old one. What a float type
@@ -50,17 +56,28 @@ class QuantizeWeights(NodePass):
         self.plan = plan
         self._rounded = set() if rounded is None else rounded
 
-    def visit(self, graph: ir.Graph, node: ir.Node) -> bool:
-        """Quantize a weight that differs from the plan.
+    def rewrite(self, model: ir.Model) -> bool:
+        """Quantize what differs from the plan.
 
         Raises:
-            QuantizationError: A weight does not fit its scheme. (Weights that are not finite are
-                found when they are read.)
+            QuantizationError: A weight does not fit its scheme, or a pattern of the plan matches
+                none. (Weights that are not finite are found when they are read.)
         """
+        modules = list(weight_schemes(model))
+        for rule in filter(is_pattern, self.plan.schemes):
+            if not any(fnmatchcase(module, rule) for module in modules):
+                raise QuantizationError(
+                    f"The pattern {rule!r} of the plan {self.plan.name} matches no weight; "
+                    f"those of this model are named as {modules[0]} and {modules[-1]}."
+                )
+        return super().rewrite(model)
+
+    def visit(self, graph: ir.Graph, node: ir.Node) -> bool:
+        """Quantize a weight that differs from the plan."""
         call = as_call(node)
         if call is None or call.format is None or call.tensor_class is None:  # case 3
             return False
-        wanted = self.plan.schemes()[call.tensor_class]
+        wanted = self.plan.scheme_of(call.name, call.tensor_class)
         if wanted in (AS_STORED, call.format.name):  # case 2
             return False
         new, name = find_scheme(wanted), call.name

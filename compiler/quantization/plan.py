@@ -1,4 +1,4 @@
-"""Which scheme each class of tensors gets, and whether activations are quantized too.
+"""Which scheme each weight gets, and whether activations are quantized too.
 
 A plan is a preset by name, or a TOML file; what the file leaves out is as in ``default``::
 
@@ -6,13 +6,15 @@ A plan is a preset by name, or a TOML file; what the file leaves out is as in ``
 
     [schemes]
     dense = "bf16"
+    "model.layers.0.*" = "int8-g32"
 """
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from ossc.compiler.quantization import all_schemes, find_scheme
 from ossc.targets.errors import QuantizationError, UnknownNameError
@@ -32,45 +34,56 @@ AS_STORED = "as-stored"
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizationPlan:
-    """The scheme of each tensor class, by name. Routers, norms, sinks and biases stay float."""
+    """The scheme of each weight, by name. Routers, norms, sinks and biases stay float."""
 
     name: str
     """The preset, or the TOML file's name without its ending."""
-    experts: str
-    dense: str
-    embedding: str
-    head: str
+    schemes: Mapping[str, str]
+    """Rules: a tensor class, or a pattern of modules such as ``model.layers.0.*``, and the scheme
+    of the weights that it is for, or ``as-stored``. Of several that match, the last counts; every
+    class has one."""
     activations: Activations
 
-    def schemes(self) -> dict[TensorClass, str]:
-        """Return the scheme's name, or ``as-stored``, by tensor class."""
-        fields = asdict(self)
-        return {tensor_class: fields[tensor_class] for tensor_class in TENSOR_CLASSES}
+    def scheme_of(self, module: str, tensor_class: TensorClass) -> str:
+        """Return the scheme of a weight, or ``as-stored``."""
+        matching = [
+            scheme
+            for rule, scheme in self.schemes.items()
+            if (fnmatchcase(module, rule) if is_pattern(rule) else rule == tensor_class)
+        ]
+        return matching[-1]
+
+    def with_schemes(self, **schemes: str) -> "QuantizationPlan":
+        """Return the plan with other schemes for some classes."""
+        return replace(self, schemes={**self.schemes, **schemes})
+
+
+def is_pattern(rule: str) -> bool:
+    """Tell whether a rule is for modules whose names match it, and not for a class."""
+    return any(character in rule for character in ".*?[")
 
 
 _DEFAULT = QuantizationPlan(
     name="default",
-    experts="mxfp4",
-    dense="int8-g32",
-    embedding="int8-g32",
-    head="int8-g32",
+    schemes={
+        "experts": "mxfp4",
+        "dense": "int8-g32",
+        "embedding": "int8-g32",
+        "head": "int8-g32",
+    },
     activations="int8x2",
 )
-_SMALL = replace(_DEFAULT, name="small", dense="int4-g32", head="int4-g32")
+_SMALL = replace(_DEFAULT.with_schemes(dense="int4-g32", head="int4-g32"), name="small")
 _NONE = QuantizationPlan(
-    name="none",
-    experts=AS_STORED,
-    dense=AS_STORED,
-    embedding=AS_STORED,
-    head=AS_STORED,
-    activations="f32",
+    name="none", schemes=dict.fromkeys(TENSOR_CLASSES, AS_STORED), activations="f32"
 )
 
 
 def presets() -> dict[str, QuantizationPlan]:
     """Return every preset by name; a scheme's name means experts in it, the rest as in default."""
     by_scheme = [
-        replace(_DEFAULT, name=scheme.name, experts=scheme.name) for scheme in all_schemes()
+        replace(_DEFAULT.with_schemes(experts=scheme.name), name=scheme.name)
+        for scheme in all_schemes()
     ]
     return {plan.name: plan for plan in (_NONE, _DEFAULT, _SMALL, *by_scheme)}
 
@@ -104,29 +117,31 @@ def _read_plan(path: Path) -> QuantizationPlan:
     schemes = document.get("schemes", {})
     if not isinstance(schemes, dict):
         raise QuantizationError(f"{path}: schemes must be a table, [schemes], not {schemes!r}.")
-    _refuse_unknown(path, schemes, TENSOR_CLASSES)
-    for tensor_class, name in schemes.items():
-        _check_scheme(path, tensor_class, name)
+    _refuse_unknown(path, [key for key in schemes if not is_pattern(key)], TENSOR_CLASSES)
+    for rule, name in schemes.items():
+        _check_scheme(path, rule, name)
     activations = document.get("activations", _DEFAULT.activations)
     if activations not in get_args(Activations):
         raise QuantizationError(
             f'{path}: activations must be "f32", "int8" or "int8x2", not {activations!r}.'
         )
-    return replace(_DEFAULT, name=path.stem, activations=activations, **schemes)
+    # What the file says comes after the defaults, in its own order.
+    rest = {rule: scheme for rule, scheme in _DEFAULT.schemes.items() if rule not in schemes}
+    return QuantizationPlan(name=path.stem, schemes={**rest, **schemes}, activations=activations)
 
 
-def _refuse_unknown(path: Path, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def _refuse_unknown(path: Path, table: Iterable[str], known: tuple[str, ...]) -> None:
     for key in table:
         if key not in known:
             raise QuantizationError(f"{path}: {UnknownNameError('plan key', key, known)}")
 
 
-def _check_scheme(path: Path, tensor_class: str, name: object) -> None:
+def _check_scheme(path: Path, rule: str, name: object) -> None:
     if not isinstance(name, str):
-        raise QuantizationError(f"{path}: {tensor_class} must name a scheme, not {name!r}.")
+        raise QuantizationError(f"{path}: {rule} must name a scheme, not {name!r}.")
     if name == AS_STORED:
         return
     try:
         find_scheme(name)
     except UnknownNameError as error:
-        raise QuantizationError(f"{path}: {tensor_class}: {error}") from error
+        raise QuantizationError(f"{path}: {rule}: {error}") from error

@@ -38,7 +38,7 @@ YARN = {"rope_type": "yarn", "factor": 32.0, "original_max_position_embeddings":
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"model_type": "llama"}, "has the model_type 'llama', but ossc knows only"),
+        ({"model_type": "gpt2"}, "has the model_type 'gpt2', but ossc knows only"),
         ({"model_type": "../gpt_oss"}, "has the model_type '../gpt_oss'"),
         ({"model_type": "__init__"}, "has the model_type '__init__'"),
         ({"model_type": None}, "lacks 'model_type'"),
@@ -81,8 +81,8 @@ YARN = {"rope_type": "yarn", "factor": 32.0, "original_max_position_embeddings":
         ({"rope_scaling": YARN | {"factor": 0.5}}, "has the factor 0.5"),
         ({"rope_scaling": YARN | {"factor": 1e39}}, "has the factor 1e+39"),
         ({"rope_scaling": YARN | {"factor": None}}, "lacks 'factor'"),
-        ({"rope_scaling": YARN | {"beta_fast": 1.0}}, "has beta_fast 1.0"),
-        ({"rope_scaling": YARN | {"mscale": 1.0}}, "has the parameter 'mscale'"),
+        ({"rope_scaling": YARN | {"beta_fast": 0.5}}, "has beta_fast 0.5"),
+        ({"rope_scaling": YARN | {"mscale": 1.0}}, "gives 'mscale' alone"),
         ({"rope_scaling": YARN | {"partial_rotary_factor": 0.5}}, "the partial_rotary_factor 0.5"),
         ({"rope_scaling": {"rope_type": "default", "factor": 2.0}}, "has the parameter 'factor'"),
     ],

@@ -56,7 +56,7 @@ def layout(
     square root of its columns.
     """
     table = (shape.vocab_size, shape.hidden_size)
-    tensors = [_floats("model.embed_tokens.weight", table, std=EMBEDDING_STD)]
+    tensors = [float_tensor("model.embed_tokens.weight", table, std=EMBEDDING_STD)]
     for i in range(shape.num_hidden_layers):
         prefix = f"model.layers.{i}."
         tensors += _attention(shape, prefix)
@@ -77,7 +77,7 @@ def _attention(shape: SyntheticShape, prefix: str) -> list[SyntheticTensor]:
     key = shape.num_key_value_heads * shape.head_dim
     tensors = [
         _norm(f"{prefix}input_layernorm.weight", hidden),
-        _floats(f"{prefix}self_attn.sinks", (shape.num_attention_heads,), std=SINK_STD),
+        float_tensor(f"{prefix}self_attn.sinks", (shape.num_attention_heads,), std=SINK_STD),
     ]
     for name, rows, columns in (("q", query, hidden), ("k", key, hidden), ("v", key, hidden)):
         tensors += _linear_with_bias(f"{prefix}self_attn.{name}_proj", rows, columns)
@@ -89,7 +89,7 @@ def _router(shape: SyntheticShape, prefix: str) -> list[SyntheticTensor]:
     return [
         _norm(f"{prefix}post_attention_layernorm.weight", hidden),
         _linear(f"{prefix}mlp.router.weight", (experts, hidden), gain=ROUTER_GAIN),
-        _floats(f"{prefix}mlp.router.bias", (experts,), std=BIAS_STD),
+        float_tensor(f"{prefix}mlp.router.bias", (experts,), std=BIAS_STD),
     ]
 
 
@@ -105,7 +105,7 @@ def _mxfp4_experts(shape: SyntheticShape, prefix: str) -> list[SyntheticTensor]:
             _mxfp4(
                 f"{prefix}mlp.experts.{name}", (shape.num_local_experts, rows, columns), "scales"
             ),
-            _floats(
+            float_tensor(
                 f"{prefix}mlp.experts.{name}_bias", (shape.num_local_experts, rows), std=BIAS_STD
             ),
         )
@@ -119,8 +119,8 @@ def _float_experts(shape: SyntheticShape, prefix: str) -> list[SyntheticTensor]:
     for name, rows, columns in _expert_matrices(shape):
         std = columns**-0.5
         tensors += [
-            _floats(f"{prefix}mlp.experts.{name}", (experts, columns, rows), std=std),
-            _floats(f"{prefix}mlp.experts.{name}_bias", (experts, rows), std=BIAS_STD),
+            float_tensor(f"{prefix}mlp.experts.{name}", (experts, columns, rows), std=std),
+            float_tensor(f"{prefix}mlp.experts.{name}_bias", (experts, rows), std=BIAS_STD),
         ]
     return tensors
 
@@ -134,21 +134,24 @@ def _expert_matrices(shape: SyntheticShape) -> list[tuple[str, int, int]]:
 
 
 def _norm(name: str, size: int) -> SyntheticTensor:
-    return _floats(name, (size,), std=NORM_STD, mean=1.0)
+    return float_tensor(name, (size,), std=NORM_STD, mean=1.0)
 
 
 def _linear(name: str, shape: tuple[int, int], gain: float = 1.0) -> SyntheticTensor:
-    return _floats(name, shape, std=gain * shape[1] ** -0.5)
+    return float_tensor(name, shape, std=gain * shape[1] ** -0.5)
 
 
 def _linear_with_bias(name: str, rows: int, columns: int) -> list[SyntheticTensor]:
     return [
         _linear(f"{name}.weight", (rows, columns)),
-        _floats(f"{name}.bias", (rows,), std=BIAS_STD),
+        float_tensor(f"{name}.bias", (rows,), std=BIAS_STD),
     ]
 
 
-def _floats(name: str, shape: tuple[int, ...], *, std: float, mean: float = 0.0) -> SyntheticTensor:
+def float_tensor(
+    name: str, shape: tuple[int, ...], *, std: float, mean: float = 0.0
+) -> SyntheticTensor:
+    """Describe a tensor of normally distributed floats, bfloat16 unless it is retyped."""
     count = math.prod(shape)
     return SyntheticTensor(
         name=name,

@@ -106,15 +106,15 @@ def read_layer_types(config: JsonObject, default: tuple[str, ...]) -> tuple[str,
     return layer_types
 
 
-def require_values(config: JsonObject, model_type: str, **needed: object) -> None:
+def require_values(config: JsonObject, model_type: str, **needed: bool | str) -> None:
     """Fail on a field that has another value than the one with which a family is defined.
 
     Raises:
         ConfigError: There is one.
     """
     for field, value in needed.items():
-        given = config.fields.get(field)
-        if type(given) is not type(value) or given != value:
+        given = config.flag(field) if isinstance(value, bool) else config.text(field)
+        if given != value:
             config.fail(f"has {field} {given!r}, but {model_type} is defined with {value!r} only")
 
 

@@ -48,12 +48,13 @@ def to_html(profile: Profile) -> str:
         "time": _unbroken(format_time),
     }
     environment.filters |= filters
+    present = {family(kernel.operation) for kernel in profile.kernels}
     style, script = (_text("page.css"), _text("page.js"))
     page = environment.get_template("page.html").render(
         style=Markup(style),
         script=Markup(script),
         script_sha256=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        families=FAMILIES,
+        families={name: title for name, title in FAMILIES.items() if name in present},
         heat_legend=legend(),
         content=page_content(profile),
     )

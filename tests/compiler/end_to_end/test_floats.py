@@ -125,7 +125,7 @@ def test_what_a_plans_float_type_cannot_hold_is_refused(tmp_path, monkeypatch):
     floats = (("lm_head*", "F32"),)
     make_checkpoint(tmp_path / "model", shape, experts="bf16", floats=floats)
     file = tmp_path / "model" / "model.safetensors"
-    entry = SourceModel.open(tmp_path / "model").tensors["lm_head.weight"]
+    entry = SourceModel.open(tmp_path / "model").checkpoint.tensors["lm_head.weight"]
     data = bytearray(file.read_bytes())
     data[entry.offset_bytes : entry.offset_bytes + 4] = np.float32(1e5).tobytes()
     file.write_bytes(data)

@@ -75,7 +75,7 @@ def test_the_weights_of_a_snapshot_and_those_at_odd_bytes_are_those_of_plain_fil
     expected = packed_weights(model, quant)
     assert packed_weights(write_snapshot(model, tmp_path / "hub"), quant) == expected
     move_to_odd_bytes(model)
-    tensors = SourceModel.open(model).tensors.values()
+    tensors = SourceModel.open(model).checkpoint.tensors.values()
     assert any(entry.dtype == "BF16" and entry.offset_bytes % 2 for entry in tensors)
     assert packed_weights(model, quant) == expected
 

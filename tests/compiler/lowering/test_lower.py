@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import onnx_ir as ir
 import pytest
 
 from ossc.compiler.backends.cpu.backend import BACKEND
@@ -189,7 +190,20 @@ def test_an_operator_without_lowering_is_refused_by_name(recipe):
     source = SourceModel.open(recipe.model)
     model = source.export()
     for each in fusion_passes():
-        if type(each).__name__ != "FuseRouter":
+        model = each(model).model
+    router = next(node for node in model.graph if node.op_type == "Router")
+    twice = ir.node("Trilu", [router.inputs[0]], name="other")
+    model.graph.insert_before(router, twice)
+    router.replace_input_with(0, twice.outputs[0])
+    with pytest.raises(LoweringError, match=r"The ONNX operator Trilu of node 'other' has no low"):
+        BACKEND.lower(model, Order.of(recipe).options(source.config))
+
+
+def test_an_operation_that_exists_only_fused_is_refused_by_name(recipe):
+    source = SourceModel.open(recipe.model)
+    model = source.export()
+    for each in fusion_passes():
+        if type(each).__name__ != "FuseGlu":
             model = each(model).model
-    with pytest.raises(LoweringError, match=r"The ONNX operator TopK of node .* has no lowering"):
+    with pytest.raises(LoweringError, match=r"The operation Glu of 'model\..*' has no lowering"):
         BACKEND.lower(model, Order.of(recipe).options(source.config))

@@ -1,6 +1,5 @@
 """QuantizeWeights."""
 
-from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -146,7 +145,9 @@ def test_quantizing_reads_the_values_as_they_are_stored(tmp_path, stored, preset
     ],
 )
 def test_weights_that_are_rounded_are_told_when_they_are_read(tmp_path, floats, scheme, names):
-    plan = QuantizationPlan(name="all", **dict.fromkeys(TENSOR_CLASSES, scheme), activations="f32")
+    plan = QuantizationPlan(
+        name="all", schemes=dict.fromkeys(TENSOR_CLASSES, scheme), activations="f32"
+    )
     before = fused(tmp_path, floats=floats)
     exact = {
         name: old.dequantize(*parts_of(before, name, len(old.parts)))
@@ -169,7 +170,7 @@ def test_a_weight_that_a_float_type_cannot_hold_is_refused_by_name(tmp_path, sch
     values = node.inputs[1].const_value.numpy().copy()
     values[3, 4] = value
     node.inputs[1].const_value = ir.Tensor(values, name="lm_head.weight")
-    QuantizeWeights(replace(load_plan("none"), head=scheme))(model)
+    QuantizeWeights(load_plan("none").with_schemes(head=scheme))(model)
     with pytest.raises(QuantizationError, match=rf"lm_head\S*: {scheme} weights must be finite"):
         model.graph.initializers[f"lm_head.{scheme}.weight"].const_value.numpy()
 
@@ -229,8 +230,23 @@ def test_a_weight_that_is_not_finite_is_refused_by_name_when_it_is_read(tmp_path
 
 
 def test_a_plan_may_mix_schemes(tmp_path):
-    plan = replace(load_plan("default"), head="bf16", dense="mxfp4")
+    plan = load_plan("default").with_schemes(head="bf16", dense="mxfp4")
     model = QuantizeWeights(plan)(fused(tmp_path)).model
     assert op_types(model)["Linear[mxfp4,bias]"] == 8
     assert op_types(model)["Linear[bf16]"] == 1
     assert op_types(model)["Embedding[int8-g32]"] == 1
+
+
+def test_a_pattern_of_the_plan_gives_its_scheme_to_some_modules(tmp_path):
+    plan = load_plan("default").with_schemes(**{"model.layers.1.*": "bf16"})
+    schemes = weight_schemes(QuantizeWeights(plan)(fused(tmp_path)).model)
+    assert schemes["model.layers.1.self_attn.o_proj"] == "bf16"
+    assert schemes["model.layers.1.mlp.experts.down_proj"] == "bf16"
+    assert schemes["model.layers.0.self_attn.o_proj"] == "int8-g32"
+    assert schemes["lm_head"] == "int8-g32"
+
+
+def test_a_pattern_that_matches_no_weight_is_refused(tmp_path):
+    plan = load_plan("default").with_schemes(**{"model.layers.9.*": "bf16"})
+    with pytest.raises(QuantizationError, match=r"'model\.layers\.9\.\*' of the plan default mat"):
+        QuantizeWeights(plan)(fused(tmp_path))

@@ -30,7 +30,7 @@ def test_experts_that_are_stored_one_by_one_become_one_weight(source):
     assert weight.shape == (33, 64, 64)
     for expert in (0, 7, 32):
         name = f"model.layers.1.block_sparse_moe.experts.{expert}.w1.weight"
-        stored = source.source.checkpoint.tensor(name)
+        stored = source.checkpoint.tensor(name)
         np.testing.assert_array_equal(read_rows(weight, expert, expert + 1)[0], stored)
     np.testing.assert_array_equal(reference_logits(model, IDS).logits, before)
 

@@ -8,13 +8,13 @@ from ossc.targets.errors import QuantizationError, UnknownNameError
 
 def test_none_keeps_the_checkpoint_and_float_activations():
     plan = load_plan("none")
-    assert plan.schemes() == dict.fromkeys(TENSOR_CLASSES, AS_STORED)
+    assert plan.schemes == dict.fromkeys(TENSOR_CLASSES, AS_STORED)
     assert plan.activations == "f32"
 
 
 def test_default_keeps_mxfp4_experts_and_quantizes_the_rest():
     plan = load_plan("default")
-    assert plan.schemes() == {
+    assert plan.schemes == {
         "experts": "mxfp4",
         "dense": "int8-g32",
         "embedding": "int8-g32",
@@ -25,7 +25,7 @@ def test_default_keeps_mxfp4_experts_and_quantizes_the_rest():
 
 def test_small_holds_dense_matrices_and_the_head_in_four_bits():
     plan = load_plan("small")
-    assert plan.schemes() == {
+    assert plan.schemes == {
         "experts": "mxfp4",
         "dense": "int4-g32",
         "embedding": "int8-g32",
@@ -36,8 +36,8 @@ def test_small_holds_dense_matrices_and_the_head_in_four_bits():
 
 def test_a_scheme_is_a_preset_for_the_experts():
     plan = load_plan("bf16")
-    assert plan.experts == "bf16"
-    assert plan.dense == "int8-g32"
+    assert plan.schemes["experts"] == "bf16"
+    assert plan.schemes["dense"] == "int8-g32"
     schemes = {"mxfp4", "int4-g32", "int8-g32", "bf16", "f16", "f32"}
     assert set(presets()) == {"none", "default", "small", *schemes}
 
@@ -51,8 +51,30 @@ def test_a_file_states_what_differs_from_default(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('activations = "f32"\n[schemes]\nhead = "bf16"\nexperts = "as-stored"\n')
     plan = load_plan(str(path))
-    assert (plan.name, plan.head, plan.experts) == ("mine", "bf16", AS_STORED)
-    assert (plan.dense, plan.activations) == ("int8-g32", "f32")
+    assert plan.name == "mine"
+    assert plan.activations == "f32"
+    assert plan.schemes == {
+        "dense": "int8-g32",
+        "embedding": "int8-g32",
+        "head": "bf16",
+        "experts": AS_STORED,
+    }
+
+
+def test_a_rule_may_be_for_modules_and_the_last_that_matches_counts(tmp_path):
+    path = tmp_path / "mixed.toml"
+    path.write_text(
+        '[schemes]\n"model.layers.[01].*" = "bf16"\ndense = "int4-g32"\n"*.o_proj" = "f32"\n'
+    )
+    plan = load_plan(str(path))
+    for module, tensor_class, scheme in (
+        ("model.layers.0.mlp.experts.down_proj", "experts", "bf16"),
+        ("model.layers.2.mlp.experts.down_proj", "experts", "mxfp4"),
+        ("model.layers.0.self_attn.qkv_proj", "dense", "int4-g32"),
+        ("model.layers.7.self_attn.o_proj", "dense", "f32"),
+        ("lm_head", "head", "int8-g32"),
+    ):
+        assert plan.scheme_of(module, tensor_class) == scheme, module
 
 
 @pytest.mark.parametrize(
@@ -64,6 +86,7 @@ def test_a_file_states_what_differs_from_default(tmp_path):
         pytest.param("activations = []", 'must be "f32", "int8" or', id="activations-type"),
         pytest.param('schemes = "bf16"', "must be a table", id="table"),
         pytest.param('[schemes]\nexpert = "bf16"', "did you mean 'experts'", id="class"),
+        pytest.param('[schemes]\n"a.*" = "int3"', r"a\.\*: There is no.*", id="pattern"),
         pytest.param("[schemes]\nhead = 8", "head must name a scheme", id="scheme-type"),
         pytest.param('[schemes]\nhead = "int8"', "head: There is no.*'int8-g32'", id="scheme"),
     ],

@@ -107,6 +107,7 @@ def object_files(target: Target, folder: Path) -> list[bytes]:
     return [path.read_bytes() for path in objects.paths]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", all_targets(), ids=lambda target: target.name)
 def test_objects_are_the_same_each_time_and_need_no_library(target, tmp_path):
     files = object_files(target, tmp_path)
