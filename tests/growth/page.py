@@ -1,7 +1,7 @@
 """Follows the pages ``docs/adding-a-*.md``: what they show is what the tests add.
 
 A block of code that begins with three backticks, ``python`` and a path belongs to that file; blocks
-of one path follow each other.
+of one path follow each other. A file that there is already is added to: entries of its tables.
 """
 
 import re
@@ -17,7 +17,8 @@ import pytest
 from ossc.compiler import dialect, families, quantization, storage
 from ossc.targets import all_targets
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```python (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 FOUND: tuple[Callable[[], Any], ...] = (
@@ -56,10 +57,15 @@ def followed(page: str, folder: Path, without: int | None = None) -> Iterator[di
     with pytest.MonkeyPatch.context() as patch:
         _forget()
         names: dict[str, Any] = {}
-        for path, code in files.items():
-            if not path.startswith("tests/") and code:
-                _add(path, code, folder, patch)
+        tables: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
         try:
+            for path, code in files.items():
+                if path.startswith("tests/") or not code:
+                    continue
+                if (ROOT / path).is_file():
+                    tables += _extend(path, code)
+                else:
+                    _add(path, code, folder, patch)
             for path, code in files.items():
                 if path.startswith("tests/"):
                     exec(compile(code, path, "exec"), names)  # noqa: S102
@@ -68,7 +74,19 @@ def followed(page: str, folder: Path, without: int | None = None) -> Iterator[di
             for name in set(sys.modules) - loaded:
                 if name.startswith("ossc.") and _is_below(sys.modules[name], folder):
                     del sys.modules[name]
+            for table, before in tables:
+                table.clear()
+                table.update(before)
             _forget()
+
+
+def _extend(path: str, code: str) -> list[tuple[dict[Any, Any], dict[Any, Any]]]:
+    """Run code in a module that there is; return its tables, and what they held before."""
+    module = import_module(".".join(("ossc", *Path(path).with_suffix("").parts)))
+    tables = [value for value in vars(module).values() if type(value) is dict]
+    before = [(table, dict(table)) for table in tables]
+    exec(compile(code, path, "exec"), vars(module))  # noqa: S102
+    return before
 
 
 def _add(path: str, code: str, folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -77,7 +95,7 @@ def _add(path: str, code: str, folder: Path, patch: pytest.MonkeyPatch) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(code, encoding="utf-8")
     parents = [each for each in Path(path).parents if each.parts]
-    known = next(each for each in parents if (DOCS.parent / each).is_dir())
+    known = next(each for each in parents if (ROOT / each).is_dir())
     package = import_module(".".join(("ossc", *known.parts)))
     if str(folder / known) not in package.__path__:
         patch.setattr(package, "__path__", [*package.__path__, str(folder / known)])

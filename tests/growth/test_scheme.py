@@ -43,9 +43,9 @@ def use(names: dict) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(dequantized.FORMATS, NAME, names["int5"])
         for case in TYPICAL:
-            columns = case.weight[1][:-1] + (72,)  # no whole groups, and other bytes than int4's
+            shape = (*case.weight[1][:-1], 72)  # no whole groups
             shapes = {**case.shapes, **({"x": ("T", 72)} if "x" in case.shapes else {})}
-            same = replace(case, weight=(NAME, columns), shapes=shapes)
+            same = replace(case, weight=(NAME, shape), shapes=shapes)
             inputs = same.inputs(5)
             assert_close(run(same, inputs), expected(same, inputs), FUNCTION)
             compare(same, "f32" if case.operation == "Embedding" else "int8x2")
