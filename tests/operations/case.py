@@ -183,12 +183,12 @@ def _normal(case: Case, random: np.random.Generator, shape: tuple[int, ...], pas
 
 
 def _ids(case: Case, random: np.random.Generator, shape: tuple[int, ...], past: int) -> NDArray:
-    """Return ids of rows, the first and the last one among them where there is room."""
+    """Return ids of rows: the last one, and where there is room the first one, twice."""
     del past
     assert case.weight is not None
     rows = case.weight[1][0]
     ids = random.integers(0, rows, shape)
-    ids[:2] = [rows - 1, 0][: len(ids)]
+    ids[:3] = [rows - 1, 0, 0][: len(ids)]
     return ids
 
 

@@ -61,3 +61,22 @@ def test_a_function_has_the_ports_that_the_operation_states(case):
     assert [value.name for value in function.outputs] == [name for name, _ in operation.outputs]
     assert set(function.attributes) == set(case.attributes)
     assert (function.domain, function.overload) == ("ossc", node.overload)
+
+
+REPEATED = np.array([[4, 0], [1, 1], [2, 3]])
+"""A choice that no router makes, but a function takes."""
+
+OF_EXPERTS = [case for case in CASES if case.experts == 5 and case.shapes["indices"] == ("T", 2)]
+
+
+@pytest.mark.parametrize("case", OF_EXPERTS, ids=lambda case: case.id)
+def test_a_token_may_choose_an_expert_twice(case):
+    inputs = {**case.inputs(3), "indices": REPEATED}
+    assert_close(run(case, inputs), expected(case, inputs), FUNCTION)
+
+
+def test_equal_logits_go_to_the_lower_index():
+    (case,) = [case for case in CASES if case.zeros == ("weight", "bias")]
+    results = run(case, case.inputs(4))
+    assert results["indices"].tolist() == [[0, 1, 2]] * 4
+    np.testing.assert_allclose(results["weights"], 1 / 3, rtol=FUNCTION)
