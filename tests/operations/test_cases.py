@@ -1,6 +1,7 @@
 """The list of cases has what the dialect has, and each case tells what it is there to tell."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from operations.case import FLOATS, Case
 from operations.cases import CASES
 from operations.conformance import expected
 from operations.reference import REFERENCES
+from ossc.compiler.backends import backend_kinds
 from ossc.compiler.dialect import all_operations
 from ossc.compiler.quantization import all_schemes
 from ossc.compiler.storage import storage_formats
@@ -106,3 +108,8 @@ def test_windows_hide_keys_and_are_longer_than_what_there_is_to_see():
         windows = {(case.window, case.past + 5 > case.window) for case in cases_of(operation)}
         assert {hides for window, hides in windows if window} == {True, False}
         assert any(window == 0 for window, _ in windows)
+
+
+def test_every_backend_has_a_file_here():
+    files = {path.stem for path in Path(__file__).parent.glob("test_*.py")}
+    assert {f"test_{kind}" for kind in backend_kinds()} <= files
