@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ossc.compiler.quantization import find_scheme
+from ossc.compiler.quantization.scheme import QuantizationScheme
+from ossc.compiler.storage import find_format
 from ossc.targets import find_target
 from ossc.targets.machine import this_machine
 
@@ -65,7 +67,18 @@ def random_parts(scheme: str, shape: tuple[int, ...], seed: int = 0) -> list[NDA
         codes = rng.integers(-127, 128, shape, dtype=np.int8)
         scales = rng.uniform(0.5, 2, (*leading, -(-columns // BLOCK))) / 127
         return [codes, scales.astype(ml_dtypes.bfloat16)]
-    return [rng.standard_normal(shape).astype(find_scheme(scheme).parts[0].dtype)]
+    weight = find_format(scheme)
+    if isinstance(weight, QuantizationScheme):
+        return list(weight.quantize(rng.standard_normal(shape).astype(np.float32)))
+    sizes = zip(weight.parts, weight.part_shapes(shape), strict=True)
+    return [_random_part(rng, part.dtype, size) for part, size in sizes]
+
+
+def _random_part(rng: np.random.Generator, dtype: np.dtype, shape: tuple[int, ...]) -> NDArray:
+    """Return every code of an integer type, or scales."""
+    if np.issubdtype(dtype, np.integer):
+        return rng.integers(np.iinfo(dtype).min, np.iinfo(dtype).max + 1, shape, dtype=dtype)
+    return (rng.uniform(0.5, 2, shape) / 127).astype(dtype)
 
 
 def values(scheme: str, parts: list[NDArray]) -> NDArray[np.float64]:

@@ -125,7 +125,7 @@ def _import_body(
         for name in ("input_ids", "position_ids"):
             variable = segment.parameter(name, "input", (1, segment.rows), "int64")
             segment.values[inputs[name]] = variable
-        _translate(segment, nodes, operations)
+        translate_nodes(segment, nodes, operations)
         outputs = {"hidden": segment.values[selection.inputs[0]]}
         for value in graph.outputs:
             if value in segment.values:
@@ -152,15 +152,20 @@ def _import_head(
         segment.values[selection.outputs[0]] = segment.parameter(
             "hidden", "input", shape, "float32"
         )
-        _translate(segment, nodes, operations)
+        translate_nodes(segment, nodes, operations)
         return {"logits": segment.values[graph.outputs[0]]}
 
     return segment.run(translate)
 
 
-def _translate(
+def translate_nodes(
     segment: SegmentBuilder, nodes: Iterable[ir.Node], operations: OperationTable
 ) -> None:
+    """Translate nodes in their order; what they read is weights, or has a value in the segment.
+
+    Raises:
+        LoweringError: One of them has no lowering.
+    """
     for node in nodes:
         call = as_call(node)
         if call is None:

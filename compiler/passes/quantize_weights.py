@@ -83,8 +83,9 @@ class QuantizeWeights(NodePass):
         new, name = find_scheme(wanted), call.name
         tensors = [part.const_value for part in call.parts if part.const_value is not None]
         rounded = RoundedWeight(name=name, tensor_class=call.tensor_class, scheme=wanted)
-        if is_float(call.format) and is_float(new):
-            name += f".{new.name}"  # both have one part of one name
+        own = {f"{name}.{part.name}" for part in new.parts}
+        if (is_float(call.format) and is_float(new)) or own & graph.initializers.keys():
+            name += f".{new.name}"  # a part of both has one name
         quantized = convert(
             name, tensors, call.format, new, on_rounding=lambda: self._rounded.add(rounded)
         )

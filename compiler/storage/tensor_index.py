@@ -15,6 +15,7 @@ _DTYPES = {
     "F16": ir.DataType.FLOAT16,
     "F32": ir.DataType.FLOAT,
     "F8_E4M3": ir.DataType.UINT8,  # ONNX has few operators that take it: bytes, and a table of 256
+    "I8": ir.DataType.INT8,
     "I32": ir.DataType.INT32,
     "I64": ir.DataType.INT64,
     "U8": ir.DataType.UINT8,
@@ -48,7 +49,9 @@ class TensorIndex:
         Raises:
             CheckpointError: It is missing, or of another dtype or shape.
         """
-        return self._take(name, shape, [f for f in storage_formats() if not f.suffixes[0]], called)
+        return self._take(
+            name, shape, [f for f in storage_formats() if f.suffixes == ("",)], called
+        )
 
     def weight(self, name: str, shape: tuple[int, ...], *, called: str | None = None) -> WeightMap:
         """Take a weight ``[..., N, K]`` that may be stored in any form.

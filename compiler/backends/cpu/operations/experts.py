@@ -25,7 +25,7 @@ from ossc.compiler.backends.cpu.packed import (
     expert_glu_weight,
     expert_weight,
 )
-from ossc.compiler.dialect.bodies.expert_product import TRANSPOSED
+from ossc.compiler.dialect.bodies.expert_product import SHARED, TRANSPOSED
 from ossc.compiler.dialect.call import Call
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
@@ -88,11 +88,16 @@ def lower_expert_linear(segment: SegmentBuilder, call: Call) -> None:
     """Translate ``ExpertLinear``.
 
     Raises:
-        LoweringError: Its weight is transposed.
+        LoweringError: Its weight is transposed, or its experts share a vector.
     """
     if TRANSPOSED in call.options:
         raise LoweringError(
             f"The experts {call.name!r} are transposed; apply TransposeExperts first."
+        )
+    if SHARED in call.options:
+        raise LoweringError(
+            f"The experts {call.name!r} of a token read one vector, for which there are kernels "
+            "only with a gate after the product; apply FuseGlu first."
         )
     product = _ExpertProduct(segment, call, expert_weight)
     experts, rows, columns = product.packed.shape
