@@ -118,6 +118,35 @@ CASES: Mapping[str, FamilyModel] = {
             },
         },
     ),
+    "devstral-2": FamilyModel(
+        family="ministral3",
+        fields={
+            "head_dim": 16,
+            "rope_parameters": {
+                "rope_type": "yarn",
+                "rope_theta": 1e6,
+                "factor": 64.0,
+                "original_max_position_embeddings": 16,
+                "beta_fast": 4.0,
+                "beta_slow": 1.0,
+                "mscale": 1.0,
+                "mscale_all_dim": 0.0,
+                "llama_4_scaling_beta": 0.0,
+            },
+        },
+    ),
+    "ministral3-without-yarn": FamilyModel(
+        family="ministral3",
+        fields={
+            "head_dim": 16,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 1e4,
+                "original_max_position_embeddings": 8,
+                "llama_4_scaling_beta": 0.5,
+            },
+        },
+    ),
     "mixtral": FamilyModel(family="mixtral"),
     "mixtral-33": FamilyModel(
         family="mixtral",

@@ -57,11 +57,21 @@ def read_config(config: JsonObject, eos_token_ids: tuple[int, ...]) -> DecoderCo
     """
     read_activation(config)
     if not config.fields.get("rope_parameters") and not config.fields.get("rope_scaling"):
-        config = replace(config, fields={**config.fields, "rope_parameters": OWN_ROTATION})
+        config = _with_own_rotation(config)
     kind = SLIDING if "sliding_window" in config else FULL
     layers = (kind,) * read_layer_count(config)
     fields = read_decoder_fields(config, eos_token_ids, layer_types=layers, rope=ROPE)
     return DecoderConfig(**fields)
+
+
+def _with_own_rotation(config: JsonObject) -> JsonObject:
+    for field in ("rope_theta", "original_max_position_embeddings"):
+        if field in config:
+            config.fail(
+                f"gives {field!r} but no 'rope_parameters', where transformers takes a rotation of "
+                "its own; give all parameters of the rotation, or remove the field"
+            )
+    return replace(config, fields={**config.fields, "rope_parameters": OWN_ROTATION})
 
 
 FAMILY = Family(

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ossc.compiler.checkpoint.strict_json import JsonObject
-from ossc.compiler.families.fields.rope import RopeParameters, RopeRules, read_rope_parameters
+from ossc.compiler.families.fields.rope import RopeRules, read_rope_parameters
+from ossc.compiler.families.fields.rope_types import RopeParameters
 from ossc.compiler.families.model_config import ModelConfig
 
 SLIDING, FULL = "sliding_attention", "full_attention"

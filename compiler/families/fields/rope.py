@@ -6,76 +6,29 @@ Of two places that give a parameter it takes one without a word (``rope_scaling`
 ``rope_parameters``, ``rope_theta`` inside before the one beside,
 ``original_max_position_embeddings`` beside before the one inside), and other readers take the
 other, so here the two have to agree.
-YaRN: "YaRN: Efficient Context Window Extension of Large Language Models" (arXiv:2309.00071).
 """
 
-import math
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
 
 from ossc.compiler.checkpoint.strict_json import JsonObject
-
-_TYPE_FIELDS: dict[str, set[str]] = {
-    "default": set(),
-    "linear": {"factor"},
-    "llama3": {
-        "factor",
-        "high_freq_factor",
-        "low_freq_factor",
-        "original_max_position_embeddings",
-    },
-    "yarn": {
-        "attention_factor",
-        "beta_fast",
-        "beta_slow",
-        "factor",
-        "mscale",
-        "mscale_all_dim",
-        "original_max_position_embeddings",
-        "truncate",
-    },
-}
-"""The parameters of each type of rotation."""
+from ossc.compiler.families.fields.rope_types import (
+    LARGEST_NUMBER,
+    TYPE_FIELDS,
+    RopeParameters,
+    is_zero,
+    read_original_context,
+    read_type,
+)
 
 _FIELDS = {"partial_rotary_factor", "rope_theta", "rope_type", "type"}
 """Those of all; ``type`` is the older name of ``rope_type``."""
 
-LARGEST_NUMBER = 1e30
-"""Far above any real parameter; float32 still holds it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RopeParameters:
-    """Rotary position embedding; a field that a type has not is what changes nothing."""
-
-    rope_theta: float
-    rope_type: Literal["default", "linear", "llama3", "yarn"]
-    factor: float = 1.0
-    """By how much the context is extended."""
-
-    original_max_position_embeddings: int = 0
-    """Context length of the pretraining."""
-
-    low_freq_factor: float = 1.0
-    """llama3: turns over the original context below which a frequency is divided by ``factor``."""
-
-    high_freq_factor: float = 4.0
-    """llama3: turns above which it stays as it is."""
-
-    beta_fast: float = 32.0
-    """YaRN: turns over the original context above which a frequency stays as it is."""
-
-    beta_slow: float = 1.0
-    """YaRN: turns below which a frequency is divided by ``factor``."""
-
-    truncate: bool = True
-    """YaRN: whether the bounds of the ramp between the two are rounded to whole dimensions."""
-
-    attention_factor: float = 1.0
-    """Multiplies cos and sin."""
-
-    llama_4_scaling_beta: float = 0.0
-    """Queries at position p are multiplied by 1 + beta ln(1 + floor(p / original context))."""
+QUERY_FIELDS = {
+    "llama_4_scaling_beta",
+    "max_position_embeddings",
+    "original_max_position_embeddings",
+}
+"""Those of families that scale their queries, with every type; the second one has no effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,21 +66,27 @@ def _read(config: JsonObject, rope: JsonObject, rules: RopeRules) -> RopeParamet
     if not 1 < theta < LARGEST_NUMBER:
         config.fail(f"has the rope_theta {theta}, which has to be between 1 and {LARGEST_NUMBER:g}")
     rope_type = _rope_type(rope)
-    if rope_type not in _TYPE_FIELDS:
-        known = ", ".join(map(repr, _TYPE_FIELDS))
+    if rope_type not in TYPE_FIELDS:
+        known = ", ".join(map(repr, TYPE_FIELDS))
         rope.fail(f"has the rope_type {rope_type!r}, but only {known} are supported")
-    of_family = (
-        {"llama_4_scaling_beta", "max_position_embeddings"} if rules.query_scaling else set()
-    )
-    _refuse_unknown(rope, _FIELDS | _TYPE_FIELDS[rope_type] | of_family)
+    of_family = QUERY_FIELDS if rules.query_scaling else set()
+    _refuse_unknown(rope, rope_type, _FIELDS | TYPE_FIELDS[rope_type] | of_family)
     _refuse_partial_rotation(config, rope)
-    read = {"linear": _read_linear, "llama3": _read_llama3, "yarn": _read_yarn}.get(rope_type)
-    parameters = RopeParameters(rope_theta=theta, rope_type="default")
-    if read is not None:
-        parameters = read(config, rope, theta)
-    if not rules.query_scaling:
+    parameters = read_type(config, rope, rope_type, theta)
+    return _scaling_queries(config, rope, parameters) if rules.query_scaling else parameters
+
+
+def _scaling_queries(
+    config: JsonObject, rope: JsonObject, parameters: RopeParameters
+) -> RopeParameters:
+    """Add how queries are scaled, which takes the original context with every type."""
+    if is_zero(rope, "llama_4_scaling_beta"):
         return parameters
-    return replace(parameters, llama_4_scaling_beta=rope.number("llama_4_scaling_beta"))
+    return replace(
+        parameters,
+        llama_4_scaling_beta=rope.number("llama_4_scaling_beta"),
+        original_max_position_embeddings=read_original_context(config, rope),
+    )
 
 
 def _require_equal(config: JsonObject, scaling: RopeParameters, parameters: RopeParameters) -> None:
@@ -162,11 +121,14 @@ def _rope_type(rope: JsonObject) -> str:
     return rope_type
 
 
-def _refuse_unknown(rope: JsonObject, known: set[str]) -> None:
+def _refuse_unknown(rope: JsonObject, rope_type: str, known: set[str]) -> None:
     """Fail on a parameter that would change the rotation in a way that is not computed here."""
     unknown = sorted(name for name in rope.fields if name in rope and name not in known)
     if unknown:
-        rope.fail(f"has the parameter {unknown[0]!r}, which is not supported")
+        rope.fail(
+            f"has the parameter {unknown[0]!r}, which is not supported with the rope_type "
+            f"{rope_type!r}; remove it if it is not meant"
+        )
 
 
 def _refuse_partial_rotation(config: JsonObject, rope: JsonObject) -> None:
@@ -177,83 +139,3 @@ def _refuse_partial_rotation(config: JsonObject, rope: JsonObject) -> None:
                 f"has the partial_rotary_factor {factor}, but only heads that are rotated as a "
                 "whole, with 1.0, are supported"
             )
-
-
-def _original_context(config: JsonObject, rope: JsonObject) -> int:
-    """Return the pretraining's context, which stands inside, beside, or in both places alike."""
-    name = "original_max_position_embeddings"
-    if name not in config:
-        return rope.integer(name)
-    beside = config.integer(name)
-    if (inside := rope.integer(name, beside)) != beside:
-        config.fail(
-            f"contradicts itself: {name!r} {beside} differs from the {inside} among the "
-            "parameters of the rotation"
-        )
-    return beside
-
-
-def _truncate(rope: JsonObject) -> bool:
-    """Return ``truncate``; null, unlike an absent one, is false in the reference."""
-    if "truncate" in rope.fields and "truncate" not in rope:
-        return False
-    return rope.flag("truncate", True)
-
-
-def _read_linear(_config: JsonObject, rope: JsonObject, theta: float) -> RopeParameters:
-    return RopeParameters(rope_theta=theta, rope_type="linear", factor=_factor(rope))
-
-
-def _read_llama3(config: JsonObject, rope: JsonObject, theta: float) -> RopeParameters:
-    low, high = rope.number("low_freq_factor"), rope.number("high_freq_factor")
-    if high <= low:
-        rope.fail(f"has high_freq_factor {high}, which has to be above low_freq_factor {low}")
-    return RopeParameters(
-        rope_theta=theta,
-        rope_type="llama3",
-        factor=_factor(rope),
-        original_max_position_embeddings=_original_context(config, rope),
-        low_freq_factor=low,
-        high_freq_factor=high,
-    )
-
-
-def _read_yarn(config: JsonObject, rope: JsonObject, theta: float) -> RopeParameters:
-    factor = _factor(rope)
-    beta_fast, beta_slow = rope.number("beta_fast", 32.0), rope.number("beta_slow", 1.0)
-    if beta_fast < beta_slow:
-        rope.fail(f"has beta_fast {beta_fast}, which must not be below beta_slow {beta_slow}")
-    return RopeParameters(
-        rope_theta=theta,
-        rope_type="yarn",
-        factor=factor,
-        original_max_position_embeddings=_original_context(config, rope),
-        beta_fast=beta_fast,
-        beta_slow=beta_slow,
-        truncate=_truncate(rope),
-        attention_factor=_attention_factor(rope, factor),
-    )
-
-
-def _factor(rope: JsonObject) -> float:
-    factor = rope.number("factor")
-    if not 1 <= factor < LARGEST_NUMBER:
-        rope.fail(f"has the factor {factor}, which has to be from 1 to {LARGEST_NUMBER:g}")
-    return factor
-
-
-def _attention_factor(rope: JsonObject, factor: float) -> float:
-    """Return YaRN's factor: given, or the ratio of the two scales, or the paper's formula."""
-    if "attention_factor" in rope:
-        return rope.number("attention_factor")
-    if "mscale" in rope and "mscale_all_dim" in rope:
-        mscale, all_dim = rope.number("mscale"), rope.number("mscale_all_dim")
-        return _magnitude(factor, mscale) / _magnitude(factor, all_dim)
-    for name in ("mscale", "mscale_all_dim"):
-        if name in rope:
-            rope.fail(f"gives {name!r} alone; it means something only beside the other one of two")
-    return _magnitude(factor, 1.0)
-
-
-def _magnitude(factor: float, mscale: float) -> float:
-    return 0.1 * mscale * math.log(factor) + 1.0

@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from ossc.compiler.dialect.builder import GraphBuilder
 from ossc.compiler.families.fields.decoder import DecoderConfig
-from ossc.compiler.families.fields.rope import RopeParameters
+from ossc.compiler.families.fields.rope_types import RopeParameters
 from ossc.compiler.families.layers.basic import FLOAT, linear
 from ossc.compiler.families.layers.rotary import inverse_frequencies
 from ossc.compiler.storage.tensor_index import TensorIndex, WeightMap

@@ -11,7 +11,7 @@ from decimal import Context, Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-from ossc.compiler.families.fields.rope import RopeParameters
+from ossc.compiler.families.fields.rope_types import RopeParameters
 
 _EXACT = Context(prec=60)
 """Digits enough to tell on which side of a rounding boundary a power or logarithm lies."""

@@ -8,7 +8,7 @@ import pytest
 from transformers import GptOssConfig
 from transformers.models.gpt_oss.modeling_gpt_oss import GptOssRotaryEmbedding
 
-from ossc.compiler.families.fields.rope import RopeParameters
+from ossc.compiler.families.fields.rope_types import RopeParameters
 from ossc.compiler.families.layers.rotary import inverse_frequencies
 
 
