@@ -123,31 +123,34 @@ class Case:
             else _input(name, array, self.shapes[name])
             for name, array in inputs.items()
         }
-        weight = self._weight()
-        outputs = [(_dtype(description), ()) for _, description in self.definition.outputs]
-        node = dialect_node(
-            self.operation,
-            values,
-            called="node",
-            outputs=outputs,
-            weight=weight,
-            variants=self.variants,
-            attributes=self.attributes,
-        )
-        for (name, _), value in zip(self.definition.outputs, node.outputs, strict=True):
-            value.name, value.shape = name, None
-        constants = [value for value in node.inputs if value is not None and value.const_value]
+        node = self._node(values)
         graph = ir.Graph(
             [value for value in values.values() if not value.const_value],
             node.outputs,
             nodes=[node],
-            initializers=constants,
+            initializers=[
+                value for value in node.inputs if value is not None and value.const_value
+            ],
             opset_imports={"": OPSET_VERSION},
             name="case",
         )
         model = ir.Model(graph, ir_version=IR_VERSION)
         attach_functions(model)
         return model
+
+    def _node(self, inputs: dict[str, ir.Value]) -> ir.Node:
+        node = dialect_node(
+            self.operation,
+            inputs,
+            called="node",
+            outputs=[(_dtype(description), ()) for _, description in self.definition.outputs],
+            weight=self._weight(),
+            variants=self.variants,
+            attributes=self.attributes,
+        )
+        for (name, _), value in zip(self.definition.outputs, node.outputs, strict=True):
+            value.name, value.shape = name, None
+        return node
 
     def _weight(self) -> Weight | None:
         if self.weight is None:
