@@ -7,15 +7,12 @@ bundle computes, but for the order of float32 sums.
 import onnx
 import onnx_ir as ir
 
-from ossc.compiler.dialect import DOMAIN, op_type
-from ossc.compiler.quantization import find_scheme
+from ossc.compiler.dialect.call import as_call
 
-INTEGER_PRODUCTS = {
-    op_type(operation, find_scheme(scheme))
-    for operation in ("Linear", "MatMul", "ExpertSwiGlu", "ExpertLinear")
-    for scheme in ("mxfp4", "int4-g32", "int8-g32")
-}
-"""Op types whose weights are integer codes; their first input is rounded."""
+PRODUCTS = ("Linear", "LinearGlu", "ExpertGlu", "ExpertLinear")
+"""Operations whose first input is rounded where their weights are integer codes."""
+
+INTEGER_SCHEMES = ("mxfp4", "int4-g32", "int8-g32")
 
 FUNCTION_DOMAIN = "ossc.test"
 
@@ -67,7 +64,8 @@ def round_activations(model: ir.Model, activations: str) -> ir.Model:
     model.graph.opset_imports[FUNCTION_DOMAIN] = 1
     attributes = {"code_range": float(CODE_RANGE[activations])}
     for node in tuple(model.graph):
-        if node.domain == DOMAIN and node.op_type in INTEGER_PRODUCTS:
+        call = as_call(node, *PRODUCTS)
+        if call is not None and call.format is not None and call.format.name in INTEGER_SCHEMES:
             rounded = ir.node("RoundToCodes", [node.inputs[0]], attributes, domain=FUNCTION_DOMAIN)
             model.graph.insert_before(node, rounded)
             node.replace_input_with(0, rounded.outputs[0])
