@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from compiled import Build, Compiled
-from ossc.compiler import config, verify_reading
+from ossc.compiler import verify_reading
 from ossc.compiler.backends.cpu.backend import BACKEND
 from ossc.compiler.bundle import file_entry
 from ossc.compiler.cli import main
+from ossc.compiler.families.fields import decoder
 from ossc.compiler.lowering.plan import weight_offsets
 from ossc.compiler.oracle import transformers_model as oracle_transformers
 from ossc.compiler.oracle.reference import ReferenceOutputs
@@ -107,12 +108,12 @@ def test_transformers_as_the_oracle_is_one_comparison_more(compiled, tmp_path):
 
 def test_a_checkpoint_that_is_read_wrongly_does_not_hold(compiled, tmp_path, monkeypatch):
     model = compiled(Build())
-    read = config.read_rope_parameters
+    read = decoder.read_rope_parameters
     wrong = dataclasses.replace(model.source.config.rope_parameters, factor=16.0)
     bundle = Bundle.open(shutil.copytree(model.bundle, tmp_path / "bundle"))
     fields = bundle.manifest.model | {"rope_parameters": dataclasses.asdict(wrong)}
     dataclasses.replace(bundle.manifest, model=fields).write(bundle.path)
-    monkeypatch.setattr(config, "read_rope_parameters", lambda fields: read(fields) and wrong)
+    monkeypatch.setattr(decoder, "read_rope_parameters", lambda *given: read(*given) and wrong)
     arguments = ["verify", str(bundle.path), "--against", str(model.model)]
     result = CliRunner().invoke(main, [*arguments, "--oracle", "transformers"])
     assert result.exit_code == 1
