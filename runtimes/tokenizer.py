@@ -59,7 +59,7 @@ class BundleTokenizer:
         if not path.is_file():
             raise BundleError(
                 f"{bundle} has no {TOKENIZER_NAME}, because its checkpoint had none; give token "
-                "ids with --token-ids, or compile a checkpoint with a tokenizer."
+                "ids to ossc run with --token-ids, or compile a checkpoint with a tokenizer."
             )
         tokenizer = read_tokenizer(path, BundleError)
         templates = read_templates(bundle, BundleError, clock)

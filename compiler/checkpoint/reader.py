@@ -95,7 +95,7 @@ class Checkpoint:
         if entry.shape != shape:
             raise CheckpointError(
                 f"{entry.file}: tensor {name!r} has the shape {list(entry.shape)}, "
-                f"but config.json asks for {list(shape)}."
+                f"but config.json asks for {list(shape)}; correct the one that is wrong."
             )
         return entry
 
@@ -122,7 +122,7 @@ class Checkpoint:
             return self.tensors[name]
         raise CheckpointError(
             f"{self.path} has no tensor {name!r}, which its config.json asks for; "
-            f"the checkpoint is incomplete, or of another layout."
+            "download all of the checkpoint, or give one of Hugging Face's layout."
         )
 
 

@@ -64,15 +64,11 @@ def read_config(config: JsonObject, eos_token_ids: tuple[int, ...]) -> LlamaConf
 
 
 def weights(config: LlamaConfig, tensors: TensorIndex) -> WeightMap:
-    """Take all weights; the frequencies that old checkpoints hold are those of the configuration.
+    """Take all weights.
 
     Raises:
         CheckpointError: A tensor is missing, or of another dtype or shape.
     """
-    tensors.ignore(
-        f"model.layers.{layer}.self_attn.rotary_emb.inv_freq"
-        for layer in range(config.num_hidden_layers)
-    )
     return dense_decoder.weights(
         config, tensors, attention_biases=config.attention_bias, mlp_biases=config.mlp_bias
     )

@@ -41,12 +41,11 @@ FIELDS = ConfigFields(
         "hidden_act": "silu",
         "num_experts_per_tok": 2,
         "num_key_value_heads": 8,
-        "num_local_experts": 8,
         "rms_norm_eps": 1e-5,
         "sliding_window": None,
         "tie_word_embeddings": False,
     },
-    obeyed=frozenset({"intermediate_size", "num_experts"}),
+    obeyed=frozenset({"intermediate_size", "num_experts", "num_local_experts"}),
     without_effect=frozenset(
         {"output_router_logits", "router_aux_loss_coef", "router_jitter_noise"}
     ),
@@ -74,7 +73,7 @@ def read_config(config: JsonObject, eos_token_ids: tuple[int, ...]) -> MixtralCo
     layers = (kind,) * read_layer_count(config)
     return MixtralConfig(
         **read_decoder_fields(config, eos_token_ids, layer_types=layers, rope=ROPE),
-        **read_expert_counts(config),
+        **read_expert_counts(config, default_experts=8),
     )
 
 

@@ -50,7 +50,7 @@ def raw_weight(tensor: ir.TensorProtocol, name: str) -> PackedWeight:
     return PackedWeight(
         name=name,
         size_bytes=tensor.nbytes,
-        scheme=str(tensor.dtype).lower(),
+        scheme=str(tensor.dtype.numpy()),
         pieces=lambda: iter([as_bytes(tensor.numpy())]),
     )
 

@@ -1,6 +1,7 @@
 """Weights in the schemes of a quantization plan."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, ParamSpec, TypeVar
@@ -67,8 +68,8 @@ class QuantizeWeights(NodePass):
         for rule in filter(is_pattern, self.plan.schemes):
             if not any(fnmatchcase(module, rule) for module in modules):
                 raise QuantizationError(
-                    f"The pattern {rule!r} of the plan {self.plan.name} matches no weight; "
-                    f"those of this model are named as {modules[0]} and {modules[-1]}."
+                    f"The pattern {rule!r} of the plan {self.plan.name} matches no weight; those "
+                    f"of this model are {', '.join(_in_all_layers(modules))}."
                 )
         return super().rewrite(model)
 
@@ -151,3 +152,8 @@ def _naming(name: str, function: Callable[P, R]) -> Callable[P, R]:
             raise QuantizationError(f"{name}: {error}") from error
 
     return named
+
+
+def _in_all_layers(modules: Iterable[str]) -> list[str]:
+    """Return the names of modules, each once for all layers, as a pattern writes them."""
+    return list(dict.fromkeys(re.sub(r"\.\d+\.", ".*.", module) for module in modules))

@@ -5,8 +5,12 @@ from typing import Any
 from ossc.compiler.checkpoint.strict_json import JsonObject
 
 
-def read_expert_counts(config: JsonObject) -> dict[str, Any]:
+def read_expert_counts(config: JsonObject, *, default_experts: int | None = None) -> dict[str, Any]:
     """Read how many experts there are, and how many of them a token gets.
+
+    Args:
+        config: config.json.
+        default_experts: Where it gives them under no name; None: it has to give them.
 
     Returns:
         ``num_local_experts`` and ``num_experts_per_tok``.
@@ -14,7 +18,7 @@ def read_expert_counts(config: JsonObject) -> dict[str, Any]:
     Raises:
         ConfigError: They are missing, contradict each other, or are impossible.
     """
-    experts = _read_experts(config)
+    experts = _read_experts(config, default_experts)
     chosen = config.integer("num_experts_per_tok")
     if chosen > experts:
         config.fail(f"chooses {chosen} experts for a token, but has only {experts}")
@@ -26,9 +30,10 @@ def read_expert_counts(config: JsonObject) -> dict[str, Any]:
     return {"num_local_experts": experts, "num_experts_per_tok": chosen}
 
 
-def _read_experts(config: JsonObject) -> int:
+def _read_experts(config: JsonObject, default: int | None) -> int:
     if "num_experts" not in config:
-        return config.integer("num_local_experts")
+        absent = "num_local_experts" not in config.fields
+        return config.integer("num_local_experts", default if absent else None)
     experts = config.integer("num_experts")
     if (other := config.integer("num_local_experts", experts)) != experts:
         config.fail(

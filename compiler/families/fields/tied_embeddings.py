@@ -7,6 +7,7 @@ packed one by one, and those of the head in groups.
 
 from ossc.compiler.families.fields.decoder import DecoderConfig
 from ossc.compiler.storage.tensor_index import TensorIndex, WeightMap
+from ossc.targets.errors import CheckpointError
 
 EMBEDDING, HEAD = NAMES = ("model.embed_tokens.weight", "lm_head.weight")
 
@@ -19,6 +20,12 @@ def embedding_and_head(config: DecoderConfig, tensors: TensorIndex) -> WeightMap
     """
     shape = (config.vocab_size, config.hidden_size)
     missing = [name for name in NAMES if name not in tensors]
+    if missing == [HEAD] and not config.tie_word_embeddings:
+        raise CheckpointError(
+            f"{tensors.checkpoint.path} has no tensor {HEAD!r}, but its config.json does not have "
+            "tie_word_embeddings true, which would make it the embedding; set that if it is meant, "
+            "or download all of the checkpoint."
+        )
     if not config.tie_word_embeddings or len(missing) != 1:
         return tensors.weight(EMBEDDING, shape) | tensors.weight(HEAD, shape)
     (lacking,) = missing

@@ -29,6 +29,8 @@ def decoder_weights(
 ) -> WeightMap:
     """Take all weights but those of the feed-forward parts.
 
+    The frequencies that old checkpoints hold are those of the configuration.
+
     Args:
         config: The sizes.
         tensors: Where they are.
@@ -39,9 +41,11 @@ def decoder_weights(
         CheckpointError: One is missing, or of another dtype or shape.
     """
     hidden = (config.hidden_size,)
+    tensors.ignore(["model.rotary_emb.inv_freq"])
     weights = embedding_and_head(config, tensors) | tensors.floats("model.norm.weight", hidden)
     for layer in range(config.num_hidden_layers):
         module = f"model.layers.{layer}"
+        tensors.ignore([f"{module}.self_attn.rotary_emb.inv_freq"])
         for norm in ("input_layernorm", "post_attention_layernorm"):
             weights |= tensors.floats(f"{module}.{norm}.weight", hidden)
         weights |= attention_weights(

@@ -53,7 +53,7 @@ def test_every_position_has_the_logits_of_transformers(compiled, name):
         assert difference.max() <= BUNDLE_LOGITS
     assert verify_against(Bundle.open(model.bundle), model.model).holds
     schemes = set(Manifest.read(model.bundle).quantization.tensors.values())
-    assert schemes - {"float", "float32", "int64"} == MATRICES[name]
+    assert schemes - {"float32", "int64"} == MATRICES[name]
 
 
 def test_a_quantized_mixture_holds(compiled):

@@ -248,5 +248,9 @@ def test_a_pattern_of_the_plan_gives_its_scheme_to_some_modules(tmp_path):
 
 def test_a_pattern_that_matches_no_weight_is_refused(tmp_path):
     plan = load_plan("default").with_schemes(**{"model.layers.9.*": "bf16"})
-    with pytest.raises(QuantizationError, match=r"'model\.layers\.9\.\*' of the plan default mat"):
+    with pytest.raises(
+        QuantizationError, match=r"'model\.layers\.9\.\*' of the plan default mat"
+    ) as e:
         QuantizeWeights(plan)(fused(tmp_path))
+    assert "model.layers.*.mlp.experts.gate_up_proj, model.layers.*.mlp" in str(e.value)
+    assert str(e.value).count("o_proj") == 1

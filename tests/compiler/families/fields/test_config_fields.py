@@ -170,6 +170,7 @@ CHANGED = {
     "model_type": "bert",
     "num_experts": 5,
     "num_key_value_heads": 4,
+    "num_local_experts": 7,
     "original_max_position_embeddings": 128,
     "partial_rotary_factor": 0.5,
     "quantization_config": None,
