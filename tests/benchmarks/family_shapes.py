@@ -132,8 +132,8 @@ def peak_of_compiling(model: Path, quant: str, out: Path) -> int:
 
 def decode(bundle: Path) -> dict[str, float]:
     """Profile decoding; returns what a token takes, and its share of the read bandwidth."""
-    command = [sys.executable, "-m", "ossc.compiler.cli", "profile", str(bundle)]
-    options = ["--depth", str(DEPTH), "--format", "json"]
+    command = [sys.executable, "-c", "from ossc.compiler.cli import main; main()", "profile"]
+    options = [str(bundle), "--depth", str(DEPTH), "--format", "json"]
     done = subprocess.run([*command, *options], stdout=subprocess.PIPE, text=True, check=True)
     profile = json.loads(done.stdout)
     run = next(
