@@ -82,7 +82,7 @@ YARN = {"rope_type": "yarn", "factor": 32.0, "original_max_position_embeddings":
         ({"rope_scaling": YARN | {"factor": 1e39}}, "has the factor 1e+39"),
         ({"rope_scaling": YARN | {"factor": None}}, "lacks 'factor'"),
         ({"rope_scaling": YARN | {"beta_fast": 0.5}}, "has beta_fast 0.5"),
-        ({"rope_scaling": YARN | {"mscale": 1.0}}, "gives 'mscale' alone"),
+        ({"rope_scaling": YARN | {"mscale": "1"}}, "gives 'mscale' as '1'"),
         ({"rope_scaling": YARN | {"partial_rotary_factor": 0.5}}, "the partial_rotary_factor 0.5"),
         ({"rope_scaling": {"rope_type": "default", "factor": 2.0}}, "has the parameter 'factor'"),
     ],
