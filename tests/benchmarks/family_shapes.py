@@ -140,11 +140,8 @@ def decode(bundle: Path) -> dict[str, float]:
         each for each in profile["decode"] if each["threads"] == profile["workload"]["threads"]
     )
     conditions = run["conditions"]
-    read = sum(
-        kernel["bytes"] * kernel["calls"]
-        for kernel in profile["kernels"]
-        if kernel["phase"] == "decode"
-    )
+    kernels = [each for each in profile["kernels"] if each["phase"] == "decode"]
+    read = sum(each["bytes"] for each in kernels)
     seconds = run["latency"]["p50_ms"] / 1e3
     return {
         "ms_per_token": run["latency"]["p50_ms"],
