@@ -1,7 +1,7 @@
 """Weights in the schemes of a quantization plan."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, ParamSpec, TypeVar
@@ -23,6 +23,9 @@ from ossc.compiler.quantization.plan import (
 from ossc.compiler.quantization.scheme import QuantizationScheme, WeightFormat
 from ossc.compiler.storage import find_storage
 from ossc.targets.errors import QuantizationError
+
+PIECE_ELEMENTS = 1 << 22
+"""Weights of an expert that are in float32 at once: 16 MiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +132,12 @@ def convert(
         rows = [read_rows(part, begin, end) for part in parts]
         if lossless is not None:
             return lossless(*rows)
+        pieces = [quantize_rows(each) for each in _row_pieces(rows, shape)]
+        if len(pieces) == 1:
+            return pieces[0]
+        return tuple(np.concatenate(each, axis=1) for each in zip(*pieces, strict=True))
+
+    def quantize_rows(rows: list[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
         values = old.dequantize(*rows, columns=shape[-1])
         quantized = new.quantize(values)
         if is_float(new) and not np.array_equal(new.dequantize(*quantized), values):
@@ -136,6 +145,19 @@ def convert(
         return quantized
 
     return derive_tensors(layouts, _naming(name, quantize))
+
+
+def _row_pieces(parts: list[NDArray[Any]], shape: tuple[int, ...]) -> Iterator[list[NDArray[Any]]]:
+    """Cut parts of experts ``[e, N, …]`` along their rows, so that little is in float32 at once.
+
+    Parts that have no axis of rows, such as a scale for each expert, stay whole.
+    """
+    if len(shape) != 3 or any(part.shape[1:2] != shape[1:2] for part in parts):
+        yield parts
+        return
+    step = max(1, PIECE_ELEMENTS // (shape[2] * len(parts[0])))
+    for begin in range(0, shape[1], step):
+        yield [part[:, begin : begin + step] for part in parts]
 
 
 P = ParamSpec("P")

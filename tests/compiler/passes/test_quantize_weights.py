@@ -10,6 +10,7 @@ from onnx_graphs import export_tiny, op_types
 from ossc.compiler.checkpoint.views import read_rows
 from ossc.compiler.dialect.call import weight_schemes
 from ossc.compiler.oracle.reference import reference_logits
+from ossc.compiler.passes import quantize_weights
 from ossc.compiler.passes.fuse_glu import FuseGlu
 from ossc.compiler.passes.quantize_weights import QuantizeWeights, RoundedWeight
 from ossc.compiler.passes.transpose_experts import TransposeExperts
@@ -254,3 +255,13 @@ def test_a_pattern_that_matches_no_weight_is_refused(tmp_path):
         QuantizeWeights(plan)(fused(tmp_path))
     assert "model.layers.*.mlp.experts.gate_up_proj, model.layers.*.mlp" in str(e.value)
     assert str(e.value).count("o_proj") == 1
+
+
+@pytest.mark.parametrize("scheme", ["mxfp4", "int4-g32", "int8-g32", "f16"])
+def test_experts_that_are_quantized_in_pieces_are_those_of_one_piece(tmp_path, monkeypatch, scheme):
+    count = len(find_scheme(scheme).parts)
+    whole = parts_of(quantized(tmp_path / "whole", scheme, "bf16"), EXPERTS, count)
+    monkeypatch.setattr(quantize_weights, "PIECE_ELEMENTS", 5 * 64)
+    pieces = parts_of(quantized(tmp_path / "pieces", scheme, "bf16"), EXPERTS, count)
+    for one, other in zip(whole, pieces, strict=True):
+        assert one.tobytes() == other.tobytes()
