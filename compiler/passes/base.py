@@ -1,18 +1,22 @@
 """What a pass is, and what all of them share."""
 
 import abc
+from collections.abc import Sequence
 
 import onnx_ir as ir
 from onnx_ir.passes import InPlacePass, PassResult
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from ossc.compiler.dialect.functions import attach_functions
+from ossc.compiler.quantization import f32, is_float
+from ossc.compiler.quantization.scheme import WeightFormat
 
 __all__ = [
     "FLOAT",
     "NodePass",
     "Pass",
     "PassResult",
+    "joint_format",
     "module_of",
     "register_initializer",
     "replace_node",
@@ -56,6 +60,16 @@ class NodePass(Pass):
 def module_of(name: str | None) -> str:
     """Return the module that a tensor or a module belongs to: the name without its last part."""
     return (name or "").rpartition(".")[0]
+
+
+def joint_format(formats: Sequence[WeightFormat]) -> WeightFormat | None:
+    """Return the format of matrices put together; None where they have to stay apart.
+
+    Those of different float types become float32, which holds them exactly.
+    """
+    if len({each.name for each in formats}) == 1:
+        return formats[0]
+    return f32.SCHEME if all(map(is_float, formats)) else None
 
 
 def register_initializer(graph: ir.Graph, tensor: ir.TensorProtocol) -> ir.Value:

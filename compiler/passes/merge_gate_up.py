@@ -4,8 +4,14 @@ import onnx_ir as ir
 
 from ossc.compiler.checkpoint.views import interleave_rows
 from ossc.compiler.dialect.call import Call, as_call, call_of, rebuilt
-from ossc.compiler.passes.base import FLOAT, NodePass, module_of, register_initializer, replace_node
-from ossc.compiler.quantization import f32, is_float
+from ossc.compiler.passes.base import (
+    FLOAT,
+    NodePass,
+    joint_format,
+    module_of,
+    register_initializer,
+    replace_node,
+)
 from ossc.compiler.quantization.scheme import WeightFormat
 
 
@@ -27,7 +33,7 @@ class MergeGateUp(NodePass):
         up = call_of(glu.input("up"), "Linear", "ExpertLinear")
         if gate is None or up is None or not _alike(gate, up):  # case 3
             return False
-        joint = _joint_format(gate, up)
+        joint = joint_format([each.format for each in (gate, up) if each.format])  # case 2
         if joint is None:  # case 3
             return False
         merged = _merge(graph, gate, up, joint)
@@ -47,14 +53,6 @@ def _alike(gate: Call, up: Call) -> bool:
         return False
     read = [{n: id(v) for n, v in call.inputs.items() if n != "bias"} for call in (gate, up)]
     return read[0] == read[1]
-
-
-def _joint_format(gate: Call, up: Call) -> WeightFormat | None:
-    assert gate.format is not None
-    assert up.format is not None
-    if gate.format.name == up.format.name:
-        return gate.format
-    return f32.SCHEME if is_float(gate.format) and is_float(up.format) else None  # case 2
 
 
 def _merge(graph: ir.Graph, gate: Call, up: Call, joint: WeightFormat) -> ir.Node:

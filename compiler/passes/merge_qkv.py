@@ -5,8 +5,13 @@ import onnx_ir as ir
 
 from ossc.compiler.checkpoint.views import concatenate_rows
 from ossc.compiler.dialect.call import Call, as_call, call_of, dialect_node
-from ossc.compiler.passes.base import FLOAT, NodePass, module_of, register_initializer
-from ossc.compiler.quantization import f32, is_float
+from ossc.compiler.passes.base import (
+    FLOAT,
+    NodePass,
+    joint_format,
+    module_of,
+    register_initializer,
+)
 from ossc.compiler.quantization.scheme import WeightFormat
 
 
@@ -34,7 +39,7 @@ class MergeQkv(NodePass):
             return False
         if len({each.options for each in projections}) != 1:  # case 3
             return False
-        joint = _joint_format([each.format for each in projections if each.format])
+        joint = joint_format([each.format for each in projections if each.format])  # case 2
         if joint is None:  # case 3
             return False
         _merge(graph, projections, joint)
@@ -89,13 +94,6 @@ def _merge(graph: ir.Graph, projections: list[Call], joint: WeightFormat) -> Non
     graph.insert_before(first.node, [merged, split])
     for each, value in zip(projections, split.outputs, strict=True):
         ir.convenience.replace_all_uses_with(each.node.outputs[0], value)
-
-
-def _joint_format(formats: list[WeightFormat]) -> WeightFormat | None:
-    """Return the format of matrices put together; None where they have to stay apart."""
-    if len({each.name for each in formats}) == 1:
-        return formats[0]
-    return f32.SCHEME if all(map(is_float, formats)) else None  # case 2
 
 
 def _concatenate(graph: ir.Graph, name: str, values: list[ir.Value]) -> ir.Value | None:
