@@ -17,7 +17,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ossc.compiler.dialect.call import as_call
+from ossc.compiler.dialect.call import calls_in
 from ossc.compiler.families.model_config import ModelConfig
 from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.reference import reference_logits
@@ -149,5 +149,5 @@ def _token_count(config: ModelConfig, window: int) -> int:
 
 def _longest_window(model: ir.Model) -> int:
     """Return how many keys a query sees at most where it does not see all of them."""
-    calls = [as_call(node, "RopeAttention") for node in model.graph]
-    return max((call.integer("window") for call in calls if call is not None), default=0)
+    windows = (call.integer("window") for call in calls_in(model, "RopeAttention"))
+    return max(windows, default=0)

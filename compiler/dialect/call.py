@@ -45,9 +45,8 @@ class Call:
         values = [value for value in self.node.inputs if value is not None]
         named: dict[str, tuple[ir.Value, ...]] = {}
         at = 0
-        for index, name in enumerate(self.operation.inputs_of(self.options)):
-            weight = self.operation.weight
-            is_weight = self.format is not None and weight is not None and weight.index == index
+        for name in self.operation.inputs_of(self.options):
+            is_weight = name == self.operation.weight_name
             count = len(self.format.parts) if is_weight and self.format is not None else 1
             named[name] = tuple(values[at : at + count])
             at += count
@@ -61,7 +60,8 @@ class Call:
     @property
     def inputs(self) -> dict[str, ir.Value]:
         """The inputs besides the weight, by name."""
-        return {name: values[0] for name, values in self._by_name.items() if name != self._weight}
+        weight = self.operation.weight_name
+        return {name: values[0] for name, values in self._by_name.items() if name != weight}
 
     def input(self, name: str) -> ir.Value:
         """Return an input that the node has."""
@@ -74,12 +74,8 @@ class Call:
     @property
     def parts(self) -> tuple[ir.Value, ...]:
         """The parts of the weight; none where the operation has no weight of a format."""
-        return self._by_name[self._weight] if self._weight else ()
-
-    @property
-    def _weight(self) -> str:
-        weight = self.operation.weight
-        return self.operation.inputs[weight.index][0] if weight is not None else ""
+        weight = self.operation.weight_name
+        return self._by_name[weight] if weight is not None else ()
 
     @property
     def tensor_class(self) -> TensorClass | None:
@@ -131,6 +127,11 @@ def call_of(value: ir.Value | None, *names: str) -> Call | None:
     return as_call(value.producer() if value is not None else None, *names)
 
 
+def calls_in(model: ir.Model, *names: str) -> list[Call]:
+    """Read all nodes of the dialect in a graph, or those of some operations."""
+    return [call for node in model.graph if (call := as_call(node, *names)) is not None]
+
+
 def overload_of(operation: Operation, weight: WeightFormat | None, options: Options) -> str:
     """Return the overload of a function: ``"int8-g32,bias"``."""
     known = (*operation.variants, *(name for name, _ in operation.optional))
@@ -164,8 +165,8 @@ def dialect_node(
     given = {key: value for key, value in inputs.items() if value is not None}
     options = frozenset(variants) | {key for key, _ in operation.optional if key in given}
     values: list[ir.Value] = []
-    for index, key in enumerate(operation.inputs_of(options)):
-        if weight is not None and operation.weight and operation.weight.index == index:
+    for key in operation.inputs_of(options):
+        if weight is not None and key == operation.weight_name:
             values += weight[1]
         else:
             values.append(given.pop(key))
@@ -215,11 +216,10 @@ def rebuilt(
 
 def tensor_classes(model: ir.Model) -> set[TensorClass]:
     """Return what a quantization plan calls the weights of a model."""
-    calls = [call for call in map(as_call, model.graph) if call is not None]
-    return {call.tensor_class for call in calls if call.tensor_class}
+    return {call.tensor_class for call in calls_in(model) if call.tensor_class}
 
 
 def weight_schemes(model: ir.Model) -> dict[str, str]:
     """Return the format of every weight that a plan can change, by the name of its node."""
-    calls = [call for call in map(as_call, model.graph) if call is not None]
+    calls = calls_in(model)
     return {call.name: call.format.name for call in calls if call.format and call.tensor_class}

@@ -20,8 +20,8 @@ def build_function(call: Call) -> ir.Function:
     """Return the function that a node calls."""
     operation = call.operation
     inputs: list[str] = []
-    for index, name in enumerate(operation.inputs_of(call.options)):
-        is_weight = operation.weight is not None and operation.weight.index == index
+    for name in operation.inputs_of(call.options):
+        is_weight = name == operation.weight_name
         inputs += [part.name for part in call.format.parts] if call.format and is_weight else [name]
     body = _make_matrix(call) + operation.body_of(call.options)
     # An operator whose attribute refers to one that the node lacks would be computed without it.

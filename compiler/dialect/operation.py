@@ -42,6 +42,11 @@ class Operation:
     its chosen rows, in float32."""
     weight: WeightInput | None = None
 
+    @property
+    def weight_name(self) -> str | None:
+        """The input in whose place the parts of a format stand, if there is one."""
+        return self.inputs[self.weight.index][0] if self.weight is not None else None
+
     def body_of(self, options: Options) -> str:
         """Return the body of a node with these options."""
         return self.body if isinstance(self.body, str) else self.body(options)

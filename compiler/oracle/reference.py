@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ossc.compiler.dialect.call import as_call
+from ossc.compiler.dialect.call import calls_in
 from ossc.compiler.oracle.session import ort_session
 from ossc.compiler.passes.take_rotary_positions import ROTARY_POSITIONS
 from ossc.compiler.passes.take_routing import CHOSEN_EXPERTS, ROUTER_SHORTFALL
@@ -106,9 +106,8 @@ def _stacked(layers: list[NDArray[Any]], n_tokens: int) -> NDArray[np.int64]:
 def gathered_bytes(model: ir.Model) -> int:
     """Return how many bytes of float32 matrices one token's experts are, in the largest layer."""
     sizes: Counter[int] = Counter()  # by the choice of experts
-    for node in model.graph:
-        call = as_call(node, "ExpertLinear", "ExpertGlu")
-        if call is not None and call.format is not None:
+    for call in calls_in(model, "ExpertLinear", "ExpertGlu"):
+        if call.format is not None:
             indices = call.input("indices")
             shape = call.format.weight_shape(
                 tuple(tuple(p.shape.numpy()) for p in call.parts if p.shape)

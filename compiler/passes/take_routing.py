@@ -4,7 +4,7 @@ import onnx
 import onnx_ir as ir
 
 from ossc.compiler.dialect import DOMAIN
-from ossc.compiler.dialect.call import as_call
+from ossc.compiler.dialect.call import calls_in
 from ossc.compiler.dialect.functions import OPSET_VERSION
 from ossc.compiler.dialect.operation import Options
 from ossc.compiler.dialect.operations.router import logits_body
@@ -50,7 +50,7 @@ class TakeRouting(Pass):
 
     def rewrite(self, model: ir.Model) -> bool:
         """Rewrite every router."""
-        routers = [call for node in model.graph if (call := as_call(node, "Router"))]
+        routers = calls_in(model, "Router")
         for index, router in enumerate(routers):
             function = _given_experts(router.options)
             model.functions[function.identifier()] = function
