@@ -9,16 +9,9 @@ from dataclasses import replace
 from ossc.compiler.checkpoint.strict_json import JsonObject
 from ossc.compiler.families.family import Family
 from ossc.compiler.families.fields.config_fields import ConfigFields
-from ossc.compiler.families.fields.decoder import (
-    FULL,
-    SLIDING,
-    DecoderConfig,
-    read_decoder_fields,
-    read_layer_count,
-)
+from ossc.compiler.families.fields.decoder import DecoderConfig
 from ossc.compiler.families.fields.rope import RopeRules
-from ossc.compiler.families.layers.dense_decoder import build, weights
-from ossc.compiler.families.layers.feed_forward import read_activation
+from ossc.compiler.families.layers import dense_decoder
 
 FIELDS = ConfigFields(
     must_be_absent=frozenset({"layer_types"}),
@@ -55,13 +48,9 @@ def read_config(config: JsonObject, eos_token_ids: tuple[int, ...]) -> DecoderCo
     Raises:
         ConfigError: It does not describe a Ministral 3 model.
     """
-    read_activation(config)
     if not config.fields.get("rope_parameters") and not config.fields.get("rope_scaling"):
         config = _with_own_rotation(config)
-    kind = SLIDING if "sliding_window" in config else FULL
-    layers = (kind,) * read_layer_count(config)
-    fields = read_decoder_fields(config, eos_token_ids, layer_types=layers, rope=ROPE)
-    return DecoderConfig(**fields)
+    return dense_decoder.read_config(config, eos_token_ids, rope=ROPE)
 
 
 def _with_own_rotation(config: JsonObject) -> JsonObject:
@@ -79,6 +68,6 @@ FAMILY = Family(
     summary="Ministral 3: dense, YaRN, queries scaled by their position",
     fields=FIELDS,
     read_config=read_config,
-    weights=weights,
-    build=build,
+    weights=dense_decoder.weights,
+    build=dense_decoder.build,
 )

@@ -4,19 +4,12 @@ Reference: ``MistralForCausalLM`` of transformers, whose window is 4096 where th
 and none where it is null.
 """
 
-from ossc.compiler.checkpoint.strict_json import JsonObject
+from functools import partial
+
 from ossc.compiler.families.family import Family
 from ossc.compiler.families.fields.config_fields import ConfigFields
-from ossc.compiler.families.fields.decoder import (
-    FULL,
-    SLIDING,
-    DecoderConfig,
-    read_decoder_fields,
-    read_layer_count,
-)
 from ossc.compiler.families.fields.rope import RopeRules
-from ossc.compiler.families.layers.dense_decoder import build, weights
-from ossc.compiler.families.layers.feed_forward import read_activation
+from ossc.compiler.families.layers.dense_decoder import build, read_config, weights
 
 FIELDS = ConfigFields(
     must_be_absent=frozenset({"layer_types"}),
@@ -33,25 +26,11 @@ FIELDS = ConfigFields(
 
 ROPE = RopeRules(default_theta=10000.0)
 
-
-def read_config(config: JsonObject, eos_token_ids: tuple[int, ...]) -> DecoderConfig:
-    """Read the configuration.
-
-    Raises:
-        ConfigError: It does not describe a Mistral model.
-    """
-    read_activation(config)
-    kind = SLIDING if "sliding_window" in config else FULL
-    layers = (kind,) * read_layer_count(config)
-    fields = read_decoder_fields(config, eos_token_ids, layer_types=layers, rope=ROPE)
-    return DecoderConfig(**fields)
-
-
 FAMILY = Family(
     model_type="mistral",
     summary="Mistral: dense, grouped-query attention, a window on all layers or on none",
     fields=FIELDS,
-    read_config=read_config,
+    read_config=partial(read_config, rope=ROPE),
     weights=weights,
     build=build,
 )

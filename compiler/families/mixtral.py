@@ -15,11 +15,9 @@ from ossc.compiler.dialect.builder import GraphBuilder
 from ossc.compiler.families.family import Family
 from ossc.compiler.families.fields.config_fields import ConfigFields
 from ossc.compiler.families.fields.decoder import (
-    FULL,
-    SLIDING,
     DecoderConfig,
     read_decoder_fields,
-    read_layer_count,
+    read_windowed_layers,
 )
 from ossc.compiler.families.fields.experts import read_expert_counts
 from ossc.compiler.families.fields.rope import RopeRules
@@ -69,8 +67,7 @@ def read_config(config: JsonObject, eos_token_ids: tuple[int, ...]) -> MixtralCo
         ConfigError: It does not describe a Mixtral model.
     """
     read_activation(config)
-    kind = SLIDING if "sliding_window" in config else FULL
-    layers = (kind,) * read_layer_count(config)
+    layers = read_windowed_layers(config)
     return MixtralConfig(
         **read_decoder_fields(config, eos_token_ids, layer_types=layers, rope=ROPE),
         **read_expert_counts(config, default_experts=8),

@@ -49,13 +49,13 @@ class SourceModel:
             if (reason := why_not_readable(folder)) is not None:
                 raise CheckpointError(reason)
             json = read_config_json(folder)
-            config = read_model_config(folder)
+            family = _family_of(json)
+            config = _read_config(family, json, folder)
         except OSError as error:
             raise CheckpointError(
                 f"{error.filename or folder} cannot be read ({error.strerror})."
             ) from error
         checkpoint = Checkpoint.open(folder)
-        family = find_family(config.model_type)
         return cls(checkpoint=checkpoint, json=json, family=family, config=config)
 
     @property
@@ -149,13 +149,20 @@ def read_model_config(folder: Path) -> ModelConfig:
             type is unknown.
         CheckpointError: tokenizer.json cannot be read.
     """
-    config = read_config_json(folder)
-    model_type = config.text("model_type")
+    json = read_config_json(folder)
+    return _read_config(_family_of(json), json, folder)
+
+
+def _family_of(json: JsonObject) -> Family[Any]:
+    model_type = json.text("model_type")
     known = family_names()
     if model_type not in known:
-        config.fail(f"has the model_type {model_type!r}, but ossc knows only {', '.join(known)}")
-    family = find_family(model_type)
-    complete = family.fields.complete(config)
-    _read_quant_method(config)  # has to be one, though the tensors decide
-    model: ModelConfig = family.read_config(complete, read_stop_token_ids(folder, config))
-    return model
+        json.fail(f"has the model_type {model_type!r}, but ossc knows only {', '.join(known)}")
+    return find_family(model_type)
+
+
+def _read_config(family: Family[Any], json: JsonObject, folder: Path) -> ModelConfig:
+    complete = family.fields.complete(json)
+    _read_quant_method(json)  # has to be one, though the tensors decide
+    config: ModelConfig = family.read_config(complete, read_stop_token_ids(folder, json))
+    return config

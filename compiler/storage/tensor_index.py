@@ -38,20 +38,17 @@ class TensorIndex:
         """Whether the checkpoint has a tensor of this name."""
         return name in self.checkpoint.tensors
 
-    def floats(self, name: str, shape: tuple[int, ...], *, called: str | None = None) -> WeightMap:
+    def floats(self, name: str, shape: tuple[int, ...]) -> WeightMap:
         """Take a tensor that has to be floats: a norm's weight, a bias, a router.
 
         Args:
             name: Of the tensor.
             shape: That it has to have.
-            called: What the graph calls it, if not the same.
 
         Raises:
             CheckpointError: It is missing, or of another dtype or shape.
         """
-        return self._take(
-            name, shape, [f for f in storage_formats() if f.suffixes == ("",)], called
-        )
+        return self._take(name, shape, [f for f in storage_formats() if f.suffixes == ("",)])
 
     def weight(self, name: str, shape: tuple[int, ...], *, called: str | None = None) -> WeightMap:
         """Take a weight ``[..., N, K]`` that may be stored in any form.
@@ -109,7 +106,7 @@ class TensorIndex:
         name: str,
         shape: tuple[int, ...],
         formats: Iterable[StorageFormat],
-        called: str | None,
+        called: str | None = None,
     ) -> WeightMap:
         known = list(formats)
         stored = next((each for each in known if self._is_stored_as(each, name)), None)

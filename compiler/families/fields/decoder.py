@@ -107,6 +107,15 @@ def read_layer_types(config: JsonObject, default: tuple[str, ...]) -> tuple[str,
     return layer_types
 
 
+def read_windowed_layers(config: JsonObject) -> tuple[str, ...]:
+    """Read ``layer_types``; where there are none, all layers slide if there is a window.
+
+    Raises:
+        ConfigError: There are not as many as layers, or one is unknown.
+    """
+    return read_layer_types(config, default=(SLIDING if "sliding_window" in config else FULL,))
+
+
 def require_values(config: JsonObject, model_type: str, **needed: bool | str) -> None:
     """Fail on a field that has another value than the one with which a family is defined.
 

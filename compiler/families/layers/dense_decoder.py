@@ -2,11 +2,35 @@
 
 import onnx_ir as ir
 
+from ossc.compiler.checkpoint.strict_json import JsonObject
 from ossc.compiler.dialect.builder import GraphBuilder
-from ossc.compiler.families.fields.decoder import DecoderConfig
+from ossc.compiler.families.fields.decoder import (
+    DecoderConfig,
+    read_decoder_fields,
+    read_windowed_layers,
+)
+from ossc.compiler.families.fields.rope import RopeRules
 from ossc.compiler.families.layers.decoder import build_decoder, decoder_weights
-from ossc.compiler.families.layers.feed_forward import gated_feed_forward, gated_weights
+from ossc.compiler.families.layers.feed_forward import (
+    gated_feed_forward,
+    gated_weights,
+    read_activation,
+)
 from ossc.compiler.storage.tensor_index import TensorIndex, WeightMap
+
+
+def read_config(
+    config: JsonObject, eos_token_ids: tuple[int, ...], *, rope: RopeRules
+) -> DecoderConfig:
+    """Read the configuration of a family in Mistral's form, with a window on some layers or none.
+
+    Raises:
+        ConfigError: It does not describe such a model.
+    """
+    read_activation(config)
+    layers = read_windowed_layers(config)
+    fields = read_decoder_fields(config, eos_token_ids, layer_types=layers, rope=rope)
+    return DecoderConfig(**fields)
 
 
 def weights(
