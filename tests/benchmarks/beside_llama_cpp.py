@@ -34,7 +34,7 @@ from benchmarks.beside.record import Record, RecordError
 from benchmarks.beside.rows import Hooks, Row, SessionSize, all_rows
 from benchmarks.beside.sides import LLAMA_CPP_MODES, OSSC_MODES, llama_cpp_side, ossc_side
 from benchmarks.beside.table import Line, format_limits, format_table, make_lines
-from ossc.compiler.families.gpt_oss import GptOssConfig
+from ossc.compiler.families.fields.decoder import DecoderConfig
 from ossc.compiler.families.source_model import read_model_config
 
 NO_VERDICT = 3
@@ -69,7 +69,7 @@ def measure(contest: Contest, prober: Prober) -> tuple[Samples, Samples, list[Li
     return ours, theirs, [median_limits(rounds) for rounds in probed if rounds]
 
 
-def compare_rows(rows: Sequence[Row], record: Record, config: GptOssConfig) -> list[Line]:
+def compare_rows(rows: Sequence[Row], record: Record, config: DecoderConfig) -> list[Line]:
     """Compare row by row."""
     int8_gops = {at.threads: at.int8_gops for at in record.limits}
     return [

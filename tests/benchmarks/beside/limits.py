@@ -7,6 +7,7 @@ every product is two operations. So a runtime that reads something twice gets no
 from dataclasses import dataclass
 from typing import Literal
 
+from ossc.compiler.families.fields.decoder import DecoderConfig
 from ossc.compiler.families.gpt_oss import GptOssConfig
 from ossc.compiler.quantization import find_scheme
 
@@ -25,7 +26,7 @@ class TokenWork:
     """Elements of the experts that it chooses."""
 
     dense_weights: int
-    """Elements of attention's matrices."""
+    """Elements of attention's matrices, and of feed-forward parts without experts."""
 
     head_weights: int
     """Elements of the head; a prompt needs it for its last token only."""
@@ -41,20 +42,21 @@ class TokenWork:
         return 2.0 * (self.expert_weights + self.dense_weights)
 
 
-def token_work(config: GptOssConfig) -> TokenWork:
+def token_work(config: DecoderConfig) -> TokenWork:
     """Count the weights of a model's products."""
     hidden, layers = config.hidden_size, config.num_hidden_layers
     query = config.num_attention_heads * config.head_dim
     key = config.num_key_value_heads * config.head_dim
-    expert = 3 * hidden * config.intermediate_size
+    attention, feed_forward = hidden * 2 * (query + key), 3 * hidden * config.intermediate_size
+    is_moe = isinstance(config, GptOssConfig)
     return TokenWork(
-        expert_weights=layers * config.num_experts_per_tok * expert,
-        dense_weights=layers * hidden * 2 * (query + key),
+        expert_weights=layers * config.num_experts_per_tok * feed_forward if is_moe else 0,
+        dense_weights=layers * (attention if is_moe else attention + feed_forward),
         head_weights=config.vocab_size * hidden,
     )
 
 
-def key_bytes(config: GptOssConfig, depth: int, bytes_per_value: int) -> float:
+def key_bytes(config: DecoderConfig, depth: int, bytes_per_value: int) -> float:
     """Bytes of keys and values that a token at ``depth`` reads."""
     window = config.sliding_window or depth
     keys = sum(

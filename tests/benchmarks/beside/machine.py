@@ -13,7 +13,7 @@ from benchmarks.beside.limits import Dense, key_bytes, token_work
 from benchmarks.beside.noise import Sample
 from benchmarks.beside.process import MeasurementError, Process, Side
 from benchmarks.beside.rows import Hooks, Row
-from ossc.compiler.families.gpt_oss import GptOssConfig
+from ossc.compiler.families.fields.decoder import DecoderConfig
 
 MAX_PROBE_BYTES = 1 << 28
 """Most that the bandwidth probes read: far more than caches hold. A small model's weights stay in
@@ -143,7 +143,7 @@ def describe_machine() -> dict[str, str]:
     }
 
 
-def row_limit(row: Row, int8_gops: float, config: GptOssConfig, dense: Dense) -> RowLimit:
+def row_limit(row: Row, int8_gops: float, config: DecoderConfig, dense: Dense) -> RowLimit:
     """Return what holds a row.
 
     Decoding is held by reading weights, keys and values; a prompt by int8 arithmetic.

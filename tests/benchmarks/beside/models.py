@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.beside.gguf_file import DenseType, write_gguf
+from benchmarks.beside.gguf_file import DenseType
+from benchmarks.beside.gguf_models import write_gguf
 from benchmarks.beside.limits import Dense
 from ossc.compiler.families.source_model import read_model_config
 from ossc.compiler.pipeline import compile_model
 from ossc.compiler.recipe import Recipe
 from synthetic import GPT_OSS_20B, make_checkpoint
+from synthetic.decoders import LLAMA_1B, make_decoder
 
-Shape = Literal["20b", "4-layer", "sample"]
+Shape = Literal["20b", "4-layer", "sample", "llama-1b"]
 
 SAMPLE_MODEL = Path(__file__).parents[2] / "sample_model" / "checkpoint"
 
@@ -63,6 +65,8 @@ def find_checkpoint(folder: Path, shape: Shape) -> Path:
     if shape == "sample":
         return SAMPLE_MODEL
     path = folder / f"{shape}-checkpoint"
+    if shape == "llama-1b":
+        return make_decoder(path, LLAMA_1B)
     if not path.exists():
         layers = GPT_OSS_20B.num_hidden_layers if shape == "20b" else LAYERS_OF_CUT
         dimensions = dataclasses.replace(GPT_OSS_20B, num_hidden_layers=layers)

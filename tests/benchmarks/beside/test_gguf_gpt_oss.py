@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, GGUFReader, quants
 
-from benchmarks.beside.gguf_file import ggml_blocks, write_gguf
+from benchmarks.beside.gguf_gpt_oss import ggml_blocks
+from benchmarks.beside.gguf_models import write_gguf
 from ossc.compiler.checkpoint.reader import Checkpoint
 from ossc.compiler.families.source_model import read_model_config
 from ossc.compiler.quantization import mxfp4
