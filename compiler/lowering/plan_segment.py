@@ -96,8 +96,8 @@ class PlacedSegment:
             kernel=step.symbol,
             tensors=tuple(self._index(operand, operand.shape) for operand in step.operands),
             ranged=kernel is not None,
-            tasks_fixed=kernel.tasks_fixed if kernel else 0,
-            tasks_per_token=kernel.tasks_per_token if kernel else 0,
+            tasks_fixed=kernel.tasks.fixed if kernel else 0,
+            tasks_per_token=kernel.tasks.per_token if kernel else 0,
             layer=step.layer,
             label=step.label,
         )

@@ -144,7 +144,7 @@ def _call(
         _compiled(step.symbol, segment.generated[step.symbol])(*arguments)
         return
     kernel = _kernels.setdefault(step.symbol, step.kernel.func)
-    count = step.kernel.tasks_fixed + step.kernel.tasks_per_token * tokens
+    count = step.kernel.tasks.fixed + step.kernel.tasks.per_token * tokens
     for begin, end in ((count // 2, count), (0, count // 2)):
         _compiled(step.symbol, kernel)(*arguments, begin, end)
 

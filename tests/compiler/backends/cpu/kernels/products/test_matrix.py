@@ -42,7 +42,7 @@ def test_rows_that_start_beyond_2_gib_are_found(build, n):
     function = generate_code({kernel.name: kernel.func}, target)[kernel.name]
     x = tvm.runtime.tensor(np.ones((1, COLUMNS), np.float32))
     out = tvm.runtime.tensor(np.zeros((1, outputs), np.float32))
-    end = kernel.tasks_fixed
+    end = kernel.tasks.fixed
     function(x, tvm.runtime.from_dlpack(weight), out, end - 1, end)
     np.testing.assert_allclose(out.numpy()[0, -8:], expected, rtol=1e-6)
 

@@ -1,0 +1,179 @@
+"""TIR with thread bindings → functions of a GPU language, and how each is launched.
+
+The passes are those of TVM's list that our functions need. `StmtSimplify` is not among them: it
+puts the value of every ``T.Bind`` back where it is used, so that a chain in which each step uses
+the one before twice doubles with each step. `MakePackedAPI` is not either: what stays on the host
+is then one ``call_ffi_kernel`` for each launch, whose arguments name the function's own parameters,
+so that it can be read here instead of compiled. `StorageRewrite` would let arrays of local memory
+share their bytes, across which our barriers do not reach.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tvm
+import tvm_ffi
+from tvm import s_tir, tirx
+
+from ossc.compiler.lowering.launch import Grid, Groups
+
+_CALL_KERNEL = "tirx.call_ffi_kernel"
+_LAUNCH_PARAMETERS = "tirx.kernel_launch_params"
+_ROWS = "n"
+"""The one scalar that a function may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceFunction:
+    """A function of the generated source; its arguments are the buffers of the TIR function."""
+
+    name: str
+    """In the source."""
+    grid: Grid
+    takes_rows: bool
+    """Whether the rows of the call follow the buffers, as one int32."""
+
+
+def generate_device_code(
+    functions: Mapping[str, tirx.PrimFunc], target: tvm.target.Target
+) -> tuple[dict[str, DeviceFunction], str]:
+    """Compile functions for a GPU.
+
+    Args:
+        functions: By symbol; each becomes one function.
+        target: Whose ``kind`` is the language.
+
+    Returns:
+        What each became, by symbol, and the source of all. Both depend only on the arguments.
+    """
+    module = tvm.IRModule(
+        {
+            tvm.ir.GlobalVar(name): function.with_attr("global_symbol", name)
+            for name, function in sorted(functions.items())
+        }
+    )
+    host = tvm.target.Target({"kind": "llvm"})
+    module = _passes()(tirx.transform.BindTarget(target.with_host(host))(module))
+    device, launches = {}, {}
+    for variable, function in module.functions.items():
+        if _LAUNCH_PARAMETERS in function.attrs:
+            device[variable.name_hint] = _source(variable, function, target)
+        else:
+            launches[variable.name_hint] = _launch(variable.name_hint, function)
+    return launches, "\n".join(device[name] for name in sorted(device))
+
+
+def _source(variable: tvm.ir.GlobalVar, function: tirx.PrimFunc, target: tvm.target.Target) -> str:
+    """Return the text of one function; TVM would declare all of a module before each of them."""
+    module = _device_passes()(tvm.IRModule({variable: function}))
+    build = tvm.get_global_func(f"target.build.{target.kind.name}")
+    source: str = build(module, target).inspect_source()
+    return source
+
+
+def _passes() -> tvm.transform.Pass:
+    return tvm.transform.Sequential(
+        [
+            # blocks and multidimensional buffers → loops and flat buffers
+            s_tir.transform.CanonicalizeLoop(),
+            s_tir.transform.LowerCrossThreadReduction(),
+            s_tir.transform.LowerInitBlock(),
+            s_tir.transform.PlanAndUpdateBufferAllocationLocation(),
+            s_tir.transform.ConvertBlocksToOpaque(),
+            s_tir.transform.LiftThreadBinding(),
+            s_tir.transform.CompactBufferAllocation(),
+            s_tir.transform.UnifyThreadBinding(),
+            s_tir.transform.LowerMatchBuffer(),
+            s_tir.transform.LowerOpaqueBlock(),
+            tirx.transform.FlattenBuffer(),
+            tirx.transform.NarrowDataType(32),
+            tirx.transform.VectorizeLoop(),
+            tirx.transform.UnrollLoop(),
+            tirx.transform.RemoveNoOp(),
+            # the host calls what becomes a function of the device
+            tirx.transform.VerifyMemory(),
+            tirx.transform.AnnotateEntryFunc(),
+            s_tir.transform.LowerThreadAllreduce(),
+            tirx.transform.SplitHostDevice(),
+        ]
+    )
+
+
+def _device_passes() -> tvm.transform.Pass:
+    return tvm.transform.Sequential(
+        [
+            # here, and not before the split: it would make host variables of parts of the grid
+            tirx.transform.CommonSubexprElim(),
+            tirx.transform.LowerWarpMemory(),
+            tirx.transform.LowerIntrin(),
+        ]
+    )
+
+
+def _launch(symbol: str, host: tirx.PrimFunc) -> DeviceFunction:
+    """Read what the host's half of a function calls."""
+    calls: list[Any] = []
+    aliases: dict[Any, Any] = {}
+
+    def declare(statement: Any) -> None:
+        aliases[statement.buffer] = statement.data
+
+    def call(node: Any) -> None:
+        if getattr(node.op, "name", "") == _CALL_KERNEL:
+            calls.append(node)
+
+    tvm_ffi.structural_walk(host.body, [(tirx.DeclBuffer, declare), (tvm.ir.Call, call)])
+    assert len(calls) == 1, f"{symbol} has {len(calls)} launches"
+    (node,) = calls
+    name, *values = node.args
+    tags = [str(tag) for tag in node.attrs.launch_params]
+    extents = dict(zip(tags, values[len(values) - len(tags) :], strict=True))
+    arguments = values[: len(values) - len(tags)]
+    return DeviceFunction(
+        name=str(name.value),
+        grid=_grid(extents),
+        takes_rows=_takes_rows(symbol, arguments, list(host.params), aliases),
+    )
+
+
+def _takes_rows(
+    symbol: str, arguments: list[Any], parameters: list[Any], aliases: Mapping[Any, Any]
+) -> bool:
+    """Make sure that the arguments are the buffers in order, and at most the rows after them."""
+    buffers = [p for p in parameters if isinstance(p.ty, tirx.buffer.BufferType)]
+    found = [_parameter(value, buffers, aliases) for value in arguments[: len(buffers)]]
+    assert found == list(range(len(buffers))), f"{symbol} takes its buffers in the order {found}"
+    scalars = arguments[len(buffers) :]
+    names = [(scalar.name, str(scalar.ty.dtype)) for scalar in scalars]
+    assert names in ([], [(_ROWS, "int32")]), f"{symbol} takes {names} besides its buffers"
+    return bool(names)
+
+
+def _parameter(value: Any, buffers: list[Any], aliases: Mapping[Any, Any]) -> int:
+    """Return the number of the parameter whose data an argument is: ``x_1.data``, or ``x.data``."""
+    variable = value.args[0]
+    for number, buffer in enumerate(buffers):
+        if buffer.same_as(variable):
+            return number
+    source = next(data for buffer, data in aliases.items() if buffer.same_as(variable))
+    return _parameter(source, buffers, aliases)
+
+
+def _grid(extents: Mapping[str, Any]) -> Grid:
+    x, y, z = (_groups(extents.get(f"blockIdx.{axis}", 1)) for axis in "xyz")
+    width, height, depth = (int(extents.get(f"threadIdx.{axis}", 1)) for axis in "xyz")
+    return Grid(groups=(x, y, z), block=(width, height, depth))
+
+
+def _groups(extent: Any) -> Groups:
+    """Read ``(fixed + per_token · n + divisor - 1) // divisor``."""
+    if isinstance(extent, int | tirx.IntImm):
+        return Groups(fixed=int(extent))
+    divisor = 1
+    if isinstance(extent, tirx.FloorDiv):
+        divisor, extent = int(extent.b), extent.a
+    variables: list[Any] = []
+    tvm_ffi.structural_walk(extent, (tirx.Var, variables.append))
+    slope, fixed = (int(part) for part in tvm.sym.detect_linear_equation(extent, [variables[0]]))
+    return Groups(fixed=fixed - (divisor - 1), per_token=slope, divisor=divisor)
