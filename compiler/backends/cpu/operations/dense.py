@@ -12,7 +12,6 @@ from ossc.compiler.backends.cpu.operations.weights import (
 )
 from ossc.compiler.backends.cpu.packed import (
     PackedMatrix,
-    Tensors,
     embedding_weight,
     glu_weight,
     matrix_weight,
@@ -21,6 +20,7 @@ from ossc.compiler.dialect.call import Call
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder
 from ossc.compiler.lowering.standard import operand
+from ossc.compiler.lowering.weight_rows import Tensors
 from ossc.compiler.quantization.scheme import QuantizationScheme
 
 

@@ -21,7 +21,6 @@ from ossc.compiler.backends.cpu.operations.weights import (
 )
 from ossc.compiler.backends.cpu.packed import (
     PackedExperts,
-    Tensors,
     expert_glu_weight,
     expert_weight,
 )
@@ -30,6 +29,7 @@ from ossc.compiler.dialect.call import Call
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
 from ossc.compiler.lowering.standard import operand
+from ossc.compiler.lowering.weight_rows import Tensors
 from ossc.compiler.quantization import find_float_scheme
 from ossc.compiler.quantization.scheme import QuantizationScheme
 from ossc.targets.errors import LoweringError

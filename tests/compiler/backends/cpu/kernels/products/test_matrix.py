@@ -8,10 +8,10 @@ import tvm
 
 from kernel_operands import TVM_TARGETS
 from ossc.compiler.backends.cpu.codegen import generate_code
-from ossc.compiler.backends.cpu.kernels.products.glu import Glu
 from ossc.compiler.backends.cpu.kernels.products.linear import linear
 from ossc.compiler.backends.cpu.kernels.products.linear_glu import linear_glu
 from ossc.compiler.backends.cpu.packing import embedding_bytes
+from ossc.compiler.lowering.glu import Glu
 from ossc.targets.errors import LoweringError
 
 COLUMNS = 1 << 16
