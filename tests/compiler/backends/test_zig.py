@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from disks import run_on_disk
-from ossc.compiler.backends.cpu import toolchain, zig
-from ossc.compiler.backends.cpu.toolchain import prepare_linker
-from ossc.compiler.backends.cpu.zig import try_zig_cache, zig_cache_folder, zig_cc
+from ossc.compiler.backends import runtime_link, zig
+from ossc.compiler.backends.runtime_link import prepare_linker
+from ossc.compiler.backends.zig import try_zig_cache, zig_cache_folder, zig_cc
 from ossc.compiler.progress import SilentReporter
 from ossc.targets import resolve_target
 from ossc.targets.errors import ToolchainError
 
-LINKS = Path(__file__).parents[4] / ".links"
+LINKS = Path(__file__).parents[3] / ".links"
 TRY = (
-    "from ossc.compiler.backends.cpu.zig import try_zig_cache\n"
+    "from ossc.compiler.backends.zig import try_zig_cache\n"
     "from ossc.targets.errors import ToolchainError\n"
     "try: try_zig_cache()\n"
     "except ToolchainError as error: print(error)"
@@ -111,7 +111,7 @@ def test_the_linker_is_tried_and_leaves_nothing(monkeypatch):
 
     phases = Phases()
     monkeypatch.setattr(zig, "SLOW_S", 1e6)
-    monkeypatch.setattr(toolchain, "zig_cc", linked)
+    monkeypatch.setattr(runtime_link, "zig_cc", linked)
     prepare_linker(resolve_target("cpu"), phases)
     assert phases.names == ["Trying zig"]
     assert len(outputs) == 2
