@@ -8,14 +8,8 @@ is still visible is ever overwritten (docs/decisions/0002-ring-holds-window-and-
 import onnx_ir as ir
 from tvm import relax
 
-from ossc.compiler.backends.cpu.kernels.attention.attention import attention
-from ossc.compiler.backends.cpu.kernels.attention.attention_sections import has_sections
+from ossc.compiler.backends.cpu.kernel_table import KERNELS
 from ossc.compiler.backends.cpu.kernels.attention.attention_shape import AttentionShape
-from ossc.compiler.backends.cpu.kernels.attention.rope_store import rope_store
-from ossc.compiler.backends.cpu.kernels.attention.section_attention import (
-    join_sections,
-    section_attention,
-)
 from ossc.compiler.backends.cpu.kv_cache import cache_buffers
 from ossc.compiler.backends.cpu.kv_cache.layout import TILE
 from ossc.compiler.dialect.call import Call
@@ -44,8 +38,9 @@ def lower_rope_attention(segment: SegmentBuilder, call: Call) -> None:
     positions = _by_token(segment, call.input("position_ids"), [segment.rows])
     inputs = _rotated_inputs(segment, call, shape, positions)
     caches = _caches(segment, call.input("past_key"), shape, capacity)
-    store = segment.kernel(
-        rope_store,
+    store = KERNELS.kernel(
+        segment,
+        "RopeStore",
         shape=shape,
         capacity=capacity,
         kv=kv,
@@ -62,14 +57,13 @@ def lower_rope_attention(segment: SegmentBuilder, call: Call) -> None:
     given = call.optional("sinks")
     sinks = [segment.float_parameter(given)] if given is not None else []
     arguments = [queries, *caches, *sinks, positions]
-    if rows == 1 and has_sections(shape, capacity):
-        attend = segment.kernel(section_attention, shape=shape, capacity=capacity, kv=kv, isa=isa)
-        parts = segment.call(attend, arguments, label)
-        join = segment.kernel(join_sections, shape=shape, capacity=capacity)
-        results = segment.call(join, [*sinks, positions, *parts], f"{label}/join_sections")
-    else:
-        attend = segment.kernel(attention, shape=shape, capacity=capacity, kv=kv, n=rows, isa=isa)
-        results = segment.call(attend, arguments, label)
+    attend = KERNELS.kernel(
+        segment, "Attention", shape=shape, capacity=capacity, kv=kv, n=rows, isa=isa
+    )
+    results = segment.call(attend, arguments, label)
+    if len(results) > 1:  # largest scores, totals and sums of sections
+        join = KERNELS.kernel(segment, "JoinSections", shape=shape, capacity=capacity)
+        results = segment.call(join, [*sinks, positions, *results], f"{label}/join_sections")
     (segment.values[call.node.outputs[0]],) = results
 
 
