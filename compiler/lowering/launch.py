@@ -2,22 +2,9 @@
 
 from dataclasses import dataclass
 
+from ossc.runtimes.plan import ONE_GROUP, Groups
 
-@dataclass(frozen=True, kw_only=True)
-class Groups:
-    """Groups in one dimension: ⌈(fixed + per_token · rows) / divisor⌉, at least one."""
-
-    fixed: int = 0
-    per_token: int = 0
-    divisor: int = 1
-
-    def count(self, rows: int) -> int:
-        """The groups of a call with so many rows."""
-        return -(-(self.fixed + self.per_token * rows) // self.divisor)
-
-
-ONE_GROUP = Groups(fixed=1)
-"""A dimension that is not used."""
+__all__ = ["ONE_GROUP", "Grid", "Groups", "Launch", "Tasks"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import onnx_ir as ir
 import tvm
 from tvm import relax
 
+from ossc.compiler.lowering.calls import HOST_CALLS, Calls
 from ossc.compiler.lowering.flatten import FlatSegment, flatten
 from ossc.compiler.lowering.importer import OperationTable, import_segments
 from ossc.compiler.lowering.kernel import Kernel
@@ -49,7 +50,10 @@ class LoweredModel:
 
 
 def lower_model(
-    model: ir.Model, options: LoweringOptions, operations: OperationTable
+    model: ir.Model,
+    options: LoweringOptions,
+    operations: OperationTable,
+    calls: Calls = HOST_CALLS,
 ) -> LoweredModel:
     """Lower a fused and quantized model for every type of KV caches; no weight is read.
 
@@ -57,12 +61,15 @@ def lower_model(
         model: The model.
         options: What for; its type of KV caches becomes the default.
         operations: What the backend has kernels for.
+        calls: How its device is told what to run.
 
     Raises:
         LoweringError: The graph has a node without a lowering.
     """
     library = KernelLibrary()
-    parts = {kv: _lower(model, replace(options, kv=kv), operations, library) for kv in KV_TYPES}
+    parts = {
+        kv: _lower(model, replace(options, kv=kv), operations, calls, library) for kv in KV_TYPES
+    }
     default = parts[options.kv]
     for part in parts.values():
         assert list(part.weights) == list(default.weights), "plans disagree on weights.bin"
@@ -94,19 +101,21 @@ def _lower(
     model: ir.Model,
     options: LoweringOptions,
     operations: OperationTable,
+    calls: Calls,
     library: KernelLibrary,
 ) -> _Lowered:
     # ONNX → Relax, one function a segment
     segments, weights = import_segments(model, options, operations, library)
 
     # Relax → TIR calls, the generated ones fused
-    flat = [_flatten(segment, library, options) for segment in segments]
+    flat = [_flatten(segment, library, options, calls) for segment in segments]
 
     # calls → steps on buffers with offsets
     plan = make_plan(
         flat,
         weights,
         target=options.target,
+        calls=calls,
         context=options.context,
         vocab_size=_vocab_size(model.graph),
     )
@@ -154,7 +163,7 @@ def _size_bytes(type_: relax.TensorType) -> int:
 
 
 def _flatten(
-    segment: RelaxSegment, library: KernelLibrary, options: LoweringOptions
+    segment: RelaxSegment, library: KernelLibrary, options: LoweringOptions, calls: Calls
 ) -> FlatSegment:
-    module = legalize_and_fuse(segment.module, options.target)
+    module = calls.schedule(legalize_and_fuse(segment.module, options.target))
     return flatten(segment, module, library.kernels)
