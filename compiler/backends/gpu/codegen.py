@@ -1,4 +1,4 @@
-"""TIR with thread bindings → functions of a GPU language, and how each is launched.
+"""TIR with thread bindings → a function of a GPU language, and how it is launched.
 
 The passes are those of TVM's list that our functions need. `StmtSimplify` is not among them: it
 puts the value of every ``T.Bind`` back where it is used, so that a chain in which each step uses
@@ -26,50 +26,36 @@ _ROWS = "n"
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceFunction:
-    """A function of the generated source; its arguments are the buffers of the TIR function."""
+    """A function of a GPU language; its arguments are the buffers of the TIR function, in order."""
 
     name: str
     """In the source."""
+    source: str
     grid: Grid
     takes_rows: bool
     """Whether the rows of the call follow the buffers, as one int32."""
 
 
-def generate_device_code(
-    functions: Mapping[str, tirx.PrimFunc], target: tvm.target.Target
-) -> tuple[dict[str, DeviceFunction], str]:
-    """Compile functions for a GPU.
+def generate_device_function(
+    symbol: str, function: tirx.PrimFunc, target: tvm.target.Target
+) -> DeviceFunction:
+    """Compile a function for a GPU; the result depends only on the arguments.
 
     Args:
-        functions: By symbol; each becomes one function.
+        symbol: From which its name is made.
+        function: With one grid. TVM orders arguments by their names, so the names of its buffers
+            are in the order of the parameters.
         target: Whose ``kind`` is the language.
-
-    Returns:
-        What each became, by symbol, and the source of all. Both depend only on the arguments.
     """
-    module = tvm.IRModule(
-        {
-            tvm.ir.GlobalVar(name): function.with_attr("global_symbol", name)
-            for name, function in sorted(functions.items())
-        }
-    )
-    host = tvm.target.Target({"kind": "llvm"})
-    module = _passes()(tirx.transform.BindTarget(target.with_host(host))(module))
-    device, launches = {}, {}
-    for variable, function in module.functions.items():
-        if _LAUNCH_PARAMETERS in function.attrs:
-            device[variable.name_hint] = _source(variable, function, target)
-        else:
-            launches[variable.name_hint] = _launch(variable.name_hint, function)
-    return launches, "\n".join(device[name] for name in sorted(device))
-
-
-def _source(variable: tvm.ir.GlobalVar, function: tirx.PrimFunc, target: tvm.target.Target) -> str:
-    """Return the text of one function; TVM would declare all of a module before each of them."""
-    module = _device_passes()(tvm.IRModule({variable: function}))
+    host_target = tvm.target.Target({"kind": "llvm"})
+    module = tvm.IRModule({tvm.ir.GlobalVar(symbol): function.with_attr("global_symbol", symbol)})
+    bound = tirx.transform.BindTarget(target.with_host(host_target))(module)
+    split = _passes()(bound).functions
+    (device,) = (v for v, each in split.items() if _LAUNCH_PARAMETERS in each.attrs)
+    (host,) = (each for v, each in split.items() if v != device)
     build = tvm.get_global_func(f"target.build.{target.kind.name}")
-    source: str = build(module, target).inspect_source()
-    return source
+    built = build(_device_passes()(tvm.IRModule({device: split[device]})), target)
+    return _launched(symbol, host, built.inspect_source())
 
 
 def _passes() -> tvm.transform.Pass:
@@ -111,8 +97,8 @@ def _device_passes() -> tvm.transform.Pass:
     )
 
 
-def _launch(symbol: str, host: tirx.PrimFunc) -> DeviceFunction:
-    """Read what the host's half of a function calls."""
+def _launched(symbol: str, host: tirx.PrimFunc, source: str) -> DeviceFunction:
+    """Read from the host's half of a function how the device's is launched."""
     calls: list[Any] = []
     aliases: dict[Any, Any] = {}
 
@@ -132,6 +118,7 @@ def _launch(symbol: str, host: tirx.PrimFunc) -> DeviceFunction:
     arguments = values[: len(values) - len(tags)]
     return DeviceFunction(
         name=str(name.value),
+        source=source,
         grid=_grid(extents),
         takes_rows=_takes_rows(symbol, arguments, list(host.params), aliases),
     )
