@@ -5,7 +5,8 @@ import pytest
 from operations.cases import CASES
 from operations.conformance import BackendUnderTest
 from operations.gpu_device import find_gpu
-from operations.node_comparison import compare
+from operations.node_comparison import compare, compare_over_cache, options
+from operations.test_cpu import CACHES, STEPS
 
 GPU = BackendUnderTest(
     name="gpu",
@@ -25,6 +26,12 @@ GPU = BackendUnderTest(
 )
 def test_a_node_computes_its_operation(case):
     GPU.judge(case, lambda: compare(case, device=find_gpu("pocl")))
+
+
+@pytest.mark.parametrize(("case", "kv"), CACHES)
+def test_attention_sees_the_cache_that_the_calls_before_it_left(case, kv):
+    device = find_gpu("pocl")
+    GPU.judge(case, lambda: compare_over_cache(case, options(kv=kv), STEPS, device))
 
 
 def test_every_pattern_is_of_a_case():
