@@ -57,7 +57,7 @@ def run_function(
     device.run(
         function.source,
         function.name,
-        arrays,
+        [arrays[index] for index in function.arguments],
         groups=[groups.count(n) for groups in grid.groups],
         block=grid.block,
         rows=n if function.takes_rows else None,

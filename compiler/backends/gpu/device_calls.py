@@ -8,7 +8,7 @@ from tvm import tirx
 from tvm.s_tir import dlight
 
 from ossc.compiler.backends.gpu.codegen import DeviceFunction, generate_device_function
-from ossc.compiler.backends.gpu.kernel_builder import MAX_ITEMS, argument_name
+from ossc.compiler.backends.gpu.kernel_builder import MAX_ITEMS
 from ossc.compiler.lowering.flatten import FlatStep
 from ossc.compiler.lowering.launch import Grid, Launch
 from ossc.runtimes.plan import DeviceKernel
@@ -48,14 +48,15 @@ class DeviceCalls:
             takes_rows=function.takes_rows,
             grid=function.grid.groups,
             block=function.grid.block,
-            tensors=tuple(tensors),
+            tensors=tuple(tensors[index] for index in function.arguments),
             layer=call.layer,
             label=call.label,
         )
 
-    def source(self) -> str:
-        """Return the code of all functions, in an order that depends on their symbols alone."""
-        return "\n".join(self.functions[symbol].source for symbol in sorted(self.functions))
+    def code(self) -> dict[str, str]:
+        """Return one file of all functions, in an order that depends on their symbols alone."""
+        sources = [self.functions[symbol].source for symbol in sorted(self.functions)]
+        return {self.code_file: "\n".join(sources)}
 
     @property
     def _target(self) -> tvm.target.Target:
@@ -63,8 +64,7 @@ class DeviceCalls:
 
     def _function(self, call: FlatStep) -> DeviceFunction:
         if call.symbol not in self.functions:
-            function = call.function if call.kernel else _numbered(call.function)
-            generated = generate_device_function(call.symbol, function, self._target)
+            generated = generate_device_function(call.symbol, call.function, self._target)
             assert call.kernel is None or _counts(call.kernel.launch) == _counts(generated.grid)
             self.functions[call.symbol] = generated
         return self.functions[call.symbol]
@@ -79,13 +79,3 @@ def _counts(launch: Launch) -> tuple[list[int], tuple[int, int, int]]:
 def _is_launched(function: tirx.PrimFunc) -> bool:
     """Tell a kernel of ours, whose body opens a grid already."""
     return isinstance(function.body, tirx.AttrStmt)
-
-
-def _numbered(function: tirx.PrimFunc) -> tirx.PrimFunc:
-    """Rename the buffers, so that their names are in the order of the parameters."""
-    return function.specialize(
-        {
-            parameter: tirx.Var(argument_name(number, parameter.name), parameter.ty)
-            for number, parameter in enumerate(function.params)
-        }
-    )
