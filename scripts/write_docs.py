@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 from ossc.compiler.cli import COMMANDS, main
 from ossc.compiler.quantization import all_schemes
-from ossc.compiler.quantization.plan import TENSOR_CLASSES, presets
+from ossc.compiler.quantization.plan import presets
+from ossc.compiler.quantization.rules import TENSOR_CLASSES
 from ossc.runtimes.profile.profile_json import schema
 from ossc.targets import all_targets
 
