@@ -217,9 +217,3 @@ def rebuilt(
 def tensor_classes(model: ir.Model) -> set[TensorClass]:
     """Return what a quantization plan calls the weights of a model."""
     return {call.tensor_class for call in calls_in(model) if call.tensor_class}
-
-
-def weight_schemes(model: ir.Model) -> dict[str, str]:
-    """Return the format of every weight that a plan can change, by the name of its node."""
-    calls = calls_in(model)
-    return {call.name: call.format.name for call in calls if call.format and call.tensor_class}

@@ -7,9 +7,9 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from onnx_graphs import export_tiny, op_types
+from onnx_graphs import export_tiny, op_types, weight_schemes
 from ossc.compiler.checkpoint.views import read_rows
-from ossc.compiler.dialect.call import as_call, rebuilt, weight_schemes
+from ossc.compiler.dialect.call import as_call, rebuilt
 from ossc.compiler.dialect.functions import attach_functions
 from ossc.compiler.oracle.reference import reference_logits
 from ossc.compiler.passes import quantize_weights
