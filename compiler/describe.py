@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ossc.compiler.bundle import file_entry
@@ -10,17 +10,20 @@ from ossc.compiler.families.model_config import ModelConfig
 from ossc.compiler.lowering.lower import LoweredModel
 from ossc.compiler.lowering.segment import LoweringOptions
 from ossc.compiler.passes.quantize_weights import RoundedWeight
-from ossc.compiler.quantization.plan import QuantizationPlan, is_pattern
+from ossc.compiler.quantization.plan import QuantizationPlan
 from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME
 from ossc.runtimes.kv_type import PLAN_NAMES
 from ossc.runtimes.manifest import (
-    WEIGHTS_NAME,
+    CpuEntry,
+    DeviceEntry,
+    DriverEntry,
     FileEntry,
     FileRole,
     HostEntry,
     Manifest,
     MemoryEntry,
     QuantizationEntry,
+    RuleEntry,
     SessionMemory,
     TargetEntry,
 )
@@ -47,7 +50,7 @@ def describe_bundle(
     classes: Collection[str],
     options: LoweringOptions,
     lowered: LoweredModel,
-    weights: FileEntry,
+    weights: Mapping[str, FileEntry],
 ) -> Manifest:
     """Make the manifest of the files in a folder.
 
@@ -58,13 +61,13 @@ def describe_bundle(
         classes: The tensor classes that the model has.
         options: What the model was lowered for.
         lowered: What came of it.
-        weights: Entry of ``weights.bin``, hashed while it was written.
+        weights: Entries of the files of weights, hashed while they were written.
     """
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     files = {
         name: file_entry(folder / name, _ROLES.get(name, "code"))
         for name in names
-        if name != WEIGHTS_NAME
+        if name not in weights
     }
     return Manifest(
         ossc_version=__version__,
@@ -74,11 +77,11 @@ def describe_bundle(
         quantization=QuantizationEntry(
             preset=plan.name,
             activations=plan.activations,
-            schemes={
-                rule: scheme
-                for rule, scheme in plan.schemes.items()
-                if is_pattern(rule) or rule in classes
-            },
+            rules=tuple(
+                RuleEntry(match=rule.match, experts=rule.experts, scheme=rule.scheme)
+                for rule in plan.rules
+                if rule.is_pattern or rule.match in classes
+            ),
             tensors={name: weight.scheme for name, weight in lowered.weights.items()},
         ),
         context=options.context,
@@ -86,7 +89,7 @@ def describe_bundle(
         stop_token_ids=config.eos_token_ids,
         memory=memory_entry(lowered),
         kernels=lowered.costs,
-        files=files | {WEIGHTS_NAME: weights},
+        files=files | dict(weights),
     )
 
 
@@ -135,4 +138,11 @@ def _target_entry(target: Target) -> TargetEntry:
             cpu_features=target.host.cpu_features,
             instruction_sets=tuple(each.name for each in target.host.instruction_sets),
         ),
+        device=_device_entry(target),
     )
+
+
+def _device_entry(target: Target) -> DeviceEntry:
+    if target.device.loads_drivers:
+        return DriverEntry(host_glibc=target.host.glibc)
+    return CpuEntry()

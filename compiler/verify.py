@@ -22,12 +22,8 @@ from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.reference import ReferenceOutputs, reference_logits
 from ossc.compiler.passes.take_routing import TakeRouting
 from ossc.compiler.pipeline import quantized_model
-from ossc.compiler.quantization.plan import (
-    AS_STORED,
-    TENSOR_CLASSES,
-    Activations,
-    QuantizationPlan,
-)
+from ossc.compiler.quantization.plan import Activations, QuantizationPlan
+from ossc.compiler.quantization.rules import AS_STORED, TENSOR_CLASSES, Rule, rules_of
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.manifest import QuantizationEntry
 from ossc.runtimes.session import Session
@@ -96,8 +92,14 @@ def fixed_token_ids(vocab_size: int, count: int = N_TOKENS) -> list[int]:
     return [(i * 7919 + 1) % vocab_size for i in range(count)]
 
 
-def verify_against(bundle: Bundle, model: Path | str, *, threads: int | None = None) -> Comparison:
-    """Compare a bundle with the checkpoint that it was compiled from.
+def verify_against(
+    bundle: Bundle,
+    model: Path | str,
+    *,
+    threads: int | None = None,
+    device: str | None = None,
+) -> Comparison:
+    """Compare a bundle, on a device, with the checkpoint that it was compiled from.
 
     Raises:
         NotComparableError: The checkpoint is of another model.
@@ -106,7 +108,9 @@ def verify_against(bundle: Bundle, model: Path | str, *, threads: int | None = N
     source = open_same_model(bundle, model)
     token_ids = fixed_token_ids(source.config.vocab_size)[: bundle.manifest.context]
     plan = quantization_plan(bundle.manifest.quantization)
-    with Session(bundle.path, threads=threads, kv=bundle.kv, record_routing=True) as session:
+    with Session(
+        bundle.path, threads=threads, kv=bundle.kv, device=device, record_routing=True
+    ) as session:
         logits, routing = run_session(session, token_ids)
     graph = TakeRouting()(quantized_model(source, plan)).model
     reference = reference_logits(graph, token_ids, tokens_a_run=1, chosen_experts=routing)
@@ -194,5 +198,8 @@ def _distances(
 def quantization_plan(entry: QuantizationEntry) -> QuantizationPlan:
     """Return the plan that a manifest records."""
     activations = cast(Activations, entry.activations)
-    schemes = {str(each): AS_STORED for each in TENSOR_CLASSES} | dict(entry.schemes)
-    return QuantizationPlan(name=entry.preset, activations=activations, schemes=schemes)
+    defaults = rules_of({str(each): AS_STORED for each in TENSOR_CLASSES})
+    rules = (
+        Rule(match=rule.match, scheme=rule.scheme, experts=rule.experts) for rule in entry.rules
+    )
+    return QuantizationPlan(name=entry.preset, activations=activations, rules=(*defaults, *rules))

@@ -30,6 +30,7 @@ _DTYPE = {
     "int16": DType.I16,
     "float16": DType.F16,
     "bool": DType.BOOL,
+    "uint32": DType.I32,  # words, of which a plan only counts the bytes
 }
 _LAYER = re.compile(r"\blayers[._/](\d+)")
 _HINT = re.compile(r"op\d+_")
@@ -67,8 +68,15 @@ class FlatStep:
 
     symbol: str
     kernel: Kernel | None
+    function: tvm.tirx.PrimFunc
+    """What is called."""
     operands: tuple[Operand, ...]
     label: str
+
+    @property
+    def has_state(self) -> bool:
+        """Whether it reads or writes KV caches, so that their type is in its code."""
+        return any(operand.storage.origin == "state" for operand in self.operands)
 
     @property
     def cost(self) -> KernelCost:
@@ -203,6 +211,7 @@ class _Walk:
             FlatStep(
                 symbol=symbol,
                 kernel=kernel,
+                function=kernel.func if kernel else self.generated[symbol],
                 operands=(*arguments, *created),
                 label=self._label(variable, symbol),
             )

@@ -13,10 +13,11 @@ from ossc.runtimes.manifest.memory import MemoryEntry, SessionMemory
 from ossc.runtimes.manifest.quantization import (
     ExpertsScheme,
     QuantizationEntry,
+    RuleEntry,
     TensorScheme,
     schemes_of,
 )
-from ossc.runtimes.manifest.target import CpuEntry, HostEntry, TargetEntry
+from ossc.runtimes.manifest.target import CpuEntry, DeviceEntry, DriverEntry, HostEntry, TargetEntry
 
 __all__ = [
     "DIGEST_NAME",
@@ -24,6 +25,8 @@ __all__ = [
     "MANIFEST_NAME",
     "WEIGHTS_NAME",
     "CpuEntry",
+    "DeviceEntry",
+    "DriverEntry",
     "ExpertsScheme",
     "FileEntry",
     "FileRole",
@@ -31,6 +34,7 @@ __all__ = [
     "Manifest",
     "MemoryEntry",
     "QuantizationEntry",
+    "RuleEntry",
     "SessionMemory",
     "TargetEntry",
     "TensorScheme",

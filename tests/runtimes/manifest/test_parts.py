@@ -1,10 +1,11 @@
 """The parts of a manifest: files, target, quantization and features, each refused by name."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from ossc.runtimes.manifest import ExpertsScheme, FileEntry, Manifest, schemes_of
+from ossc.runtimes.manifest import DriverEntry, ExpertsScheme, FileEntry, Manifest, schemes_of
 from ossc.targets.errors import BundleError
 from synthetic.tiny_plan import make_manifest
 
@@ -30,6 +31,8 @@ def without(*path):
     return json.dumps(fields).encode()
 
 
+RULE = {"match": "experts", "experts": [0, 2], "scheme": "mxfp4"}
+
 EXPERTS = [{"experts": [0, 2], "scheme": "mxfp4"}, {"experts": [1], "scheme": "int4-g32"}]
 
 
@@ -39,7 +42,7 @@ EXPERTS = [{"experts": [0, 2], "scheme": "mxfp4"}, {"experts": [1], "scheme": "i
         pytest.param(changed("features", value=["text.bin"]), "needs 'text.bin'", id="feature"),
         pytest.param(changed("features", value="x"), "not a list of texts", id="features-text"),
         pytest.param(without("features"), "no field 'features'", id="no-features"),
-        pytest.param(changed("target", "kind", value="opencl"), "of the kind 'opencl'", id="kind"),
+        pytest.param(changed("target", "kind", value="abacus"), "of the kind 'abacus'", id="kind"),
         pytest.param(without("target", "kind"), "no field 'kind'", id="no-kind"),
         pytest.param(without("target", "host"), "no field 'host'", id="no-host"),
         pytest.param(without("target", "device"), "no field 'device'", id="no-device"),
@@ -63,6 +66,31 @@ EXPERTS = [{"experts": [0, 2], "scheme": "mxfp4"}, {"experts": [1], "scheme": "i
             changed("files", "plan.bin", "role", value="text"), "plan.bin as a plan", id="no-plan"
         ),
         pytest.param(without("files", "plan.bin", "role"), "no field 'role'", id="no-role"),
+        pytest.param(
+            changed("quantization", "rules", value={"experts": "mxfp4"}),
+            "not a list of objects",
+            id="rules",
+        ),
+        pytest.param(
+            changed("quantization", "rules", value=[{**RULE, "bits": 4}]),
+            "unknown fields bits",
+            id="rule-field",
+        ),
+        pytest.param(
+            changed("quantization", "rules", value=[{**RULE, "experts": []}]),
+            "rule for experts lacks experts",
+            id="rule-without-experts",
+        ),
+        pytest.param(
+            changed("quantization", "rules", value=[{**RULE, "experts": [3, 3]}]),
+            "out of order",
+            id="rule-twice",
+        ),
+        pytest.param(
+            changed("quantization", "rules", value=[{**RULE, "experts": [-1]}]),
+            "not a list of integers",
+            id="rule-negative",
+        ),
         pytest.param(
             changed("quantization", "tensors", value={"w": 1}), "not a printable text", id="tensor"
         ),
@@ -111,7 +139,22 @@ def test_experts_of_one_tensor_may_differ():
     assert Manifest.from_json(manifest.to_json().encode()) == manifest
 
 
+def test_a_rule_is_for_all_or_for_some_experts():
+    data = changed("quantization", "rules", value=[RULE, {**RULE, "experts": None}])
+    rules = Manifest.from_json(data).quantization.rules
+    assert [rule.experts for rule in rules] == [(0, 2), None]
+
+
 def test_files_are_found_by_their_role():
     manifest = Manifest.from_json(make_manifest(ENTRIES).to_json().encode())
     assert list(manifest.files_of("weights")) == ["weights.bin"]
     assert manifest.files_of("card") == {}
+
+
+def test_a_device_behind_a_driver_says_which_glibc_its_program_needs():
+    target = make_manifest({}).target
+    opencl = replace(target, kind="opencl", device=DriverEntry(host_glibc="2.17"))
+    data = make_manifest(ENTRIES, target=opencl).to_json().encode()
+    assert Manifest.from_json(data).target == opencl
+    with pytest.raises(BundleError, match="host_glibc is 'new', which is no version"):
+        Manifest.from_json(data.replace(b'"2.17"', b'"new"'))

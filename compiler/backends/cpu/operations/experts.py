@@ -6,32 +6,28 @@ that an expert's weights are read once for all tokens that chose it.
 
 from collections.abc import Callable
 
-from ossc.compiler.backends.cpu.kernels.experts.combine_experts import combine_experts
-from ossc.compiler.backends.cpu.kernels.experts.expert_glu import expert_glu
-from ossc.compiler.backends.cpu.kernels.experts.expert_linear import expert_linear
-from ossc.compiler.backends.cpu.kernels.experts.group_by_expert import group_by_expert
-from ossc.compiler.backends.cpu.kernels.experts.router_top_k import router_top_k
+from ossc.compiler.backends.cpu.kernel_table import KERNELS
 from ossc.compiler.backends.cpu.operations.activations import activation_operands, activation_type
 from ossc.compiler.backends.cpu.operations.dense import product
-from ossc.compiler.backends.cpu.operations.weights import (
-    bias_operands,
-    glu_of,
-    scheme_of,
-    weight_tensors,
-)
-from ossc.compiler.backends.cpu.packed import (
+from ossc.compiler.backends.cpu.packed_experts import (
+    HeldExperts,
     PackedExperts,
-    Tensors,
     expert_glu_weight,
     expert_weight,
+    held_experts,
 )
 from ossc.compiler.dialect.bodies.expert_product import SHARED, TRANSPOSED
 from ossc.compiler.dialect.call import Call
+from ossc.compiler.lowering.call_weights import (
+    bias_operands,
+    experts_type_of,
+    glu_of,
+    weight_tensors,
+)
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
 from ossc.compiler.lowering.standard import operand
 from ossc.compiler.quantization import find_float_scheme
-from ossc.compiler.quantization.scheme import QuantizationScheme
 from ossc.targets.errors import LoweringError
 
 
@@ -53,8 +49,9 @@ def lower_router(segment: SegmentBuilder, call: Call) -> None:
         bias=bias_operands(segment, call),
         label=f"{call.name}/logits",
     )
-    kernel = segment.kernel(
-        router_top_k,
+    kernel = KERNELS.kernel(
+        segment,
+        "RouterTopK",
         experts=int(logits.ty.shape[1]),
         k=call.integer("k"),
         n=segment.static_rows,
@@ -68,11 +65,13 @@ def lower_expert_glu(segment: SegmentBuilder, call: Call) -> None:
     """Translate ``ExpertGlu``."""
     product = _ExpertProduct(segment, call, expert_glu_weight)
     experts, rows, columns = product.packed.shape
-    kernel = segment.kernel(
-        expert_glu,
-        scheme=product.scheme.name,
-        activation=activation_type(segment, product.scheme.name),
+    kernel = KERNELS.kernel(
+        segment,
+        "ExpertGlu",
+        scheme=product.scheme,
+        activation=activation_type(segment, product.scheme),
         experts=experts,
+        counts=product.counts,
         intermediate=rows // 2,
         hidden=columns,
         k=product.k,
@@ -101,11 +100,13 @@ def lower_expert_linear(segment: SegmentBuilder, call: Call) -> None:
         )
     product = _ExpertProduct(segment, call, expert_weight)
     experts, rows, columns = product.packed.shape
-    kernel = segment.kernel(
-        expert_linear,
-        scheme=product.scheme.name,
-        activation=activation_type(segment, product.scheme.name),
+    kernel = KERNELS.kernel(
+        segment,
+        "ExpertLinear",
+        scheme=product.scheme,
+        activation=activation_type(segment, product.scheme),
         experts=experts,
+        counts=product.counts,
         hidden=rows,
         intermediate=columns,
         k=product.k,
@@ -120,7 +121,9 @@ def lower_combine_experts(segment: SegmentBuilder, call: Call) -> None:
     """Translate ``CombineExperts``."""
     y, weights = operand(segment, call.input("x")), operand(segment, call.input("weights"))
     _, k, hidden = y.ty.shape
-    kernel = segment.kernel(combine_experts, hidden=int(hidden), k=int(k), n=segment.static_rows)
+    kernel = KERNELS.kernel(
+        segment, "CombineExperts", hidden=int(hidden), k=int(k), n=segment.static_rows
+    )
     (segment.values[call.node.outputs[0]],) = segment.call(kernel, [y, weights], call.name)
 
 
@@ -131,11 +134,14 @@ class _ExpertProduct:
         self,
         segment: SegmentBuilder,
         call: Call,
-        pack: Callable[[QuantizationScheme, Tensors], PackedExperts],
+        pack: Callable[[HeldExperts], PackedExperts],
     ) -> None:
-        self._segment, self._call, self.scheme = segment, call, scheme_of(call)
+        self._segment, self._call = segment, call
+        weight = experts_type_of(call)
+        held = held_experts(weight, weight_tensors(call))
+        self.scheme, self.counts = weight.name, held.counts
         self._routing = operand(segment, call.input("indices"))
-        self.packed = pack(self.scheme, weight_tensors(call))
+        self.packed = pack(held)
         self.k = int(self._routing.ty.shape[1])
 
     def call(self, kernel: Kernel) -> None:
@@ -143,9 +149,9 @@ class _ExpertProduct:
         segment, label = self._segment, self._call.name
         x = operand(segment, self._call.input("x"))
         arguments = [
-            *activation_operands(segment, x, self.scheme.name, label),
+            *activation_operands(segment, x, self.scheme, label),
             *self._groups(label),
-            segment.weight(self.packed.table, self.packed.shape[:1], "int64"),
+            segment.weight(self.packed.table, self.packed.table_shape, "int64"),
             segment.packed_parameter(self.packed),
             *bias_operands(segment, self._call),
         ]
@@ -156,8 +162,12 @@ class _ExpertProduct:
         segment, routing = self._segment, self._routing
         if segment.static_rows == 1:
             return [routing]
-        kernel = segment.kernel(
-            group_by_expert, experts=self.packed.shape[0], k=self.k, n=segment.static_rows
+        kernel = KERNELS.kernel(
+            segment,
+            "GroupByExpert",
+            experts=self.packed.shape[0],
+            k=self.k,
+            n=segment.static_rows,
         )
         return segment.once(
             ("groups", routing), lambda: segment.call(kernel, [routing], f"{label}/group")

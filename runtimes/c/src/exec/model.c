@@ -74,11 +74,31 @@ static ossc_status check_weights(const manifest* m, const plan* p, bool* agree_o
   return OSSC_OK;
 }
 
+/* The files of code that a segment's steps name are listed as such. */
+static ossc_status check_code(const manifest* m, const plan_segment* segment) {
+  ossc_status status = OSSC_OK;
+  manifest_entry entry;
+  for (uint32_t i = 0; i < segment->num_steps && status == OSSC_OK; ++i) {
+    const plan_step* step = &segment->steps[i];
+    if (step->kind != PLAN_DEVICE_KERNEL) continue;
+    status = manifest_find_file(m, step->device_kernel.code, FILE_CODE, &entry);
+  }
+  return status;
+}
+
+static ossc_status check_files_of_plan(const manifest* m, const plan* p, bool* agree_out) {
+  ossc_status status = check_weights(m, p, agree_out);
+  for (uint32_t i = 0; i < p->num_segments && status == OSSC_OK; ++i) {
+    status = check_code(m, &p->segments[i]);
+  }
+  return status;
+}
+
 static ossc_status check_agreement(const manifest* m, const plan* p) {
   bool agree = m->plan_abi_version == PLAN_ABI_VERSION && m->context == p->context &&
                m->prefill_chunk == (int64_t)p->prefill->max_tokens &&
                strcmp(m->kind, p->devices[0].kind) == 0;
-  ossc_status status = check_weights(m, p, &agree);
+  ossc_status status = check_files_of_plan(m, p, &agree);
   if (status != OSSC_OK || agree) return status;
   return fail(OSSC_ERROR_BUNDLE,
               "The manifest and the plan contradict each other; compile the model again.");
@@ -102,11 +122,13 @@ static ossc_status choose_kv_type(ossc_kv_type wanted, ossc_model* model) {
   return manifest_find_file(&model->manifest, kv_type_plan(model->kv_type), FILE_PLAN, &entry);
 }
 
-static ossc_status open_device(const char* directory, ossc_weights_mode mode, ossc_model* model) {
-  const device_request request = {&model->plan, directory, mode};
-  const device_api* api;
-  ossc_status status = device_choose(&model->plan, &api);
-  return status == OSSC_OK ? api->open(&request, &model->device) : status;
+static ossc_status open_device(const char* directory, const ossc_model_options* options,
+                               ossc_model* model) {
+  device_choice choice;
+  ossc_status status = device_choose(&model->plan, options->device, &choice);
+  if (status != OSSC_OK) return status;
+  const device_request request = {&model->plan, directory, options->weights_mode, choice.which};
+  return choice.api->open(&request, &model->device);
 }
 
 static ossc_status load(const char* directory, ossc_model_options options, ossc_model* model) {
@@ -116,7 +138,7 @@ static ossc_status load(const char* directory, ossc_model_options options, ossc_
   if (status == OSSC_OK) status = choose_kv_type(options.kv_type, model);
   if (status == OSSC_OK) status = check_files(directory, m);
   if (status == OSSC_OK) status = load_plan(directory, model);
-  if (status == OSSC_OK) status = open_device(directory, options.weights_mode, model);
+  if (status == OSSC_OK) status = open_device(directory, &options, model);
   return status == OSSC_OK ? model_check_weights(model) : status;
 }
 
@@ -142,7 +164,7 @@ ossc_status ossc_model_open(const char* directory, const ossc_model_options* opt
   if (directory == NULL || model_out == NULL) {
     return fail(OSSC_ERROR_ARGUMENT, "directory or model_out is NULL; pass both.");
   }
-  ossc_model_options chosen = {OSSC_WEIGHTS_MAPPED, OSSC_KV_DEFAULT};
+  ossc_model_options chosen = {OSSC_WEIGHTS_MAPPED, OSSC_KV_DEFAULT, NULL};
   if (options != NULL) chosen = *options;
   ossc_status status = check_options(&chosen);
   if (status != OSSC_OK) return status;

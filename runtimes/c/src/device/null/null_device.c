@@ -1,7 +1,8 @@
 /* A device that computes nothing: what a call costs besides its steps, and the skeleton to copy.
  *
  * To add a kind of device:
- *   1. Copy this folder to device/<kind>, and put its api into device_kinds in device/device.c.
+ *   1. Copy this folder to device/<kind>, and put its api into test/device_kinds.c; the compiler
+ *      finds the api by the folder's name.
  *   2. `open`: refuse plans of other kinds; put each space of weights where the device reads it;
  *      find for every step what it calls, by the step's number. A queue only reads a device.
  *   3. `start` and `release`: one allocation for each space of state and arena. State is zeros.
@@ -23,11 +24,12 @@
 #include "base/error.h"
 
 static ossc_status open_device(const device_request* request, device** device_out) {
-  (void)request;
+  ossc_status status = device_check_only(request->which);
+  if (status != OSSC_OK) return status;
   *device_out = calloc(1, sizeof(device));
   if (*device_out == NULL) return fail_out_of_memory("a device");
   **device_out = (device){&null_device_api, "base"};
-  fputs("ossc: " DEVICE_VARIABLE " is null: nothing is computed, and all answers are zeros.\n",
+  fputs("ossc: The device is null: nothing is computed, and all answers are zeros.\n",
         stderr);
   return OSSC_OK;
 }
@@ -83,8 +85,16 @@ static ossc_status finish(device_queue* q) {
 
 static void release(device_queue* q) { free(q); }
 
+/* There is none: whoever asks wants one that computes. */
+static ossc_status list(ossc_device_info* devices_out, size_t capacity, size_t* count_out) {
+  (void)devices_out, (void)capacity;
+  *count_out = 0;
+  return OSSC_OK;
+}
+
 const device_api null_device_api = {
     .kind = "null",
+    .list = list,
     .open = open_device,
     .check = check,
     .close = close_device,
