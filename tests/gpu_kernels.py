@@ -10,7 +10,7 @@ import tvm
 from numpy.typing import NDArray
 
 from opencl_driver import OpenClDriver, find_driver
-from ossc.compiler.backends.gpu.codegen import DeviceFunction, generate_device_code
+from ossc.compiler.backends.gpu.codegen import DeviceFunction, generate_device_function
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import buffer_types
 
@@ -44,20 +44,20 @@ def run_kernel(
     outputs = [
         _ones([_size(dim, n) for dim in type_.shape], type_.dtype) for type_ in types[len(inputs) :]
     ]
-    function, source = _code(kernel.name, kernel.func)
-    run_function(device, source, function, [*inputs, *outputs], n)
+    function = _code(kernel.name, kernel.func)
+    run_function(device, function, [*inputs, *outputs], n)
     return outputs
 
 
 def run_function(
-    device: OpenClDriver, source: str, function: DeviceFunction, arrays: Sequence[NDArray], n: int
+    device: OpenClDriver, function: DeviceFunction, arrays: Sequence[NDArray], n: int
 ) -> None:
     """Run a function of generated source on arrays for ``n`` tokens."""
     grid = function.grid
     device.run(
-        source,
+        function.source,
         function.name,
-        arrays,
+        [arrays[index] for index in function.arguments],
         groups=[groups.count(n) for groups in grid.groups],
         block=grid.block,
         rows=n if function.takes_rows else None,
@@ -65,9 +65,8 @@ def run_function(
 
 
 @cache
-def _code(name: str, function: tvm.tirx.PrimFunc) -> tuple[DeviceFunction, str]:
-    functions, source = generate_device_code({name: function}, OPENCL)
-    return functions[name], source
+def _code(name: str, function: tvm.tirx.PrimFunc) -> DeviceFunction:
+    return generate_device_function(name, function, OPENCL)
 
 
 def _size(dim: object, n: int) -> int:

@@ -2,7 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
+from ossc.compiler.dialect.call import Call
 from ossc.targets.errors import LoweringError
 
 
@@ -39,6 +41,16 @@ class AttentionShape:
                 f"Attention has the window {self.window} and the scale {self.scale}; the window "
                 "is a number of keys, or 0 for all, and the scale a finite number above 0."
             )
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        """Return that of a node of attention."""
+        sizes = ("num_heads", "num_kv_heads", "head_dim", "window")
+        return cls(
+            **{name: call.integer(name) for name in sizes},
+            scale=call.number("scale"),
+            sinks="sinks" in call.options,
+        )
 
     @property
     def operation(self) -> str:

@@ -23,6 +23,9 @@ class Calls(Protocol):
     def step(self, call: FlatStep, tensors: Sequence[int]) -> Step:
         """Return the step that makes a call; ``tensors`` are its operands in the plan."""
 
+    def code(self) -> dict[str, str]:
+        """Return the text of the code files that the steps made so far name, by file."""
+
 
 class HostCalls:
     """Functions of the program, which the runtime calls: those of ours for ranges of tasks."""
@@ -43,6 +46,10 @@ class HostCalls:
             layer=call.layer,
             label=call.label,
         )
+
+    def code(self) -> dict[str, str]:
+        """Return nothing: the functions become part of the program."""
+        return {}
 
 
 HOST_CALLS = HostCalls()

@@ -36,8 +36,10 @@ class LoweredModel:
     """Ours, by symbol."""
     generated: dict[str, tvm.tirx.PrimFunc]
     """Relax's, by symbol."""
+    code: dict[str, str]
+    """Text of the code files that the plans name, by file."""
     costs: dict[str, KernelCost]
-    """What a call of each function moves and computes, by symbol."""
+    """What a call of each function moves and computes, by the name in the plan."""
     kv_bytes: dict[KvType, int]
     """KV caches of one session, at the full context."""
     kv_bytes_per_token: dict[KvType, int]
@@ -79,6 +81,7 @@ def lower_model(
         weights=default.weights,
         kernels=library.kernels,
         generated={name: f for part in parts.values() for name, f in part.generated.items()},
+        code=calls.code(),
         costs={name: cost for part in parts.values() for name, cost in part.costs.items()},
         kv_bytes={kv: part.kv_bytes for kv, part in parts.items()},
         kv_bytes_per_token={kv: part.kv_bytes_per_token for kv, part in parts.items()},

@@ -1,11 +1,13 @@
-"""TIR with thread bindings → functions of a GPU language, and how each is launched.
+"""TIR with thread bindings → a function of a GPU language, and how it is launched.
 
 The passes are those of TVM's list that our functions need. `StmtSimplify` is not among them: it
 puts the value of every ``T.Bind`` back where it is used, so that a chain in which each step uses
 the one before twice doubles with each step. `MakePackedAPI` is not either: what stays on the host
 is then one ``call_ffi_kernel`` for each launch, whose arguments name the function's own parameters,
 so that it can be read here instead of compiled. `StorageRewrite` would let arrays of local memory
-share their bytes, across which our barriers do not reach.
+share their bytes, across which our barriers do not reach. `CommonSubexprElim` names what a buffer's
+dimensions have in common, rows among it that the function does not take; drivers have their own.
+`CompactBufferAllocation` and `RemoveNoOp` change nothing of ours, and take most of the time.
 """
 
 from collections.abc import Mapping
@@ -26,50 +28,38 @@ _ROWS = "n"
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceFunction:
-    """A function of the generated source; its arguments are the buffers of the TIR function."""
+    """A function of a GPU language."""
 
     name: str
     """In the source."""
+    source: str
+    arguments: tuple[int, ...]
+    """Which of the TIR function's buffers each argument is: TVM sorts them by name."""
     grid: Grid
     takes_rows: bool
     """Whether the rows of the call follow the buffers, as one int32."""
 
 
-def generate_device_code(
-    functions: Mapping[str, tirx.PrimFunc], target: tvm.target.Target
-) -> tuple[dict[str, DeviceFunction], str]:
-    """Compile functions for a GPU.
+def generate_device_function(
+    symbol: str, function: tirx.PrimFunc, target: tvm.target.Target
+) -> DeviceFunction:
+    """Compile a function for a GPU; the result depends only on the arguments.
 
     Args:
-        functions: By symbol; each becomes one function.
+        symbol: From which its name is made.
+        function: With one grid, for which at most the rows ``n`` are not known.
         target: Whose ``kind`` is the language.
-
-    Returns:
-        What each became, by symbol, and the source of all. Both depend only on the arguments.
     """
-    module = tvm.IRModule(
-        {
-            tvm.ir.GlobalVar(name): function.with_attr("global_symbol", name)
-            for name, function in sorted(functions.items())
-        }
-    )
-    host = tvm.target.Target({"kind": "llvm"})
-    module = _passes()(tirx.transform.BindTarget(target.with_host(host))(module))
-    device, launches = {}, {}
-    for variable, function in module.functions.items():
-        if _LAUNCH_PARAMETERS in function.attrs:
-            device[variable.name_hint] = _source(variable, function, target)
-        else:
-            launches[variable.name_hint] = _launch(variable.name_hint, function)
-    return launches, "\n".join(device[name] for name in sorted(device))
-
-
-def _source(variable: tvm.ir.GlobalVar, function: tirx.PrimFunc, target: tvm.target.Target) -> str:
-    """Return the text of one function; TVM would declare all of a module before each of them."""
-    module = _device_passes()(tvm.IRModule({variable: function}))
+    host_target = tvm.target.Target({"kind": "llvm"})
+    module = tvm.IRModule({tvm.ir.GlobalVar(symbol): function.with_attr("global_symbol", symbol)})
+    bound = tirx.transform.BindTarget(target.with_host(host_target))(module)
+    split = _passes()(bound).functions
+    (device,) = (v for v, each in split.items() if _LAUNCH_PARAMETERS in each.attrs)
+    (host,) = (each for v, each in split.items() if v != device)
     build = tvm.get_global_func(f"target.build.{target.kind.name}")
-    source: str = build(module, target).inspect_source()
-    return source
+    named = split[device].with_attr("global_symbol", symbol)
+    built = build(_device_passes()(tvm.IRModule({device: named})), target)
+    return _launched(symbol, host, built.inspect_source())
 
 
 def _passes() -> tvm.transform.Pass:
@@ -82,7 +72,6 @@ def _passes() -> tvm.transform.Pass:
             s_tir.transform.PlanAndUpdateBufferAllocationLocation(),
             s_tir.transform.ConvertBlocksToOpaque(),
             s_tir.transform.LiftThreadBinding(),
-            s_tir.transform.CompactBufferAllocation(),
             s_tir.transform.UnifyThreadBinding(),
             s_tir.transform.LowerMatchBuffer(),
             s_tir.transform.LowerOpaqueBlock(),
@@ -90,7 +79,6 @@ def _passes() -> tvm.transform.Pass:
             tirx.transform.NarrowDataType(32),
             tirx.transform.VectorizeLoop(),
             tirx.transform.UnrollLoop(),
-            tirx.transform.RemoveNoOp(),
             # the host calls what becomes a function of the device
             tirx.transform.VerifyMemory(),
             tirx.transform.AnnotateEntryFunc(),
@@ -103,16 +91,14 @@ def _passes() -> tvm.transform.Pass:
 def _device_passes() -> tvm.transform.Pass:
     return tvm.transform.Sequential(
         [
-            # here, and not before the split: it would make host variables of parts of the grid
-            tirx.transform.CommonSubexprElim(),
             tirx.transform.LowerWarpMemory(),
             tirx.transform.LowerIntrin(),
         ]
     )
 
 
-def _launch(symbol: str, host: tirx.PrimFunc) -> DeviceFunction:
-    """Read what the host's half of a function calls."""
+def _launched(symbol: str, host: tirx.PrimFunc, source: str) -> DeviceFunction:
+    """Read from the host's half of a function how the device's is launched."""
     calls: list[Any] = []
     aliases: dict[Any, Any] = {}
 
@@ -126,28 +112,26 @@ def _launch(symbol: str, host: tirx.PrimFunc) -> DeviceFunction:
     tvm_ffi.structural_walk(host.body, [(tirx.DeclBuffer, declare), (tvm.ir.Call, call)])
     assert len(calls) == 1, f"{symbol} has {len(calls)} launches"
     (node,) = calls
-    name, *values = node.args
+    _, *values = node.args
     tags = [str(tag) for tag in node.attrs.launch_params]
     extents = dict(zip(tags, values[len(values) - len(tags) :], strict=True))
     arguments = values[: len(values) - len(tags)]
+    buffers = [p for p in host.params if isinstance(p.ty, tirx.buffer.BufferType)]
+    data = [value for value in arguments if _is_data(value)]
+    scalars = arguments[len(data) :]
+    named = [(scalar.name, str(scalar.ty.dtype)) for scalar in scalars]
+    assert named in ([], [(_ROWS, "int32")]), f"{symbol} takes {named} besides its buffers"
     return DeviceFunction(
-        name=str(name.value),
+        name=symbol,
+        source=source,
+        arguments=tuple(_parameter(value, buffers, aliases) for value in data),
         grid=_grid(extents),
-        takes_rows=_takes_rows(symbol, arguments, list(host.params), aliases),
+        takes_rows=bool(scalars),
     )
 
 
-def _takes_rows(
-    symbol: str, arguments: list[Any], parameters: list[Any], aliases: Mapping[Any, Any]
-) -> bool:
-    """Make sure that the arguments are the buffers in order, and at most the rows after them."""
-    buffers = [p for p in parameters if isinstance(p.ty, tirx.buffer.BufferType)]
-    found = [_parameter(value, buffers, aliases) for value in arguments[: len(buffers)]]
-    assert found == list(range(len(buffers))), f"{symbol} takes its buffers in the order {found}"
-    scalars = arguments[len(buffers) :]
-    names = [(scalar.name, str(scalar.ty.dtype)) for scalar in scalars]
-    assert names in ([], [(_ROWS, "int32")]), f"{symbol} takes {names} besides its buffers"
-    return bool(names)
+def _is_data(value: Any) -> bool:
+    return isinstance(value, tvm.ir.Call) and value.op.name == "tirx.buffer_data"
 
 
 def _parameter(value: Any, buffers: list[Any], aliases: Mapping[Any, Any]) -> int:

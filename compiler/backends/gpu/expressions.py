@@ -44,6 +44,12 @@ def at_most(index: Expr, largest: int) -> Expr:
     return tvm.tirx.Min(index, i32(largest))
 
 
+def below(value: Expr, largest: Expr | float) -> Expr:
+    """Return a float32 that is not above a bound; NaN stays, which it would not with fmin."""
+    bound = f32(largest) if isinstance(largest, int | float) else largest
+    return select(value > bound, bound, value)
+
+
 def store(buffer: Buffer, *index: Expr, value: Expr) -> None:
     """Emit ``buffer[index] = value``."""
     T.buffer_store(buffer, value, list(index))

@@ -36,19 +36,14 @@ class Item:
 
 
 class GpuKernelBuilder(KernelBuilder):
-    """Declares the parameters of the function that is being built, and opens its grid.
-
-    TVM orders the arguments of the generated function by their names, so each gets its number in
-    front: the order is that of the parameters.
-    """
+    """Declares the parameters of the function that is being built, and opens its grid."""
 
     INDEX = "int32"
 
     def _argument(self, name: str, shape: Sequence[Expr], dtype: str) -> Buffer:
-        number = len(self._roles) - 1
         assert dtype in DTYPES, f"{name} is {dtype}, which not all GPUs have"
-        assert number < MAX_BUFFERS, f"{self._name} has more than {MAX_BUFFERS} buffers"
-        return super()._argument(argument_name(number, name), shape, dtype)
+        assert len(self._roles) <= MAX_BUFFERS, f"{self._name} has more than {MAX_BUFFERS} buffers"
+        return super()._argument(name, shape, dtype)
 
     @contextmanager
     def grid(
@@ -83,11 +78,6 @@ class GpuKernelBuilder(KernelBuilder):
         if isinstance(count, int):
             return -(-count // groups.divisor)
         return (count + (groups.divisor - 1)) // groups.divisor
-
-
-def argument_name(number: int, name: str) -> str:
-    """Return a name whose order among the others is that of the parameter's number."""
-    return f"b{number}_{name}"
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from ossc.compiler.backends.cpu.kernel_table import KERNELS
 from ossc.compiler.backends.cpu.operations.activations import activation_operands, activation_type
-from ossc.compiler.backends.cpu.operations.weights import (
+from ossc.compiler.lowering.call_weights import (
     bias_operands,
     glu_of,
     scheme_of,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from ossc.compiler.backends.cpu.kernel_table import KERNELS
 from ossc.compiler.backends.cpu.operations.activations import activation_operands, activation_type
 from ossc.compiler.backends.cpu.operations.dense import product
-from ossc.compiler.backends.cpu.operations.weights import (
+from ossc.compiler.lowering.call_weights import (
     bias_operands,
     glu_of,
     scheme_of,

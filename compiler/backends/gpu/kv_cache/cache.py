@@ -7,8 +7,9 @@ from tvm.tirx.script import builder as T
 
 from ossc.compiler.backends.gpu.expressions import Local, bits, f32, i32, store
 from ossc.compiler.backends.gpu.kv_cache import float16, float32, int8
-from ossc.compiler.backends.gpu.kv_cache.layout import TILE, CacheBuffer, CacheShape
+from ossc.compiler.backends.gpu.kv_cache.layout import TILE, CacheShape
 from ossc.compiler.backends.gpu.work_items import each
+from ossc.compiler.lowering.attention_call import CacheBuffer
 from ossc.compiler.lowering.kernel import Buffer, Expr, KernelBuilder, Parts
 from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.plan import Role

@@ -48,12 +48,3 @@ class CacheShape:
                 f"reach {MOST_WORDS}; choose a shorter context or a smaller type of KV caches."
             )
         return dims
-
-
-@dataclass(frozen=True, kw_only=True)
-class CacheBuffer:
-    """One of the buffers that a cache consists of."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tvm
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.backends.gpu.expressions import bits, f32, u32
+from ossc.compiler.backends.gpu.expressions import below, bits, f32, u32
 from ossc.compiler.backends.gpu.weights.format import WordFormat, row_bytes
 from ossc.compiler.lowering.kernel import Expr
 from ossc.targets.errors import LoweringError
@@ -43,7 +42,7 @@ def _doubled(word: Expr, number: int) -> Expr:
     """
     code = T.Bind(_shift_left(word, 28 - 4 * number))  # sign, exponent, mantissa from bit 31 on
     raised = T.Bind(bits(((code >> u32(6)) & u32(0x1C00000)) + u32(127 << 23), "float32"))
-    magnitude = tvm.tirx.Min(raised, raised + raised - f32(2))
+    magnitude = below(raised, raised + raised - f32(2))
     return bits(bits(magnitude, "uint32") | (code & u32(1 << 31)), "float32")
 
 

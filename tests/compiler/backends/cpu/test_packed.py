@@ -6,8 +6,8 @@ import pytest
 
 from kernel_operands import random_parts
 from ossc.compiler.backends.cpu import packed
-from ossc.compiler.lowering import weight_rows
 from ossc.compiler.backends.cpu.packing import pack_glu, pack_rows
+from ossc.compiler.lowering import weight_rows
 from ossc.compiler.quantization import find_scheme
 
 

@@ -49,7 +49,9 @@ HIDDEN = -1.0
 """Stands for the exponential of a key that is not seen, which none has."""
 
 
-def chunk_attention(*, shape: AttentionShape, capacity: int, kv: KvType) -> Kernel:
+def chunk_attention(
+    *, shape: AttentionShape, capacity: int, kv: KvType, n: int | None = None
+) -> Kernel:
     """Build the attention of any number of tokens over the cache that `rope_store` fills.
 
     The token at position i sees the positions j with i - window < j ≤ i, all up to i if the window
@@ -62,8 +64,8 @@ def chunk_attention(*, shape: AttentionShape, capacity: int, kv: KvType) -> Kern
     """
     width = shape.num_heads * shape.head_dim
     cached = CacheShape(num_kv_heads=shape.num_kv_heads, capacity=capacity, head_dim=shape.head_dim)
-    name = symbol("chunk_" + shape.operation, kv, shape.symbol, capacity, n=None)
-    with building(name, None) as function:
+    name = symbol("chunk_" + shape.operation, kv, shape.symbol, capacity, n=n)
+    with building(name, n) as function:
         queries = function.per_token("queries", "float32", width)
         cache = declare_cache(function, kv, cached, ("key", capacity))
         softmax = Softmax(shape, declare_sinks(function, shape))

@@ -84,13 +84,16 @@ class _Sections:
         return T.Bind((tiles + (self.count - 1)) // self.count)
 
 
-def section_attention(*, shape: AttentionShape, capacity: int, kv: KvType) -> Kernel:
+def section_attention(
+    *, shape: AttentionShape, capacity: int, kv: KvType, n: int | None = 1
+) -> Kernel:
     """Build the attention of one token to each section of the keys that it sees.
 
     Parameters of the function: queries, cache and positions as `token_attention` has them →
     largest ``[sections, num_heads]``, totals ``[sections, num_heads]`` and sums
     ``[sections, num_heads, head_dim]``, float32. One group for each block of heads and section.
     """
+    assert n == 1, "several tokens share tiles of keys"
     width = shape.num_heads * shape.head_dim
     cached = CacheShape(num_kv_heads=shape.num_kv_heads, capacity=capacity, head_dim=shape.head_dim)
     name = symbol("section_attention", kv, shape.symbol, capacity, n=1)

@@ -19,7 +19,9 @@ from ossc.runtimes.kernel_cost import Work
 from ossc.runtimes.kv_type import KvType
 
 
-def token_attention(*, shape: AttentionShape, capacity: int, kv: KvType) -> Kernel:
+def token_attention(
+    *, shape: AttentionShape, capacity: int, kv: KvType, n: int | None = 1
+) -> Kernel:
     """Build the attention of one token over the cache that `rope_store` fills.
 
     The token at position i sees the positions j with i - window < j ≤ i, all up to i if the window
@@ -30,6 +32,7 @@ def token_attention(*, shape: AttentionShape, capacity: int, kv: KvType) -> Kern
     ``[1, num_heads · head_dim]``; float32 but for cache and positions. One group for each block of
     heads.
     """
+    assert n == 1, "several tokens share tiles of keys"
     width = shape.num_heads * shape.head_dim
     cached = CacheShape(num_kv_heads=shape.num_kv_heads, capacity=capacity, head_dim=shape.head_dim)
     name = symbol("token_" + shape.operation, kv, shape.symbol, capacity, n=1)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import tvm
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.backends.gpu.expressions import f32, select
+from ossc.compiler.backends.gpu.expressions import below, f32, select
 from ossc.compiler.lowering.glu import (
     TAIL_COEFFICIENTS,
     TAIL_SLOPE,
@@ -60,7 +60,8 @@ _GATES: Mapping[GluKind, Callable[[Expr], Expr]] = {
 
 
 def _swiglu_oss(gate: Expr, up: Expr, alpha: float, limit: float) -> Expr:
-    gate = T.Bind(tvm.tirx.Min(gate, f32(limit)))
-    up = tvm.tirx.Max(tvm.tirx.Min(up, f32(limit)), f32(-limit))
+    gate = T.Bind(below(gate, limit))
+    up = T.Bind(below(up, limit))
+    up = select(up < f32(-limit), f32(-limit), up)
     gate = T.Bind(gate / (f32(1) + tvm.tirx.exp(gate * f32(-alpha))))
     return (up + f32(1)) * gate
