@@ -1,6 +1,6 @@
-"""What TVM's CUDA includes of NVIDIA's C++ library, as far as its text names it.
+"""What TVM's CUDA includes of NVIDIA's headers, as far as its text names it.
 
-The library itself is a package of 100 MB whose headers take NVRTC seconds.
+The headers themselves are further packages, and take NVRTC seconds to read.
 """
 
 _CSTDINT = """\
@@ -34,5 +34,15 @@ template <class T> struct is_floating_point;
 } }
 """
 
-HEADERS = {"cuda/std/cstdint": _CSTDINT, "cuda/std/type_traits": _TYPE_TRAITS}
+_MATH_CONSTANTS = """\
+#pragma once
+#define CUDART_INF_F __int_as_float(0x7f800000)
+#define CUDART_NAN_F __int_as_float(0x7fffffff)
+"""
+
+HEADERS = {
+    "cuda/std/cstdint": _CSTDINT,
+    "cuda/std/type_traits": _TYPE_TRAITS,
+    "math_constants.h": _MATH_CONSTANTS,
+}
 """The text of a header, by the name under which it is included."""

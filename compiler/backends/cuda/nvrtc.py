@@ -17,7 +17,7 @@ _LIBRARY = "libnvrtc.so.12"
 
 _OPTIONS = ("--std=c++17", "-default-device", "--fmad=true")
 
-_LOG_LINES = 6
+_LOG_LINES = 3
 """Lines of the compiler's log in an error."""
 
 
@@ -89,11 +89,17 @@ def _compile(library: ctypes.CDLL, program: c_void_p, architecture: str) -> None
     if status == 0:
         return
     log = _output(library, program, "ProgramLog").rstrip(b"\0").decode(errors="replace")
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
     raise ToolchainError(
         f"NVRTC could not compile the kernels for {architecture} ({_name(library, status)}): "
-        f"{' | '.join(lines[:_LOG_LINES])}; report it, with the command."
+        f"{_first_errors(log)}; report it, with the command."
     )
+
+
+def _first_errors(log: str) -> str:
+    """Return the lines of a log that say what is wrong, warnings left out."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line] or lines
+    return " | ".join(errors[:_LOG_LINES])
 
 
 def _output(library: ctypes.CDLL, program: c_void_p, what: str) -> bytes:
