@@ -36,6 +36,10 @@ ossc_status cu_target_enter(const cu_target* target) {
   return cu_target_check(target, target->cu->cuCtxPushCurrent_v2(target->context), "be used");
 }
 
+bool cu_target_try_enter(const cu_target* target) {
+  return target->cu->cuCtxPushCurrent_v2(target->context) == CU_SUCCESS;
+}
+
 void cu_target_leave(const cu_target* target) {
   cu_context left;
   target->cu->cuCtxPopCurrent_v2(&left);

@@ -46,7 +46,7 @@ static void unload(cuda_device* d) {
 static void close_device(device* base) {
   cuda_device* d = (cuda_device*)base;
   if (d->target.context != NULL) {
-    bool entered = cu_target_enter(&d->target) == OSSC_OK;
+    bool entered = cu_target_try_enter(&d->target);
     unload(d);
     if (entered) cu_target_leave(&d->target);
   }

@@ -115,7 +115,7 @@ static void release_all(cuda_queue* q) {
 /* Where the device was lost, the driver has freed all, and the calls fail. */
 void cuda_queue_release(device_queue* base) {
   cuda_queue* q = (cuda_queue*)base;
-  bool entered = cu_target_enter(target_of(q)) == OSSC_OK;
+  bool entered = cu_target_try_enter(target_of(q));
   release_all(q);
   if (entered) cu_target_leave(target_of(q));
   free(q->spaces);
