@@ -17,10 +17,6 @@ from ossc.compiler.progress import Reporter
 from ossc.targets import Target
 from ossc.targets.cuda import CudaDevice
 
-CODE_NAME = "kernels.cubin"
-"""Machine code, which steps name; beside it lies the PTX, under the name that it has with its own
-ending."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class CudaBackend:
@@ -35,15 +31,15 @@ class CudaBackend:
 
     def lower(self, model: ir.Model, options: LoweringOptions) -> LoweredModel:
         """Generate the CUDA as well: a step names its function, and what it takes."""
-        calls = DeviceCalls(
-            language="cuda",
-            code_file=CODE_NAME,
-            options={"arch": _architecture(options.target)},
-        )
+        arch = _architecture(options.target)
+        calls = DeviceCalls(language="cuda", suffix="cubin", options={"arch": arch})
         return lower_model(model, options, OPERATIONS, calls)
 
     def emit(self, lowered: LoweredModel, target: Target, folder: Path, scratch: Path) -> None:
-        """Write ``kernels.cubin``, ``kernels.ptx`` and the runtime; see `Backend`."""
+        """Write the files of code and the runtime; see `Backend`.
+
+        Steps name machine code, ``.cubin``; beside it lies its PTX, named so but for the ending.
+        """
         for name, source in lowered.code.items():
             code = compile_cuda(source, _architecture(target), HEADERS)
             path = folder / name

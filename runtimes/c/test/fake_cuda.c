@@ -148,12 +148,15 @@ static int32_t begin_call(const char* name) {
   return lost != CU_SUCCESS ? lost : error;
 }
 
+static _Thread_local cu_context current[4];
+static _Thread_local int depth;
+
 __attribute__((destructor)) static void report(void) {
   const char* path = getenv("FAKE_CUDA_LOG");
   FILE* file = path == NULL ? NULL : fopen(path, "w");
   if (file == NULL) return;
   for (size_t i = 0; i < num_calls; ++i) fprintf(file, "%s %ld\n", calls[i].name, calls[i].count);
-  fprintf(file, "left %ld\n", objects);
+  fprintf(file, "left %ld\n", objects + depth); /* and contexts that are still current */
   fclose(file);
 }
 
@@ -164,8 +167,6 @@ struct cu_context_object {
 };
 
 static struct cu_context_object contexts[MAX_DEVICES];
-static _Thread_local cu_context current[4];
-static _Thread_local int depth;
 static bool is_initialized;
 
 static const char* describe(int32_t device) {

@@ -51,7 +51,7 @@ def test_a_library_that_is_not_cuda_is_refused(program):
         ),
         pytest.param(
             {"DEVICES": "80"},
-            "The bundle is for CUDA devices of sm_87 and later, and Fake GPU A is of sm_80; compile",
+            "The bundle is for CUDA devices of sm_87 and later, and Fake GPU A is of sm_80; ",
             id="older-device",
         ),
         pytest.param(
