@@ -1,5 +1,7 @@
 """CUDA: kernels become machine code of one architecture, and PTX for the later ones."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +9,8 @@ import onnx_ir as ir
 
 from ossc.compiler.backends.backend import Backend
 from ossc.compiler.backends.cuda.headers import HEADERS
-from ossc.compiler.backends.cuda.nvrtc import check_nvrtc, compile_cuda
+from ossc.compiler.backends.cuda.launch_bounds import with_least_groups
+from ossc.compiler.backends.cuda.nvrtc import CudaCode, check_nvrtc, compile_cuda
 from ossc.compiler.backends.gpu.device_calls import DeviceCalls
 from ossc.compiler.backends.gpu.operations import OPERATIONS
 from ossc.compiler.backends.runtime_link import link_runtime, prepare_linker
@@ -40,11 +43,17 @@ class CudaBackend:
 
         Steps name machine code, ``.cubin``; beside it lies its PTX, named so but for the ending.
         """
-        for name, source in lowered.code.items():
-            code = compile_cuda(source, _architecture(target), HEADERS)
-            path = folder / name
-            path.write_bytes(code.cubin)
-            path.with_suffix(".ptx").write_bytes(code.ptx)
+        architecture = _architecture(target)
+
+        def compiled(source: str) -> CudaCode:
+            return compile_cuda(with_least_groups(source), architecture, HEADERS)
+
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+            codes = threads.map(compiled, lowered.code.values())
+            for name, code in zip(lowered.code, codes, strict=True):
+                path = folder / name
+                path.write_bytes(code.cubin)
+                path.with_suffix(".ptx").write_bytes(code.ptx)
         link_runtime(target, [], folder, scratch)
 
 
