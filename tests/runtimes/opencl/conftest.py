@@ -1,66 +1,32 @@
 """OpenCL drivers, and bundles of hand-written kernels for them."""
 
-import ctypes
 import os
 import subprocess
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
+from opencl_icd import DRIVERS, installed_driver
 from synthetic.opencl_bundle import write_opencl_bundle
 
 os.environ["RUSTICL_ENABLE"] = "llvmpipe"  # before anything loads the drivers: a CPU counts too
 
-PLATFORMS = {"pocl": "Portable Computing Language", "rusticl": "rusticl"}
-"""What `scripts/install-packages` installs, and how the drivers call themselves."""
 
-PACKAGES = {"pocl": "pocl-opencl-icd", "rusticl": "mesa-opencl-icd"}
-
-
-@dataclass(frozen=True)
-class Driver:
-    """A driver with a device."""
-
-    name: str
-
-    @property
-    def device(self) -> str:
-        """What ``--device`` takes."""
-        return f"opencl:{PLATFORMS[self.name]}"
-
-
-def has_driver(name):
-    """Whether its file for the loader and the loader are there."""
-    try:
-        ctypes.CDLL("libOpenCL.so.1")
-    except OSError:
-        return False
-    return (Path("/etc/OpenCL/vendors") / f"{name}.icd").exists()
-
-
-def driver(name):
-    if not has_driver(name):
-        pytest.skip(f"the OpenCL driver {PACKAGES[name]} is not installed")
-    return Driver(name)
-
-
-@pytest.fixture(params=PLATFORMS)
+@pytest.fixture(params=DRIVERS)
 def any_driver(request):
     """Each of the drivers in turn."""
-    return driver(request.param)
+    return installed_driver(request.param)
 
 
 @pytest.fixture
 def pocl():
     """The driver for tests that need one."""
-    return driver("pocl")
+    return installed_driver("pocl")
 
 
 @pytest.fixture
 def rusticl():
     """The driver for tests with kernels of their own, which it builds ten times as fast."""
-    return driver("rusticl")
+    return installed_driver("rusticl")
 
 
 @pytest.fixture(autouse=True)
