@@ -139,3 +139,35 @@ def test_two_hundred_cycles_leave_nothing_behind(bundle, fake_cuda):
         subprocess.run([sys.executable, "-c", CYCLES, bundle], check=True, env=os.environ)
     assert calls["left"] == 0
     assert calls["cuModuleLoadDataEx"] == 201
+
+
+FORK = """
+import os, sys
+from ossc.runtimes.session import Session
+from ossc.targets.errors import SessionError
+with Session(sys.argv[1]) as session:
+    session.prefill([5])
+    if os.fork() == 0:
+        session.close()
+        try:
+            Session(sys.argv[1])
+        except SessionError as error:
+            print(error)
+        os._exit(0)
+    os.wait()
+    print(int(session.decode(3).argmax()))
+"""
+
+
+def test_a_forked_process_is_told_to_begin_anew(bundle, fake_cuda):
+    with fake_cuda.driver() as calls:
+        done = subprocess.run(
+            [sys.executable, "-c", FORK, bundle], check=True, capture_output=True, text=True
+        )
+    refusal, answer = done.stdout.splitlines()
+    assert refusal == (
+        "CUDA was in use before this process was forked, and works in its parent alone; open the "
+        "bundle in a new process."
+    )
+    assert answer == str(int(reference_logits([5, 3])[-1].argmax()))
+    assert calls["left"] == 0

@@ -33,7 +33,8 @@ static const struct {
 
 static const char* const advice_for[] = {
     [CALL] = "update its driver, or choose another device with --device",
-    [FORKED] = "CUDA does not outlive a fork: open the bundle in the process that runs it",
+    [FORKED] = "CUDA works in the process that opened it, and not in its forks: open the bundle in a new "
+               "process",
     [BUSY] = "another process has it for itself: end that one, or choose another device with "
              "--device",
     [LOST] = "it takes no more work from this process: run it again, or choose another device with "

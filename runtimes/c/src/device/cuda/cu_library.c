@@ -1,8 +1,10 @@
+#define _POSIX_C_SOURCE 200809L /* getpid */
 #include "device/cuda/cu_library.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "device/cuda/cu_error.h"
@@ -11,7 +13,7 @@
 
 static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
 static cu_api loaded;
-static bool is_loaded;
+static pid_t loaded_by; /* 0: not loaded */
 
 static const char* named_library(void) {
   const char* name = getenv(CU_LIBRARY_VARIABLE);
@@ -63,14 +65,24 @@ static ossc_status load(void) {
     status = fail(OSSC_ERROR_MACHINE,
                   "NVIDIA's driver lacks %s, which is of CUDA 12; install a newer driver.", lacking);
   }
-  is_loaded = status == OSSC_OK;
-  if (!is_loaded) dlclose(library);
+  if (status == OSSC_OK) {
+    loaded_by = getpid();
+  } else {
+    dlclose(library);
+  }
   return status;
 }
 
+bool cu_library_is_lost(void) { return loaded_by != 0 && loaded_by != getpid(); }
+
 ossc_status cu_library_load(const cu_api** api_out) {
+  if (cu_library_is_lost()) {
+    return fail(OSSC_ERROR_MACHINE,
+                "CUDA was in use before this process was forked, and works in its parent alone; "
+                "open the bundle in a new process.");
+  }
   pthread_mutex_lock(&loading);
-  ossc_status status = is_loaded ? OSSC_OK : load();
+  ossc_status status = loaded_by != 0 ? OSSC_OK : load();
   pthread_mutex_unlock(&loading);
   *api_out = &loaded;
   return status;

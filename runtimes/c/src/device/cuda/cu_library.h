@@ -11,4 +11,7 @@
  * cannot be unloaded. A driver without a device is no error. */
 ossc_status cu_library_load(const cu_api** api_out);
 
+/* Whether this process was forked from one that had loaded it: no call may be made then. */
+bool cu_library_is_lost(void);
+
 #endif /* OSSC_CU_LIBRARY_H_ */

@@ -4,7 +4,7 @@
 
 #include "bundle/plan.h"
 #include "device/cuda/cu_target.h"
-#include "device/memory/memory.h"
+#include "device/host/memory.h"
 
 typedef struct cu_space {
   cu_address address; /* 0 where the space is empty */

@@ -43,14 +43,17 @@ static void unload(cuda_device* d) {
 }
 
 /* Where the device was lost, the driver has freed all, and the calls fail. */
+static void release_objects(cuda_device* d) {
+  if (d->target.context == NULL || cu_library_is_lost()) return;
+  bool entered = cu_target_try_enter(&d->target);
+  unload(d);
+  if (entered) cu_target_leave(&d->target);
+  cu_target_close(&d->target);
+}
+
 static void close_device(device* base) {
   cuda_device* d = (cuda_device*)base;
-  if (d->target.context != NULL) {
-    bool entered = cu_target_try_enter(&d->target);
-    unload(d);
-    if (entered) cu_target_leave(&d->target);
-  }
-  cu_target_close(&d->target);
+  release_objects(d);
   free(d->weights);
   free(d->directory);
   free(d);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/ticks.h"
 #include "device/clock.h"
+#include "device/cuda/cu_library.h"
 #include "device/cuda/cu_staging.h"
 #include "device/cuda/cuda_device.h"
 
@@ -113,11 +114,16 @@ static void release_all(cuda_queue* q) {
 }
 
 /* Where the device was lost, the driver has freed all, and the calls fail. */
-void cuda_queue_release(device_queue* base) {
-  cuda_queue* q = (cuda_queue*)base;
+static void release_objects(cuda_queue* q) {
+  if (cu_library_is_lost()) return;
   bool entered = cu_target_try_enter(target_of(q));
   release_all(q);
   if (entered) cu_target_leave(target_of(q));
+}
+
+void cuda_queue_release(device_queue* base) {
+  cuda_queue* q = (cuda_queue*)base;
+  release_objects(q);
   free(q->spaces);
   free(q->graphs);
   free(q);
