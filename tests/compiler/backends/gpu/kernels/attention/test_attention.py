@@ -38,3 +38,37 @@ def test_a_token_that_sees_many_keys_joins_what_groups_made_of_its_sections(wind
     layer.reset()
     first = layer.attend(0, 1, n=1)
     np.testing.assert_allclose(first[0], expected[0], rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize(("window", "kv"), [(9, "f32"), (0, "int8")])
+def test_what_is_invisible_is_never_used(window, kv):
+    position, tokens = 70, 80
+    layer = GpuLayer((3, 1, 20), window=window, tokens=tokens, largest_chunk=tokens, kv=kv)
+    expected = layer.in_chunks(tokens)
+    layer.qkv[position + 1 :, 3:] = np.nan
+    np.testing.assert_array_equal(layer.in_chunks(tokens)[: position + 1], expected[: position + 1])
+    slots = np.arange(layer.capacity)
+    first = max(0, position - window + 1) if window else 0
+    layer.forget(slots[(slots < first) | (slots > position)])
+    atol = tolerances.ATTENTION["f32"]
+    out = layer.attend(position, position + 1, n=1)
+    np.testing.assert_allclose(out[0], expected[position], rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("sink", [-1e30, 80.0])
+def test_a_sink_of_any_size_gives_finite_results(sink):
+    layer = GpuLayer((2, 1, 16), window=0, tokens=300, largest_chunk=300)
+    layer.sinks[:] = sink
+    expected, atol = layer.expected(), tolerances.ATTENTION["f32"]
+    np.testing.assert_allclose(layer.in_chunks(300), expected, rtol=0, atol=atol)
+    np.testing.assert_allclose(layer.one_by_one(299), expected[299:], rtol=0, atol=atol)
+
+
+def test_scores_of_any_size_are_relative_to_the_largest():
+    """With -3e4 for every score a term that is not relative to it would be all there is."""
+    layer = GpuLayer((2, 1, 16), window=0, tokens=40, largest_chunk=40, sinks=False)
+    layer.qkv[:, :2] = 100  # queries
+    layer.qkv[:, 2] = -75 + np.arange(40)[:, None] % 3 / 64  # keys
+    out = layer.in_chunks(40)
+    np.testing.assert_allclose(out, layer.expected(), rtol=0, atol=1e-2)
+    assert np.abs(out).max() > 1
