@@ -17,7 +17,7 @@ static const struct {
     {46, BUSY},    /* DEVICE_UNAVAILABLE */
     {201, LOST},   /* INVALID_CONTEXT */
     {214, LOST},   /* ECC_UNCORRECTABLE */
-    {219, LOST},   /* NVLINK_UNCORRECTABLE */
+    {220, LOST},   /* NVLINK_UNCORRECTABLE */
     {700, LOST},   /* ILLEGAL_ADDRESS */
     {701, MEMORY}, /* LAUNCH_OUT_OF_RESOURCES */
     {702, LOST},   /* LAUNCH_TIMEOUT */
