@@ -12,7 +12,7 @@ from ossc.compiler.quantization import all_schemes
 from ossc.compiler.quantization.plan import presets
 from ossc.compiler.quantization.rules import TENSOR_CLASSES
 from ossc.runtimes.profile.profile_json import schema
-from ossc.targets import all_targets
+from ossc.targets import Target, all_targets
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 NOTE = "<!-- Made by scripts/docs; change the code instead. -->"
@@ -40,7 +40,7 @@ def targets() -> str:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| `{target.name}` | {target.summary} | {target.host.kernel_isa} | {target.verified} |"
+        f"| `{target.name}` | {target.summary} | {_kernels(target)} | {target.verified} |"
         for target in all_targets()
     ]
     lines += [
@@ -59,6 +59,10 @@ def targets() -> str:
         for each in target.host.instruction_sets
     ]
     return "\n".join([*lines, ""])
+
+
+def _kernels(target: Target) -> str:
+    return target.host.kernel_isa if target.kind == "cpu" else "of GPUs"
 
 
 def schemes() -> str:

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before any test loads onnxruntime
 
+from fake_cuda import FakeCuda, build_fake_cuda
 from schedule import Schedule, mark_slow_tests
 from synthetic.tiny_bundle import build_executable, build_library, write_bundle
 
@@ -46,6 +47,12 @@ def binaries(tmp_path_factory):
     """The runtime with the tests' kernels: ``libossc_model.so`` and ``ossc-run``."""
     directory = tmp_path_factory.mktemp("binaries")
     return [build_library(directory), build_executable(directory)]
+
+
+@pytest.fixture(scope="session")
+def fake_cuda(tmp_path_factory) -> FakeCuda:
+    """What stands for NVIDIA's driver."""
+    return build_fake_cuda(tmp_path_factory.mktemp("fake_cuda"))
 
 
 @pytest.fixture

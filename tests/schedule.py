@@ -11,6 +11,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 ONE_WORKER = {
+    "compiler/backends/cuda/test_machine_code.py": "models that are lowered",
     "compiler/end_to_end/test_changed_bytes.py": "a program with sanitizers",
     "compiler/end_to_end/test_kv_types.py": "the logits of each type",
     "compiler/end_to_end/test_regression_gate.py": "a slow bundle",
@@ -29,6 +30,7 @@ KERNELS = "compiler/backends/cpu/kernels/"
 """Tests of kernels that differ in numbers alone mostly call the same kernel."""
 
 SLOW = {
+    "compiler/backends/cuda/test_machine_code.py": "kernels are compiled for five GPUs",
     "compiler/end_to_end/": "bundles are compiled, and models run in transformers",
     "sample_model/test_compiled.py": "bundles are compiled, and read a text",
 }

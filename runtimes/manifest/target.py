@@ -99,4 +99,8 @@ def _driver(fields: StrictObject) -> DriverEntry:
     return entry
 
 
-_DEVICES: dict[str, Callable[[StrictObject], DeviceEntry]] = {"cpu": _cpu, "opencl": _driver}
+_DEVICES: dict[str, Callable[[StrictObject], DeviceEntry]] = {
+    "cpu": _cpu,
+    "cuda": _driver,
+    "opencl": _driver,
+}

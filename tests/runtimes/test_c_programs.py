@@ -10,6 +10,7 @@ import pytest
 from opencl_icd import DRIVERS, installed_driver
 from ossc.runtimes.plan import Plan
 from ossc.targets.errors import BundleError
+from synthetic.cuda_bundle import write_cuda_bundle
 from synthetic.opencl_bundle import write_opencl_bundle
 from synthetic.opencl_plan import make_opencl_plan
 from synthetic.tiny_bundle import ZIG, compile_c, program_sources, write_bundle
@@ -83,8 +84,14 @@ def test_the_api_does_what_its_header_says(build, variant, tmp_path):
 
 
 @pytest.mark.parametrize("variant", BUILDS)
-def test_every_entry_of_the_device_api_holds_for_every_kind_of_device(build, variant, tmp_path):
-    run_program(build("device_suite", variant), write_bundle(tmp_path))
+def test_every_entry_of_the_device_api_holds_for_every_kind_of_device(
+    build, variant, tmp_path, fake_cuda
+):
+    bundles = write_bundle(tmp_path / "cpu"), write_cuda_bundle(tmp_path / "cuda")
+    with fake_cuda.driver() as calls:
+        run_program(build("device_suite", variant), *bundles)
+    assert calls["cuGraphLaunch"] > 0
+    assert calls["left"] == 0
 
 
 @pytest.mark.parametrize("variant", ["zig", "asan-ubsan"])

@@ -1,6 +1,6 @@
 """Calls on a GPU: each is a launch of a function of the bundle's code file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import tvm
@@ -23,6 +23,8 @@ class DeviceCalls:
     """TVM's kind of target."""
     suffix: str
     """Of the names of files of code, such as ``cl``."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Of TVM's target, such as the architecture."""
     functions: dict[str, DeviceFunction] = field(default_factory=dict)
     """By the symbol that is called."""
     files: dict[str, set[str]] = field(default_factory=dict)
@@ -67,7 +69,8 @@ class DeviceCalls:
 
     @property
     def _target(self) -> tvm.target.Target:
-        return tvm.target.Target({"kind": self.language, "max_num_threads": MAX_ITEMS})
+        fields = {"kind": self.language, "max_num_threads": MAX_ITEMS, **self.options}
+        return tvm.target.Target(fields)
 
     def _function(self, call: FlatStep) -> DeviceFunction:
         if call.symbol not in self.functions:

@@ -59,7 +59,7 @@ static ossc_status read_driver(const json_value* device) {
 static const struct {
   const char* kind;
   ossc_status (*read)(const json_value* device);
-} device_kinds[] = {{"cpu", read_cpu}, {"opencl", read_driver}};
+} device_kinds[] = {{"cpu", read_cpu}, {"cuda", read_driver}, {"opencl", read_driver}};
 
 static ossc_status read_device(manifest* m, const json_value* device) {
   for (size_t i = 0; i < COUNT_OF(device_kinds); ++i) {

@@ -97,6 +97,8 @@ def gated_kernels(isa: str, n: int | None) -> list[Kernel]:
     return kernels
 
 
+CPU_TARGETS = [target for target in all_targets() if target.kind == "cpu"]
+
 SHARES = {"cpu:x86-64-v2": slice(0, None, 2), "cpu:aarch64": slice(1, None, 2)}
 """Which kernels are compiled for a target: these two have the same bodies, and take turns."""
 
@@ -113,7 +115,7 @@ def object_files(target: Target, folder: Path, share: slice) -> list[bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", all_targets(), ids=lambda target: target.name)
+@pytest.mark.parametrize("target", CPU_TARGETS, ids=lambda target: target.name)
 def test_objects_are_the_same_each_time_and_need_no_library(target, tmp_path):
     files = object_files(target, tmp_path, SHARES.get(target.name, slice(None)))
     data = b"\0".join(files)

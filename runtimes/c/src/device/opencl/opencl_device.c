@@ -19,14 +19,14 @@ static ossc_status check_plan(const plan* p) {
 }
 
 static ossc_status open_target(const char* which, cl_target* target) {
-  const cl_candidate* chosen;
+  const listed_device* chosen;
   cl_devices devices = {0};
   int32_t error;
   ossc_status status = cl_library_load(&target->cl);
   if (status == OSSC_OK) status = cl_devices_list(target->cl, &devices);
-  if (status == OSSC_OK) status = cl_devices_choose(&devices, which, &chosen);
+  if (status == OSSC_OK) status = listed_devices_choose(&devices.listed, which, &chosen);
   if (status == OSSC_OK) {
-    target->device = chosen->device;
+    target->device = devices.handles[chosen->info.index];
     target->info = chosen->info;
     target->context =
         target->cl->clCreateContext(NULL, 1, &target->device, NULL, NULL, &error);
@@ -112,8 +112,8 @@ static ossc_status list(ossc_device_info* devices_out, size_t capacity, size_t* 
   ossc_status status = cl_library_load(&cl);
   if (status == OSSC_OK) status = cl_devices_list(cl, &devices);
   if (status != OSSC_OK) return status;
-  for (size_t i = 0; i < devices.count && i < capacity; ++i) devices_out[i] = devices.all[i].info;
-  *count_out = devices.count;
+  for (size_t i = 0; i < devices.listed.count && i < capacity; ++i) devices_out[i] = devices.listed.all[i].info;
+  *count_out = devices.listed.count;
   cl_devices_free(&devices);
   return OSSC_OK;
 }

@@ -1,11 +1,10 @@
-#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "base/ticks.h"
+#include "device/clock.h"
 #include "device/opencl/cl_error.h"
 #include "device/opencl/cl_library.h"
 #include "device/opencl/cl_slices.h"
@@ -36,14 +35,8 @@ typedef struct opencl_queue {
   cl_memory* tensors;  /* [plan.num_tensors]; NULL where a tensor is weights */
   launch* launches;    /* [plan.num_steps] */
   staging staging;
-  int64_t start_ticks, start_ns; /* both clocks at the start of the queue */
+  device_clock clock;
 } opencl_queue;
-
-static int64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 static ossc_status check_call(const opencl_queue* q, int32_t error, const char* what) {
   return cl_check(error, q->device->target.info.name, what);
@@ -148,8 +141,7 @@ ossc_status opencl_queue_start(const device* d, int32_t threads, device_queue** 
   if (q == NULL) return fail_out_of_memory("a session");
   *q = (opencl_queue){.base = {d->api, 1},
                       .device = (const opencl_device*)d,
-                      .start_ticks = ticks_now(),
-                      .start_ns = now_ns()};
+                      .clock = device_clock_start()};
   ossc_status status = start_all(q);
   if (status != OSSC_OK) {
     opencl_queue_release(&q->base);
@@ -204,10 +196,7 @@ static int64_t read_ticks(const opencl_queue* q, cl_event event, int64_t begin_t
   uint64_t begin = 0, end = 0;
   cl->clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, sizeof(begin), &begin, NULL);
   cl->clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof(end), &end, NULL);
-  int64_t span_ns = now_ns() - q->start_ns, span_ticks = ticks_now() - q->start_ticks;
-  if (end <= begin || span_ns <= 0) return TICKS_UNTIL_THE_END;
-  double ticks_per_ns = (double)span_ticks / (double)span_ns;
-  return begin_ticks + (int64_t)((double)(end - begin) * ticks_per_ns);
+  return device_clock_end(&q->clock, begin_ticks, end > begin ? (double)(end - begin) : 0);
 }
 
 static ossc_status run_timed_step(opencl_queue* q, const plan_step* step, int32_t rows,
