@@ -7,7 +7,7 @@ from typing import Self
 
 from ossc.runtimes.kv_type import PLAN_NAMES, KvType
 from ossc.runtimes.manifest import Manifest, check_files
-from ossc.runtimes.plan import Plan, Use
+from ossc.runtimes.plan import DeviceKernel, Plan, Use
 from ossc.targets.errors import BundleError
 
 LIBRARY_NAME = "libossc_model.so"
@@ -79,6 +79,7 @@ def check_agreement(manifest: Manifest, plan: Plan, kv: KvType) -> None:
     """
     listed = {name: entry.size_bytes for name, entry in manifest.files_of("weights").items()}
     spaces = {space.file: space.size_bytes for space in plan.spaces if space.use == Use.WEIGHTS}
+    code = {step.code for step in plan.steps if isinstance(step, DeviceKernel)}
     pairs = {
         "the device": (manifest.target.kind, plan.devices[0].kind),
         "plan_abi_version": (manifest.plan_abi_version, plan.abi_version),
@@ -88,6 +89,7 @@ def check_agreement(manifest: Manifest, plan: Plan, kv: KvType) -> None:
         "state_bytes": (manifest.memory.kv[kv].state_bytes, plan.state_bytes),
         "arena_bytes": (manifest.memory.kv[kv].arena_bytes, plan.arena_bytes),
         "the files of weights": (sorted(listed), sorted(spaces)),
+        "code of the plan": (sorted(code & set(manifest.files_of("code"))), sorted(code)),
         **{f"the size of {name}": (listed.get(name), size) for name, size in spaces.items()},
     }
     for what, (ours, theirs) in pairs.items():

@@ -5,6 +5,7 @@ them. Every value is checked when it is made, so a plan that exists is one that 
 """
 
 from ossc.runtimes.plan.checks import PLAN_ABI_VERSION
+from ossc.runtimes.plan.device_kernel import ONE_GROUP, DeviceKernel, Groups
 from ossc.runtimes.plan.host_kernel import HostKernel
 from ossc.runtimes.plan.plan import Plan
 from ossc.runtimes.plan.segment import Binding, Segment, SegmentName
@@ -16,10 +17,13 @@ from ossc.runtimes.plan.tensor import N_TOKENS, DType, PlanTensor, Role
 __all__ = [
     "MAX_STEP_TENSORS",
     "N_TOKENS",
+    "ONE_GROUP",
     "PLAN_ABI_VERSION",
     "Binding",
     "DType",
     "Device",
+    "DeviceKernel",
+    "Groups",
     "HostKernel",
     "Plan",
     "PlanTensor",

@@ -1,15 +1,14 @@
 """Steps that call a function of the program."""
 
-import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from ossc.runtimes.plan.checks import require, require_name
+from ossc.runtimes.plan.c_name import require_c_name
+from ossc.runtimes.plan.checks import require
 from ossc.runtimes.plan.fields import PlanReader, PlanWriter
 from ossc.runtimes.plan.step import StepOfPlan
 
 MAX_TASKS = 2**31 - 1
-_SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,14 +30,17 @@ class HostKernel(StepOfPlan):
     def __post_init__(self) -> None:
         super().__post_init__()
         kernel, counts = self.kernel, (self.tasks_fixed, self.tasks_per_token)
-        require_name(kernel, "kernel")
-        require(_SYMBOL.fullmatch(kernel) is not None, f"kernel {kernel!r} is not a C name")
+        require_c_name(kernel, "kernel")
         require(all(0 <= count <= MAX_TASKS for count in counts), f"{kernel} has {counts} tasks")
         require(self.ranged == any(counts), f"ranged and the number of tasks of {kernel} disagree")
 
+    def tasks(self, rows: int) -> int:
+        """Tasks, or the one call; see `StepOfPlan`."""
+        return self.tasks_fixed + self.tasks_per_token * rows if self.ranged else 1
+
     def check_rows(self, max_tokens: int) -> None:
         """Refuse more tasks than a runtime counts; see `StepOfPlan`."""
-        tasks = self.tasks_fixed + self.tasks_per_token * max_tokens
+        tasks = self.tasks(max_tokens)
         require(tasks <= MAX_TASKS, f"{self.kernel} has {tasks} tasks")
 
     def write_part(self, writer: PlanWriter) -> None:

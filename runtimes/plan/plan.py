@@ -9,6 +9,7 @@ from ossc.runtimes.plan.fields import PlanReader, PlanWriter
 from ossc.runtimes.plan.interface import InterfaceCheck, Key, by_role, router_widths
 from ossc.runtimes.plan.segment import Binding, Segment, SegmentName
 from ossc.runtimes.plan.space import Device, Space, Use
+from ossc.runtimes.plan.step_kinds import Step
 from ossc.runtimes.plan.tensor import PlanTensor, Role
 
 PLAN_MAGIC = b"OSSCPLAN"
@@ -61,6 +62,11 @@ class Plan:
             if segment.name == name and max_tokens in (None, segment.max_tokens):
                 return segment
         raise KeyError(name)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of all segments."""
+        return tuple(step for segment in self.segments for step in segment.steps)
 
     def by_role(self, bindings: Iterable[Binding]) -> dict[Key, PlanTensor]:
         """The tensors of a segment's inputs or outputs, by role and layer.

@@ -31,6 +31,10 @@ class StepOfPlan:
         )
         require(-1 <= self.layer < MAX_TOKENS, f"{self.label} is in layer {self.layer}")
 
+    def tasks(self, rows: int) -> int:
+        """How many independent pieces of work the step has for so many rows; at least one."""
+        raise NotImplementedError
+
     def check_rows(self, max_tokens: int) -> None:
         """Refuse a step that cannot run for so many rows.
 

@@ -1,15 +1,16 @@
 """The kinds of steps, and how a step of any kind lies in ``plan.bin``."""
 
 from ossc.runtimes.plan.checks import require
+from ossc.runtimes.plan.device_kernel import DeviceKernel
 from ossc.runtimes.plan.fields import PlanReader, PlanWriter
 from ossc.runtimes.plan.host_kernel import HostKernel
 
-Step = HostKernel
-"""A step of one of the kinds; a further one makes this a union."""
+Step = HostKernel | DeviceKernel
+"""A step of one of the kinds."""
 
-_KINDS: dict[int, type[Step]] = {each.KIND: each for each in (HostKernel,)}
+_KINDS: dict[int, type[Step]] = {HostKernel.KIND: HostKernel, DeviceKernel.KIND: DeviceKernel}
 
-_RESERVED = {1: "device kernel", 2: "graph", 3: "copy", 4: "fetch experts"}
+_RESERVED = {2: "graph", 3: "copy", 4: "fetch experts"}
 """Kinds of the format that nothing here runs; a plan with one is refused by its name."""
 
 

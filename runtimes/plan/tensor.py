@@ -62,8 +62,8 @@ class Role(IntEnum):
 
 
 _DTYPES = {
-    Role.TOKEN_IDS: (DType.I64,),
-    Role.POSITIONS: (DType.I64,),
+    Role.TOKEN_IDS: (DType.I32, DType.I64),
+    Role.POSITIONS: (DType.I32, DType.I64),
     Role.HIDDEN: (DType.F32,),
     Role.LOGITS: (DType.F32,),
     Role.EXPERT_OFFSETS: (DType.I64,),

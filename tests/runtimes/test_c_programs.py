@@ -8,6 +8,7 @@ import pytest
 
 from ossc.runtimes.plan import Plan
 from ossc.targets.errors import BundleError
+from synthetic.opencl_plan import make_opencl_plan
 from synthetic.tiny_bundle import ZIG, compile_c, program_sources, write_bundle
 from synthetic.tiny_plan import make_plan
 
@@ -119,9 +120,10 @@ def is_accepted(data):
 
 
 @pytest.mark.parametrize("variant", ["zig", "asan-ubsan"])
-def test_both_readers_of_plans_accept_the_same_ones(build, variant, tmp_path):
+@pytest.mark.parametrize("make", [make_plan, make_opencl_plan])
+def test_both_readers_of_plans_accept_the_same_ones(build, variant, make, tmp_path):
     rng = random.Random(1)
-    original = make_plan().to_bytes()
+    original = make().to_bytes()
     plans = [original, *(mutated(original, rng) for _ in range(5000))]
     path = tmp_path / "plans"
     path.write_bytes(b"".join(struct.pack("<I", len(plan)) + plan for plan in plans))

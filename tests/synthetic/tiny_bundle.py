@@ -124,7 +124,7 @@ def runtime_sources(*, main: bool = False) -> list[Path]:
     """The runtime's sources and the kernels by hand."""
     sources = sorted((C_RUNTIME / "src").rglob("*.c"))
     kept = [source for source in sources if main or source.name != "main.c"]
-    return [*kept, C_RUNTIME / "test" / "kernels.c"]
+    return [*kept, *(C_RUNTIME / "test" / name for name in ("device_kinds.c", "kernels.c"))]
 
 
 def program_sources(name: str) -> list[Path]:

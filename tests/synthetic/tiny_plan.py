@@ -143,7 +143,7 @@ def make_plan(**changes: Any) -> Plan:
 
 def role_of(name: str) -> FileRole:
     """What a file of the test bundles is for."""
-    roles: dict[str, FileRole] = {".json": "tokenizer", ".so": "program"}
+    roles: dict[str, FileRole] = {".json": "tokenizer", ".so": "program", ".cl": "code"}
     if name.startswith("weights"):
         return "weights"
     return "plan" if name.startswith("plan") else roles.get(name[name.rfind(".") :], "program")

@@ -200,7 +200,7 @@ class _TimedStep(SizedStep):
 
 def idle_factor(step: Step, tokens: int, threads: int) -> float:
     """Return how much longer a step takes because its tasks do not occupy all threads evenly."""
-    tasks = step.tasks_fixed + step.tasks_per_token * tokens if step.ranged else 1
+    tasks = step.tasks(tokens)
     rounds = -(-tasks // threads)
     return rounds * threads / tasks
 

@@ -15,6 +15,7 @@ import pytest
 from compiled import Build
 from ossc.compiler.backends.cpu.objects import write_objects
 from ossc.compiler.backends.cpu.toolchain import kernel_table
+from ossc.compiler.backends.runtime_link import device_table, runtime_sources
 from ossc.compiler.order import Order
 from ossc.compiler.pipeline import quantized_model
 from ossc.compiler.quantization.plan import load_plan
@@ -22,12 +23,13 @@ from ossc.runtimes import session
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.session import Session
 from ossc.targets.errors import BundleError
-from synthetic.tiny_bundle import C_RUNTIME, compile_c, write_bundle
+from synthetic.tiny_bundle import compile_c, write_bundle
 
 FLIPS = (0x01, 0x20, 0x80, 0xFF)
 """The lowest bit, the bit of letter case, the highest bit, all bits."""
 
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+CPU = ("cpu", "null")
 SANITIZER_FOUND = 99
 TOKEN_IDS = " ".join(map(str, range(140)))
 """More than a prefill chunk."""
@@ -63,7 +65,9 @@ def instrumented(model, backend, c_objects, tmp_path_factory):
     table = folder / "kernel_table.c"
     table.write_text(kernel_table(objects))
     paths = [path for each in objects for path in each.paths]
-    sources = [*sorted((C_RUNTIME / "src").rglob("*.c")), table, *paths]
+    kinds = folder / "device_kinds.c"
+    kinds.write_text(device_table(CPU))
+    sources = [*runtime_sources(CPU), kinds, table, *paths]
     return compile_c(folder / "ossc-run", sources, SANITIZERS, ("gcc",), c_objects)
 
 

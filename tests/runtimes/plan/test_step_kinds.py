@@ -27,7 +27,6 @@ def test_a_step_begins_with_its_kind_and_length():
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        (1, "device kernel"),
         (2, "graph"),
         (3, "copy"),
         (4, "fetch experts"),

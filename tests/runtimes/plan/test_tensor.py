@@ -25,8 +25,8 @@ def test_a_buffer_that_cannot_be_is_refused(offset_bytes, shape, fault):
 @pytest.mark.parametrize(
     ("role", "dtypes"),
     [
-        (Role.TOKEN_IDS, {DType.I64}),
-        (Role.POSITIONS, {DType.I64}),
+        (Role.TOKEN_IDS, {DType.I32, DType.I64}),
+        (Role.POSITIONS, {DType.I32, DType.I64}),
         (Role.HIDDEN, {DType.F32}),
         (Role.LOGITS, {DType.F32}),
         (Role.EXPERT_OFFSETS, {DType.I64}),

@@ -9,6 +9,7 @@
 #define PLAN_MAX_DIMENSIONS 8
 #define PLAN_MAX_STEP_TENSORS 30
 #define PLAN_MAX_TOKENS 65536
+#define PLAN_MAX_BLOCK 1024
 #define PLAN_N_TOKENS (-1) /* the dimension that stands for the rows of the current call */
 #define PLAN_NO_LAYER (-1)
 
@@ -78,13 +79,34 @@ typedef struct plan_host_kernel {
   uint32_t tasks_fixed, tasks_per_token;
 } plan_host_kernel;
 
+/* Groups of a launch in one dimension: (fixed + per_token * rows) / divisor, rounded up. */
+typedef struct plan_groups {
+  uint32_t fixed, per_token, divisor;
+} plan_groups;
+
+/* A launch of a function of a code file over a grid. */
+typedef struct plan_device_kernel {
+  const char* code; /* the file */
+  const char* kernel;
+  bool takes_rows;     /* the rows of the call follow the buffers, as an int32 */
+  plan_groups grid[3]; /* at least one group in each dimension */
+  uint32_t block[3];   /* work-items of a group; at most PLAN_MAX_BLOCK together */
+} plan_device_kernel;
+
+/* In the order of their numbers in plan.bin. */
+typedef enum plan_step_kind { PLAN_HOST_KERNEL, PLAN_DEVICE_KERNEL } plan_step_kind;
+
 typedef struct plan_step {
   uint32_t number; /* among all steps of the plan */
   const char* label;
   int32_t layer; /* or PLAN_NO_LAYER */
   uint32_t num_tensors;
   uint32_t tensors[PLAN_MAX_STEP_TENSORS];
-  plan_host_kernel host_kernel;
+  plan_step_kind kind;
+  union {
+    plan_host_kernel host_kernel;
+    plan_device_kernel device_kernel;
+  };
 } plan_step;
 
 /* An input or an output; the tensor's role says what it is. */
@@ -135,6 +157,9 @@ uint64_t plan_size_bytes(const plan* p, plan_use use);
 
 /* Bytes of one element. */
 size_t plan_dtype_bytes(plan_dtype dtype);
+
+/* Groups of a launch for so many rows. */
+uint64_t plan_count_groups(const plan_groups* groups, uint32_t rows);
 
 /* The checks of plan_parse, by topic. */
 ossc_status plan_check_spaces(const plan* p);

@@ -55,8 +55,8 @@ static ossc_status check_shape(const plan_tensor* tensor) {
 
 /* The types that a role allows, by their bits; 0: all. */
 static const uint16_t dtypes_of_role[PLAN_NUM_ROLES] = {
-    [PLAN_ROLE_TOKEN_IDS] = 1 << PLAN_I64,
-    [PLAN_ROLE_POSITIONS] = 1 << PLAN_I64,
+    [PLAN_ROLE_TOKEN_IDS] = 1 << PLAN_I32 | 1 << PLAN_I64,
+    [PLAN_ROLE_POSITIONS] = 1 << PLAN_I32 | 1 << PLAN_I64,
     [PLAN_ROLE_HIDDEN] = 1 << PLAN_F32,
     [PLAN_ROLE_LOGITS] = 1 << PLAN_F32,
     [PLAN_ROLE_EXPERT_OFFSETS] = 1 << PLAN_I64,

@@ -56,3 +56,15 @@ ossc_status plan_read_name(plan_reader* r, const char** name_out) {
   r->offset += length;
   return is_printable(*name_out, length) ? OSSC_OK : plan_fault("a name cannot be printed");
 }
+
+static bool is_symbol(const char* name) {
+  const char* letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+  return name[0] != '\0' && strspn(name, letters) == strlen(name) &&
+         (name[0] < '0' || name[0] > '9');
+}
+
+ossc_status plan_read_symbol(plan_reader* r, const char** name_out) {
+  ossc_status status = plan_read_name(r, name_out);
+  if (status != OSSC_OK || is_symbol(*name_out)) return status;
+  return plan_fault("a kernel does not have the name of a function");
+}

@@ -22,6 +22,9 @@ uint32_t plan_read_count(plan_reader* r, size_t min_bytes);
 /* A printable text, which lives as long as the plan. */
 ossc_status plan_read_name(plan_reader* r, const char** name_out);
 
+/* The name of a function. */
+ossc_status plan_read_symbol(plan_reader* r, const char** name_out);
+
 /* Refuses a plan of which a field went beyond the end. */
 ossc_status plan_read_check(const plan_reader* r);
 
@@ -33,5 +36,6 @@ ossc_status plan_read_step(plan_reader* r, plan_step* step, uint32_t max_tokens)
 
 /* The part of a step that is its kind's own; what all kinds share is in the step already. */
 ossc_status plan_read_host_kernel(plan_reader* r, plan_step* step, uint32_t max_tokens);
+ossc_status plan_read_device_kernel(plan_reader* r, plan_step* step, uint32_t max_tokens);
 
 #endif /* OSSC_PLAN_READER_H_ */

@@ -7,9 +7,11 @@ typedef struct step_kind {
   ossc_status (*read)(plan_reader* r, plan_step* step, uint32_t max_tokens);
 } step_kind;
 
+/* By plan_step_kind. */
+
 static const step_kind kinds[] = {
     {"host kernel", plan_read_host_kernel},
-    {"device kernel", NULL},
+    {"device kernel", plan_read_device_kernel},
     {"graph", NULL},
     {"copy", NULL},
     {"fetch experts", NULL},
@@ -50,6 +52,7 @@ ossc_status plan_read_step(plan_reader* r, plan_step* step, uint32_t max_tokens)
   if (status != OSSC_OK) return status;
   plan_reader body = *r; /* ends with the step */
   body.size = body.offset + length;
+  step->kind = (plan_step_kind)kind;
   status = read_common(&body, step);
   if (status == OSSC_OK) status = kinds[kind].read(&body, step, max_tokens);
   if (status == OSSC_OK && body.offset != body.size) {

@@ -5,12 +5,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "device/cpu/cpu_device.h"
-#include "device/null/null_device.h"
 
 #define MAX_LIST_BYTES 256
-
-const device_api* const device_kinds[] = {&cpu_device_api, &null_device_api, NULL};
 
 static const device_api* find(const char* kind) {
   for (const device_api* const* api = device_kinds; *api != NULL; ++api) {

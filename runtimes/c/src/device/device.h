@@ -76,7 +76,7 @@ struct device_api {
 /* The kind that a plan, or the environment, asks for. */
 ossc_status device_choose(const plan* p, const device_api** api_out);
 
-/* All kinds, then NULL. */
+/* The kinds that this program has, then NULL; who links it says which. */
 extern const device_api* const device_kinds[];
 
 #endif /* OSSC_DEVICE_H_ */

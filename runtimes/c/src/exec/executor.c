@@ -33,20 +33,28 @@ ossc_status executor_run(executor* e, const plan_segment* segment, int32_t num_t
                              : record_steps(e, segment, num_tokens);
 }
 
+/* Writes numbers behind the first of a tensor of i32 or i64. */
+static ossc_status write_integers(executor* e, uint32_t tensor, int32_t first,
+                                  const int32_t* values, int32_t count) {
+  const device_api* api = e->queue->api;
+  plan_dtype dtype = e->plan->tensors[tensor].dtype;
+  size_t at = (size_t)first * plan_dtype_bytes(dtype);
+  size_t size = (size_t)count * plan_dtype_bytes(dtype);
+  int64_t wide[BLOCK];
+  if (dtype == PLAN_I32) return api->write(e->queue, tensor, at, values, size);
+  for (int32_t i = 0; i < count; ++i) wide[i] = values[i];
+  return api->write(e->queue, tensor, at, wide, size);
+}
+
 ossc_status executor_write_tokens(executor* e, const plan_segment* body, const int32_t* token_ids,
                                   int32_t count, int32_t position) {
-  const device_api* api = e->queue->api;
-  int64_t ids[BLOCK], positions[BLOCK];
+  int32_t positions[BLOCK];
   ossc_status status = OSSC_OK;
   for (int32_t first = 0; first < count && status == OSSC_OK; first += BLOCK) {
     int32_t rows = count - first < BLOCK ? count - first : BLOCK;
-    size_t at = (size_t)first * sizeof(int64_t), size = (size_t)rows * sizeof(int64_t);
-    for (int32_t i = 0; i < rows; ++i) {
-      ids[i] = token_ids[first + i];
-      positions[i] = position + first + i;
-    }
-    status = api->write(e->queue, body->token_ids, at, ids, size);
-    if (status == OSSC_OK) status = api->write(e->queue, body->positions, at, positions, size);
+    for (int32_t i = 0; i < rows; ++i) positions[i] = position + first + i;
+    status = write_integers(e, body->token_ids, first, token_ids + first, rows);
+    if (status == OSSC_OK) status = write_integers(e, body->positions, first, positions, rows);
   }
   return status;
 }

@@ -74,11 +74,31 @@ static ossc_status check_weights(const manifest* m, const plan* p, bool* agree_o
   return OSSC_OK;
 }
 
+/* The files of code that a segment's steps name are listed as such. */
+static ossc_status check_code(const manifest* m, const plan_segment* segment) {
+  ossc_status status = OSSC_OK;
+  manifest_entry entry;
+  for (uint32_t i = 0; i < segment->num_steps && status == OSSC_OK; ++i) {
+    const plan_step* step = &segment->steps[i];
+    if (step->kind != PLAN_DEVICE_KERNEL) continue;
+    status = manifest_find_file(m, step->device_kernel.code, FILE_CODE, &entry);
+  }
+  return status;
+}
+
+static ossc_status check_files_of_plan(const manifest* m, const plan* p, bool* agree_out) {
+  ossc_status status = check_weights(m, p, agree_out);
+  for (uint32_t i = 0; i < p->num_segments && status == OSSC_OK; ++i) {
+    status = check_code(m, &p->segments[i]);
+  }
+  return status;
+}
+
 static ossc_status check_agreement(const manifest* m, const plan* p) {
   bool agree = m->plan_abi_version == PLAN_ABI_VERSION && m->context == p->context &&
                m->prefill_chunk == (int64_t)p->prefill->max_tokens &&
                strcmp(m->kind, p->devices[0].kind) == 0;
-  ossc_status status = check_weights(m, p, &agree);
+  ossc_status status = check_files_of_plan(m, p, &agree);
   if (status != OSSC_OK || agree) return status;
   return fail(OSSC_ERROR_BUNDLE,
               "The manifest and the plan contradict each other; compile the model again.");

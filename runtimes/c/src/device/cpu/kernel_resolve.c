@@ -36,6 +36,12 @@ static const ossc_kernel* first_of(const char* name) {
 }
 
 static ossc_status resolve_step(choice* c, const plan_step* step, kernel_choice* choice_out) {
+  if (step->kind != PLAN_HOST_KERNEL) {
+    return fail(OSSC_ERROR_BUNDLE,
+                "The plan has a step for another device than the CPU that it names (%.64s); compile "
+                "the model again.",
+                step->label);
+  }
   const char* name = step->host_kernel.kernel;
   const ossc_kernel *kernel = first_of(name), *base = kernel;
   if (kernel == NULL) {

@@ -1,7 +1,8 @@
 /* A device that computes nothing: what a call costs besides its steps, and the skeleton to copy.
  *
  * To add a kind of device:
- *   1. Copy this folder to device/<kind>, and put its api into device_kinds in device/device.c.
+ *   1. Copy this folder to device/<kind>, and put its api into test/device_kinds.c; the compiler
+ *      finds the api by the folder's name.
  *   2. `open`: refuse plans of other kinds; put each space of weights where the device reads it;
  *      find for every step what it calls, by the step's number. A queue only reads a device.
  *   3. `start` and `release`: one allocation for each space of state and arena. State is zeros.

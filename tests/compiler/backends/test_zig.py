@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 from disks import run_on_disk
-from ossc.compiler.backends.cpu import toolchain, zig
-from ossc.compiler.backends.cpu.toolchain import prepare_linker
-from ossc.compiler.backends.cpu.zig import try_zig_cache, zig_cache_folder, zig_cc
+from ossc.compiler.backends import runtime_link, zig
+from ossc.compiler.backends.cpu.toolchain import linking
+from ossc.compiler.backends.runtime_link import prepare_linker
+from ossc.compiler.backends.zig import try_zig_cache, zig_cache_folder, zig_cc
 from ossc.compiler.progress import SilentReporter
 from ossc.targets import resolve_target
 from ossc.targets.errors import ToolchainError
 
-LINKS = Path(__file__).parents[4] / ".links"
+LINKS = Path(__file__).parents[3] / ".links"
 TRY = (
-    "from ossc.compiler.backends.cpu.zig import try_zig_cache\n"
+    "from ossc.compiler.backends.zig import try_zig_cache\n"
     "from ossc.targets.errors import ToolchainError\n"
     "try: try_zig_cache()\n"
     "except ToolchainError as error: print(error)"
@@ -111,8 +112,8 @@ def test_the_linker_is_tried_and_leaves_nothing(monkeypatch):
 
     phases = Phases()
     monkeypatch.setattr(zig, "SLOW_S", 1e6)
-    monkeypatch.setattr(toolchain, "zig_cc", linked)
-    prepare_linker(resolve_target("cpu"), phases)
+    monkeypatch.setattr(runtime_link, "zig_cc", linked)
+    prepare_linker(linking(resolve_target("cpu")), phases)
     assert phases.names == ["Trying zig"]
     assert len(outputs) == 2
     assert {output.parent.parent for output in outputs} == {zig_cache_folder()}
@@ -129,7 +130,7 @@ def test_a_cold_cache_is_announced(monkeypatch):
     monkeypatch.setattr(zig, "SLOW_S", 0.0)
     phases = Phases()
     with pytest.raises(ToolchainError):  # its input is empty
-        prepare_linker(resolve_target("cpu"), phases)
+        prepare_linker(linking(resolve_target("cpu")), phases)
     assert phases.names[0] == "Trying zig"
     assert phases.names[1].endswith("-linux-musl, once: 1 to 2 minutes")
 
