@@ -146,6 +146,8 @@ def role_of(name: str) -> FileRole:
     roles: dict[str, FileRole] = {".json": "tokenizer", ".so": "program", ".cl": "code"}
     if name.startswith("weights"):
         return "weights"
+    if name.endswith(".wgsl.json"):
+        return "code"
     return "plan" if name.startswith("plan") else roles.get(name[name.rfind(".") :], "program")
 
 
