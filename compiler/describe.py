@@ -13,8 +13,11 @@ from ossc.compiler.passes.quantize_weights import RoundedWeight
 from ossc.compiler.quantization.plan import QuantizationPlan, is_pattern
 from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME
 from ossc.runtimes.kv_type import PLAN_NAMES
-from ossc.runtimes.manifest import (
+from ossc.runtimes.manifest import (  # x
     WEIGHTS_NAME,
+    CpuEntry,
+    DeviceEntry,
+    DriverEntry,
     FileEntry,
     FileRole,
     HostEntry,
@@ -135,4 +138,11 @@ def _target_entry(target: Target) -> TargetEntry:
             cpu_features=target.host.cpu_features,
             instruction_sets=tuple(each.name for each in target.host.instruction_sets),
         ),
+        device=_device_entry(target),
     )
+
+
+def _device_entry(target: Target) -> DeviceEntry:
+    if target.device.loads_drivers:
+        return DriverEntry(host_glibc=target.host.glibc)
+    return CpuEntry()

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from ossc.targets.instruction_set import InstructionSet, Verified
 from ossc.targets.roofline import Roofline
@@ -35,6 +35,11 @@ class Host:
     the machine has."""
 
     @property
+    def glibc(self) -> str:
+        """The oldest glibc that can load the shared library, such as ``2.17``."""
+        return self.zig_shared.rpartition("gnu.")[2]
+
+    @property
     def isas(self) -> tuple[str, ...]:
         """The instruction sets for which kernels are built, the best first."""
         return (*(each.name for each in self.instruction_sets), self.kernel_isa)
@@ -54,6 +59,9 @@ class Host:
 @dataclass(frozen=True, kw_only=True)
 class Device:
     """What executes the plan; a kind of device subclasses it with what its compiler has to know."""
+
+    loads_drivers: ClassVar[bool] = False
+    """Whether the runtime opens a driver's library, which a static program cannot."""
 
 
 @dataclass(frozen=True, kw_only=True)

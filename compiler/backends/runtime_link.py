@@ -7,7 +7,6 @@ does that, and says so, before anything else is done.
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import ossc.runtimes
 from ossc.compiler.backends.zig import try_zig_cache, zig_cc
 from ossc.compiler.progress import Reporter
 from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME
-from ossc.targets.target import Host
+from ossc.targets import Target
 
 RUNTIME_SOURCES = Path(ossc.runtimes.__file__).parent / "c"
 """The C runtime, as the wheel ships it."""
@@ -34,35 +33,26 @@ _COMPILE = (
     "-ffp-contract=off",
 )
 _LINK = ("-Wl,--gc-sections", "-Wl,--build-id=none", "-s", "-lm", "-lpthread")
+_STATIC = ("-static",)
+_DRIVERS = ("-ldl",)
 _SHARED = ("-shared", "-fPIC", f"-Wl,-soname,{LIBRARY_NAME}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Linking:
-    """How the two files are linked."""
-
-    host: Host
-    """What they run on."""
-
-    loads_drivers: bool
-    """Whether they open the driver of a device, which a static program cannot: then the program
-    needs glibc, as the library does."""
-
-    @property
-    def program(self) -> tuple[str, tuple[str, ...]]:
-        """Zig's triple for the program, and its own flags."""
-        if self.loads_drivers:
-            return self.host.zig_shared, ("-ldl",)
-        return self.host.zig_static, ("-static",)
-
-    @property
-    def library(self) -> tuple[str, tuple[str, ...]]:
-        """Zig's triple for the library, and its own flags."""
-        return self.host.zig_shared, (*_SHARED, *(("-ldl",) if self.loads_drivers else ()))
+def program_flags(target: Target) -> tuple[str, tuple[str, ...]]:
+    """Return zig's triple for the program, and its own flags: static, unless it loads drivers."""
+    if target.device.loads_drivers:
+        return target.host.zig_shared, _DRIVERS
+    return target.host.zig_static, _STATIC
 
 
-def prepare_linker(linking: Linking, progress: Reporter) -> None:
-    """Link an empty program and library, so that what is missing shows at once.
+def library_flags(target: Target) -> tuple[str, tuple[str, ...]]:
+    """Return zig's triple for the library, and its own flags."""
+    drivers = _DRIVERS if target.device.loads_drivers else ()
+    return target.host.zig_shared, (*_SHARED, *drivers)
+
+
+def prepare_linker(target: Target, progress: Reporter) -> None:
+    """Link an empty program and library for a target, so that what is missing shows at once.
 
     Raises:
         ToolchainError: zig is not installed, its cache cannot be written, or it failed.
@@ -71,7 +61,7 @@ def prepare_linker(linking: Linking, progress: Reporter) -> None:
     with tempfile.TemporaryDirectory(prefix="ossc-", dir=try_zig_cache()) as folder:
         source = Path(folder) / "empty.c"
         source.write_text("int main(void) { return 0; }\n", encoding="utf-8")
-        for triple, flags in (linking.program, linking.library):
+        for triple, flags in (program_flags(target), library_flags(target)):
             cold = f"Building zig's C library for {triple}, once: 1 to 2 minutes"
             arguments = [*_compile_flags(triple, flags), str(source), *_LINK]
             zig_cc(
@@ -81,14 +71,13 @@ def prepare_linker(linking: Linking, progress: Reporter) -> None:
             )
 
 
-def link_runtime(
-    linking: Linking, kind: str, inputs: Sequence[Path], folder: Path, scratch: Path
-) -> None:
+def link_runtime(target: Target, inputs: Sequence[Path], folder: Path, scratch: Path) -> None:
     """Link ``ossc-run`` and ``libossc_model.so`` into a folder.
 
+    Both have the target's kind of device, and the one that computes nothing.
+
     Args:
-        linking: How.
-        kind: The kind of device that they have, besides the one that computes nothing.
+        target: What to build for.
         inputs: What else belongs in them, such as the objects of kernels.
         folder: Where both files go.
         scratch: For what is only needed meanwhile.
@@ -96,13 +85,13 @@ def link_runtime(
     Raises:
         ToolchainError: zig is not installed, or failed; its message is in the error.
     """
-    kinds = (kind, "null")
+    kinds = (target.kind, "null")
     table = scratch / "device_kinds.c"
     table.write_text(device_table(kinds), encoding="utf-8")
     sources = runtime_sources(kinds)
     library_sources = [source for source in sources if source.name != "main.c"]
-    _link(*linking.program, [*sources, table, *inputs], folder / EXECUTABLE_NAME)
-    _link(*linking.library, [*library_sources, table, *inputs], folder / LIBRARY_NAME)
+    _link(*program_flags(target), [*sources, table, *inputs], folder / EXECUTABLE_NAME)
+    _link(*library_flags(target), [*library_sources, table, *inputs], folder / LIBRARY_NAME)
 
 
 def runtime_sources(kinds: Sequence[str]) -> list[Path]:

@@ -16,7 +16,7 @@ from ossc.runtimes.manifest.quantization import (
     TensorScheme,
     schemes_of,
 )
-from ossc.runtimes.manifest.target import CpuEntry, HostEntry, TargetEntry
+from ossc.runtimes.manifest.target import CpuEntry, DeviceEntry, DriverEntry, HostEntry, TargetEntry
 
 __all__ = [
     "DIGEST_NAME",
@@ -24,6 +24,8 @@ __all__ = [
     "MANIFEST_NAME",
     "WEIGHTS_NAME",
     "CpuEntry",
+    "DeviceEntry",
+    "DriverEntry",
     "ExpertsScheme",
     "FileEntry",
     "FileRole",

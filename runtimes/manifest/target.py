@@ -1,10 +1,13 @@
 """The machine of a bundle, as its manifest describes it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ossc.runtimes.strict_json import StrictObject
 from ossc.targets.errors import BundleError
+
+_GLIBC = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +28,19 @@ class CpuEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DriverEntry:
+    """A device behind a driver's library; what it must have follows from the plan."""
+
+    host_glibc: str
+    """The oldest glibc, such as ``2.17``, that the program runs with: a static one could not load
+    the driver."""
+
+
+DeviceEntry = CpuEntry | DriverEntry
+"""What a manifest says of a device, by its kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TargetEntry:
     """The machine that the bundle was compiled for."""
 
@@ -32,7 +48,7 @@ class TargetEntry:
     kind: str = "cpu"
     """Of the device that executes the plan."""
     host: HostEntry
-    device: CpuEntry = CpuEntry()
+    device: DeviceEntry = CpuEntry()
 
 
 def read_target(fields: StrictObject) -> TargetEntry:
@@ -72,4 +88,15 @@ def _cpu(fields: StrictObject) -> CpuEntry:
     return CpuEntry()
 
 
-_DEVICES: dict[str, Callable[[StrictObject], CpuEntry]] = {"cpu": _cpu}
+def _driver(fields: StrictObject) -> DriverEntry:
+    entry = DriverEntry(host_glibc=fields.text("host_glibc"))
+    fields.finish()
+    if not _GLIBC.fullmatch(entry.host_glibc):
+        raise BundleError(
+            f"The manifest's host_glibc is {entry.host_glibc[:40]!r}, which is no version of it; "
+            "compile the model again."
+        )
+    return entry
+
+
+_DEVICES: dict[str, Callable[[StrictObject], DeviceEntry]] = {"cpu": _cpu, "opencl": _driver}

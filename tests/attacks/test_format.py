@@ -10,7 +10,8 @@ import re
 import pytest
 
 from ossc.runtimes.manifest import Manifest
-from ossc.runtimes.plan import Binding, DType, Role
+from ossc.runtimes.plan import ONE_GROUP, Binding, DType, Role
+from synthetic.opencl_plan import EMBED
 from synthetic.refused_bundle import READERS
 from synthetic.tiny_bundle import weights, write_bundle
 from synthetic.tiny_plan import (
@@ -31,6 +32,7 @@ ADVICE = re.compile(
     r"(compile|copy) .*again\.|compile the model for a CPU\.|the program of the same bundle\.|"
     r"give the directory of a complete bundle\."
 )
+UNUSED = (ONE_GROUP, ONE_GROUP)
 DECODE, PREFILL = body("decode", 1), body("prefill", 4)
 
 
@@ -111,7 +113,7 @@ def refusal(request, tiny_bundle, binaries):
         pytest.param(tensors(EMBEDDED, role=Role.WEIGHTS), "role|space", id="weights-in-arena"),
         pytest.param(tensors(EMBEDDED, role=Role.CACHE), "cache|role", id="cache-in-the-arena"),
         pytest.param(tensors(0, role=Role.OTHER), "role|space", id="weights-of-no-role"),
-        pytest.param(tensors(IDS, dtype=DType.I32), "role", id="narrow-ids"),
+        pytest.param(tensors(IDS, dtype=DType.I16), "role", id="narrow-ids"),
         pytest.param(tensors(IDS, role=Role.POSITIONS), "bound twice|there twice", id="no-ids"),
         pytest.param(
             segments(inputs=(Binding(tensor=IDS),)), "positions|unknown inputs", id="one-input"
@@ -152,7 +154,7 @@ def test_a_plan_that_is_not_understood_is_refused(refusal, tiny_bundle, changes,
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(1, "device kernel"), (2, "graph"), (3, "copy"), (4, "fetch experts"), (77, "77")],
+    [(2, "graph"), (3, "copy"), (4, "fetch experts"), (77, "77")],
 )
 def test_a_step_of_another_kind_is_refused_by_its_name(refusal, tiny_bundle, kind, name):
     data = make_plan().to_bytes()
@@ -170,11 +172,44 @@ def test_a_step_of_another_length_is_refused(refusal, tiny_bundle, length):
     assert "plan" in refusal()
 
 
+def launches(**changes):
+    """A plan with launches in the place of the first body's steps, one of them forged."""
+    return segments(steps=(forged(EMBED, **changes),))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"code": "other.cl"}, "other.cl", id="file-not-listed"),
+        pytest.param({"code": "plan.bin"}, "plan.bin", id="file-of-another-role"),
+        pytest.param({"code": "../kernels.cl"}, "lies in", id="file-outside"),
+        pytest.param({"code": ""}, "lies in", id="no-file"),
+        pytest.param({"kernel": "a b"}, "(C name|name of a function)", id="kernel"),
+        pytest.param({"takes_rows": 2}, "takes_rows|takes the rows", id="rows"),
+        pytest.param({"grid": (forged(ONE_GROUP, divisor=0), *UNUSED)}, "by 0", id="divisor"),
+        pytest.param({"grid": (forged(ONE_GROUP, fixed=0), *UNUSED)}, "groups", id="no-groups"),
+        pytest.param({"grid": (forged(ONE_GROUP, fixed=2**31), *UNUSED)}, "groups", id="groups"),
+        pytest.param({"block": (0, 1, 1)}, "group", id="empty-block"),
+        pytest.param({"block": (2**31, 2, 1)}, "group", id="huge-block"),
+        pytest.param({"block": (1, 32, 33)}, "work-items", id="large-block"),
+        pytest.param({}, "another device than the CPU", id="on-a-cpu"),
+    ],
+)
+def test_a_launch_that_is_not_understood_is_refused(refusal, tiny_bundle, changes, reason):
+    (tiny_bundle / EMBED.code).write_text("code")
+    write_bundle(tiny_bundle, plan=forged(make_plan(), **launches(**changes)).to_bytes())
+    assert re.search(reason, refusal())
+
+
 HOST = {"arch": "x", "cpu_features": [], "instruction_sets": []}
 
 
 def target(**changes):
     return {"name": "cpu:test", "kind": "cpu", "host": HOST, "device": {}} | changes
+
+
+def opencl(host_glibc):
+    return target(kind="opencl", device={"host_glibc": host_glibc})
 
 
 @pytest.mark.parametrize(
@@ -185,7 +220,12 @@ def target(**changes):
         pytest.param(("features",), ["step.graph"], "step.graph", id="feature"),
         pytest.param(("features",), [1], "(features|list of texts)", id="feature-number"),
         pytest.param(("features",), {}, "features", id="features-object"),
-        pytest.param(("target",), target(kind="opencl"), "opencl", id="kind"),
+        pytest.param(("target",), target(kind="abacus"), "abacus", id="kind"),
+        pytest.param(("target",), target(kind="opencl"), "host_glibc", id="no-glibc"),
+        *(
+            pytest.param(("target",), opencl(version), "host_glibc", id=f"glibc-{version}")
+            for version in ("", "2", "2.", ".2", "2.17.1", "2.x", "22222.17", 2)
+        ),
         pytest.param(("target",), target(device={"cores": 4}), "(cores|fields)", id="device"),
         pytest.param(("target",), target(arch="x"), "(arch|fields)", id="old-target"),
         pytest.param(("target",), target(host={}), "arch", id="no-host"),

@@ -8,7 +8,7 @@ import onnx_ir as ir
 from ossc.compiler.backends.backend import Backend
 from ossc.compiler.backends.cpu.objects import GenerateObject, generate_object, write_objects
 from ossc.compiler.backends.cpu.operations import OPERATIONS
-from ossc.compiler.backends.cpu.toolchain import link_kernels, linking
+from ossc.compiler.backends.cpu.toolchain import link_kernels
 from ossc.compiler.backends.runtime_link import prepare_linker
 from ossc.compiler.lowering.lower import LoweredModel, lower_model
 from ossc.compiler.lowering.segment import LoweringOptions
@@ -27,7 +27,7 @@ class CpuBackend:
 
     def prepare(self, target: Target, progress: Reporter) -> None:
         """Try the linker, and build what it builds once for a target; see `Backend`."""
-        prepare_linker(linking(target), progress)
+        prepare_linker(target, progress)
 
     def lower(self, model: ir.Model, options: LoweringOptions) -> LoweredModel:
         """See `Backend`."""

@@ -4,14 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ossc.compiler.backends.cpu.objects import KernelObjects
-from ossc.compiler.backends.runtime_link import Linking, link_runtime
+from ossc.compiler.backends.runtime_link import link_runtime
 from ossc.targets import Target
 from ossc.targets.instruction_set import InstructionSet
-
-
-def linking(target: Target) -> Linking:
-    """A static program: a CPU needs no driver."""
-    return Linking(host=target.host, loads_drivers=False)
 
 
 def link_kernels(target: Target, objects: Sequence[KernelObjects], folder: Path) -> None:
@@ -29,7 +24,7 @@ def link_kernels(target: Target, objects: Sequence[KernelObjects], folder: Path)
     table = scratch / "kernel_table.c"
     table.write_text(kernel_table(objects), encoding="utf-8")
     paths = [path for each in objects for path in each.paths]
-    link_runtime(linking(target), "cpu", [table, *paths], folder, scratch)
+    link_runtime(target, [table, *paths], folder, scratch)
 
 
 def kernel_table(objects: Sequence[KernelObjects]) -> str:

@@ -1,16 +1,20 @@
 """What of the runtime goes into the program of a bundle."""
 
+from dataclasses import replace
+
 import pytest
 
 from ossc.compiler.backends.runtime_link import (
     RUNTIME_SOURCES,
-    Linking,
     device_table,
+    library_flags,
+    program_flags,
     runtime_sources,
 )
 from ossc.targets import find_target
+from ossc.targets.target import Device
 
-HOST = find_target("cpu:x86-64-v3").host
+CPU = find_target("cpu:x86-64-v3")
 
 
 def folders(kinds):
@@ -53,10 +57,16 @@ def test_the_table_lists_the_kinds_in_their_order():
     ]
 
 
+class DriverDevice(Device):
+    """A device behind a driver's library."""
+
+    loads_drivers = True
+
+
 def test_a_program_that_loads_drivers_is_linked_as_the_library_is():
-    static = Linking(host=HOST, loads_drivers=False)
-    dynamic = Linking(host=HOST, loads_drivers=True)
-    assert static.program == ("x86_64-linux-musl", ("-static",))
-    assert "-ldl" not in static.library[1]
-    assert dynamic.program == ("x86_64-linux-gnu.2.17", ("-ldl",))
-    assert dynamic.library[1] == (*static.library[1], "-ldl")
+    dynamic = replace(CPU, device=DriverDevice())
+    assert program_flags(CPU) == ("x86_64-linux-musl", ("-static",))
+    assert program_flags(dynamic) == ("x86_64-linux-gnu.2.17", ("-ldl",))
+    triple, flags = library_flags(CPU)
+    assert "-ldl" not in flags
+    assert library_flags(dynamic) == (triple, (*flags, "-ldl"))

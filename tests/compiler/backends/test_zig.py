@@ -9,7 +9,6 @@ import pytest
 
 from disks import run_on_disk
 from ossc.compiler.backends import runtime_link, zig
-from ossc.compiler.backends.cpu.toolchain import linking
 from ossc.compiler.backends.runtime_link import prepare_linker
 from ossc.compiler.backends.zig import try_zig_cache, zig_cache_folder, zig_cc
 from ossc.compiler.progress import SilentReporter
@@ -113,7 +112,7 @@ def test_the_linker_is_tried_and_leaves_nothing(monkeypatch):
     phases = Phases()
     monkeypatch.setattr(zig, "SLOW_S", 1e6)
     monkeypatch.setattr(runtime_link, "zig_cc", linked)
-    prepare_linker(linking(resolve_target("cpu")), phases)
+    prepare_linker(resolve_target("cpu"), phases)
     assert phases.names == ["Trying zig"]
     assert len(outputs) == 2
     assert {output.parent.parent for output in outputs} == {zig_cache_folder()}
@@ -130,7 +129,7 @@ def test_a_cold_cache_is_announced(monkeypatch):
     monkeypatch.setattr(zig, "SLOW_S", 0.0)
     phases = Phases()
     with pytest.raises(ToolchainError):  # its input is empty
-        prepare_linker(linking(resolve_target("cpu")), phases)
+        prepare_linker(resolve_target("cpu"), phases)
     assert phases.names[0] == "Trying zig"
     assert phases.names[1].endswith("-linux-musl, once: 1 to 2 minutes")
 

@@ -1,10 +1,11 @@
 """The parts of a manifest: files, target, quantization and features, each refused by name."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from ossc.runtimes.manifest import ExpertsScheme, FileEntry, Manifest, schemes_of
+from ossc.runtimes.manifest import DriverEntry, ExpertsScheme, FileEntry, Manifest, schemes_of
 from ossc.targets.errors import BundleError
 from synthetic.tiny_plan import make_manifest
 
@@ -39,7 +40,7 @@ EXPERTS = [{"experts": [0, 2], "scheme": "mxfp4"}, {"experts": [1], "scheme": "i
         pytest.param(changed("features", value=["text.bin"]), "needs 'text.bin'", id="feature"),
         pytest.param(changed("features", value="x"), "not a list of texts", id="features-text"),
         pytest.param(without("features"), "no field 'features'", id="no-features"),
-        pytest.param(changed("target", "kind", value="opencl"), "of the kind 'opencl'", id="kind"),
+        pytest.param(changed("target", "kind", value="abacus"), "of the kind 'abacus'", id="kind"),
         pytest.param(without("target", "kind"), "no field 'kind'", id="no-kind"),
         pytest.param(without("target", "host"), "no field 'host'", id="no-host"),
         pytest.param(without("target", "device"), "no field 'device'", id="no-device"),
@@ -115,3 +116,12 @@ def test_files_are_found_by_their_role():
     manifest = Manifest.from_json(make_manifest(ENTRIES).to_json().encode())
     assert list(manifest.files_of("weights")) == ["weights.bin"]
     assert manifest.files_of("card") == {}
+
+
+def test_a_device_behind_a_driver_says_which_glibc_its_program_needs():
+    target = make_manifest({}).target
+    opencl = replace(target, kind="opencl", device=DriverEntry(host_glibc="2.17"))
+    data = make_manifest(ENTRIES, target=opencl).to_json().encode()
+    assert Manifest.from_json(data).target == opencl
+    with pytest.raises(BundleError, match="host_glibc is 'new', which is no version"):
+        Manifest.from_json(data.replace(b'"2.17"', b'"new"'))

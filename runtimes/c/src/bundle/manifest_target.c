@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "bundle/manifest_parts.h"
 
+#define DIGITS "0123456789"
+
 ossc_status manifest_check_elements(const json_value* array, const char* name, json_kind kind) {
   for (const json_value* element = array->first; element != NULL; element = element->next) {
     if (element->kind != kind) {
@@ -36,10 +38,28 @@ static ossc_status read_cpu(const json_value* device) {
   return json_read(device, MANIFEST_NAME ": device", NULL, 0);
 }
 
+/* "2.17" */
+static bool is_version(const char* text) {
+  size_t major = strspn(text, DIGITS), minor = 0;
+  if (text[major] == '.') minor = strspn(text + major + 1, DIGITS);
+  return major - 1 < 4 && minor - 1 < 4 && text[major + 1 + minor] == '\0';
+}
+
+/* What a device behind a driver must have follows from the plan; the program that reads this
+ * runs, so its host has the C library that it needs. */
+static ossc_status read_driver(const json_value* device) {
+  const json_value* host_glibc;
+  const json_field fields[] = {{"host_glibc", JSON_TEXT, &host_glibc}};
+  ossc_status status = json_read(device, MANIFEST_NAME ": device", fields, COUNT_OF(fields));
+  if (status != OSSC_OK || is_version(host_glibc->text)) return status;
+  return fail(OSSC_ERROR_BUNDLE,
+              "host_glibc in " MANIFEST_NAME " is not valid; compile the model again.");
+}
+
 static const struct {
   const char* kind;
   ossc_status (*read)(const json_value* device);
-} device_kinds[] = {{"cpu", read_cpu}};
+} device_kinds[] = {{"cpu", read_cpu}, {"opencl", read_driver}};
 
 static ossc_status read_device(manifest* m, const json_value* device) {
   for (size_t i = 0; i < COUNT_OF(device_kinds); ++i) {
