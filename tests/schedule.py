@@ -21,6 +21,9 @@ ONE_WORKER = {
     "runtimes/profile/places/test_ssh_place.py": "a server",
     "runtimes/profile/report/test_html_in_chromium.py": "a browser",
     "runtimes/test_c_programs.py": "programs with sanitizers",
+    "runtimes/web/test_web_page.py": "a browser",
+    "runtimes/web/test_web_plan.py": "a browser",
+    "runtimes/web/test_web_session.py": "a browser",
     "sample_model/test_compiled.py": "bundles of the sample model",
 }
 """Files whose tests share what takes seconds to make, and what that is."""

@@ -73,8 +73,8 @@ async function fetchManifest(url, options) {
   const digest = await download(new URL(DIGEST_NAME, url), 65, options);
   if (new TextDecoder().decode(digest) !== `${await sha256(bytes)}\n`) {
     throw new BundleError(
-      `${MANIFEST_NAME} of ${url} does not have the hash in ${DIGEST_NAME}: the bundle is damaged; ` +
-        "copy or compile it again.",
+      `${MANIFEST_NAME} of ${url} does not have the hash in ${DIGEST_NAME}: the bundle is ` +
+        "damaged; copy or compile it again.",
     );
   }
   return readManifest(bytes);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { require } from "./plan_fields.js";
+import { ensure } from "./plan_fields.js";
 import { isFileName } from "./plan_parts.js";
 
 /** In one dimension; kernels count groups in 32 bits. */
@@ -46,13 +46,15 @@ export function readLaunch(reader) {
   const takesRows = reader.u8();
   const grid = Object.freeze(reader.list(3, () => readGroups(reader)));
   const block = Object.freeze(reader.list(3, () => reader.u32()));
-  require(/^[A-Za-z_][A-Za-z0-9_]*$/.test(kernel), `kernel '${kernel}' is not a C name`);
-  require(isFileName(code), `${kernel} lies in '${code}', which is no name of a file`);
-  require(takesRows <= 1, `takes_rows of ${kernel} is ${takesRows}`);
+  ensure(/^[A-Za-z_][A-Za-z0-9_]*$/.test(kernel), `kernel '${kernel}' is not a C name`);
+  ensure(isFileName(code), `${kernel} lies in '${code}', which is no name of a file`);
+  ensure(takesRows <= 1, `takes_rows of ${kernel} is ${takesRows}`);
   for (const groups of grid) checkGroups(groups, kernel);
   const invocations = block.reduce((product, size) => product * size);
-  require(invocations >= 1 &&
-    invocations <= MAX_BLOCK, `${kernel} has groups of [${block}] invocations`);
+  ensure(
+    invocations >= 1 && invocations <= MAX_BLOCK,
+    `${kernel} has groups of [${block}] invocations`,
+  );
   return { code, kernel, takesRows: takesRows === 1, grid, block };
 }
 
@@ -69,8 +71,8 @@ function readGroups(reader) {
  * @param {string} kernel
  */
 function checkGroups({ fixed, perToken, divisor }, kernel) {
-  require(divisor > 0, `${kernel} divides its groups by 0`);
-  require(fixed + perToken > 0, `${kernel} has a dimension without groups`);
+  ensure(divisor > 0, `${kernel} divides its groups by 0`);
+  ensure(fixed + perToken > 0, `${kernel} has a dimension without groups`);
 }
 
 /**
@@ -81,7 +83,7 @@ function checkGroups({ fixed, perToken, divisor }, kernel) {
  */
 export function checkRows({ kernel, grid }, maxTokens) {
   const counts = grid.map((groups) => countGroups(groups, maxTokens));
-  require(Math.max(...counts) <= MAX_GROUPS, `${kernel} has [${counts}] groups`);
+  ensure(Math.max(...counts) <= MAX_GROUPS, `${kernel} has [${counts}] groups`);
 }
 
 /**

@@ -75,8 +75,8 @@ async function request(url, signal) {
   });
   if (response.ok && response.body) return response;
   throw new BundleError(
-    `${url} cannot be fetched (HTTP status ${response.status}); give the address of a folder that ` +
-      "holds a complete bundle.",
+    `${url} cannot be fetched (HTTP status ${response.status}); give the address of a folder ` +
+      "that holds a complete bundle.",
   );
 }
 

@@ -9,12 +9,15 @@ import { CallError } from "./errors.js";
 /**
  * @typedef {import("./model.js").Model} Model
  * @typedef {import("./session.js").Session} Session
+ * @typedef {import("./step_timer.js").StepTime} StepTime
  *
  * @typedef {object} GenerateOptions
  * @property {number} [maxNewTokens]
  * @property {import("./sampler.js").Sampler} sampler
  * @property {AbortSignal} [signal] ends the generation before the next chunk or token
  * @property {() => void} [onPrompt] called when the prompt has run
+ * @property {boolean} [times] whether to take the times of decoded tokens' steps
+ * @property {(times: readonly StepTime[]) => void} [onTimes] called with those of each token
  *
  * @typedef {"stop" | "length" | "context" | "interrupted"} FinishReason
  */
@@ -29,7 +32,7 @@ import { CallError } from "./errors.js";
  * @returns {AsyncGenerator<number, FinishReason>}
  */
 export async function* generate(model, session, promptIds, options) {
-  const { maxNewTokens = Infinity, sampler, signal, onPrompt } = options;
+  const { maxNewTokens = Infinity, sampler, signal, onPrompt, times, onTimes } = options;
   const { context, stopTokenIds } = model.bundle.manifest;
   checkPrompt(promptIds, context);
   const room = context - promptIds.length + 1; // the last token is not run, so it needs none
@@ -40,7 +43,9 @@ export async function* generate(model, session, promptIds, options) {
     const tokenId = sampler.sample(logits);
     if (stopTokenIds.includes(tokenId)) return "stop";
     yield tokenId;
-    if (count < most && !signal?.aborted) logits = await session.run([tokenId]);
+    if (count === most || signal?.aborted) continue;
+    logits = await session.run([tokenId], { times });
+    if (times) onTimes?.(session.times);
   }
   if (signal?.aborted) return "interrupted";
   return most < maxNewTokens ? "context" : "length";

@@ -20,14 +20,14 @@ const TIMES = "timestamp-query";
 export async function requestAdapter() {
   if (!globalThis.isSecureContext) {
     throw new DeviceError(
-      "This page was not loaded securely, and browsers allow WebGPU to secure pages only; load it " +
-        "from https:// or from http://localhost.",
+      "This page was not loaded securely, and browsers allow WebGPU to secure pages only; load " +
+        "it from https:// or from http://localhost.",
     );
   }
   if (!navigator.gpu) {
     throw new DeviceError(
-      "This browser has no WebGPU; use a current Chrome, Edge, Safari or Firefox, or turn WebGPU on " +
-        "in its settings.",
+      "This browser has no WebGPU; use a current Chrome, Edge, Safari or Firefox, or turn " +
+        "WebGPU on in its settings.",
     );
   }
   const adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
@@ -141,8 +141,8 @@ function describe(what, fault) {
   const why = fault.message.split("\n")[0].slice(0, 300);
   if (fault instanceof GPUOutOfMemoryError) {
     return new DeviceError(
-      `The graphics device has no memory for ${what}; close what else uses it, choose KV caches of ` +
-        "f16 or int8, or compile the model with a smaller --context.",
+      `The graphics device has no memory for ${what}; close what else uses it, choose KV caches ` +
+        "of f16 or int8, or compile the model with a smaller --context.",
     );
   }
   return new DeviceError(`WebGPU refused ${what} (${why}); compile the model again.`);

@@ -98,8 +98,8 @@ function checkIds({ tensors }, { name, inputs }) {
   for (const { role, dtype } of inputs.map(({ tensor }) => tensors[tensor])) {
     if (role !== Role.HIDDEN && dtype !== I32) {
       throw new BundleError(
-        `${name} takes token ids or positions of 64 bits, which WebGPU does not have; compile the ` +
-          "model with --target webgpu.",
+        `${name} takes token ids or positions of 64 bits, which WebGPU does not have; compile ` +
+          "the model with --target webgpu.",
       );
     }
   }
@@ -197,8 +197,8 @@ export function checkLimits(needs, limits) {
     const has = Number(limits[limit]);
     if (needed > has) {
       throw new DeviceError(
-        `The model needs ${needed} ${what} and this adapter has ${has} (${limit}); ${fix}, or use ` +
-          "another browser or machine.",
+        `The model needs ${needed} ${what} and this adapter has ${has} (${limit}); ${fix}, or ` +
+          "use another browser or machine.",
       );
     }
   }

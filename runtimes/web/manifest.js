@@ -92,15 +92,15 @@ function checkVersions(fields) {
   const [feature] = fields.texts("features");
   if (version !== FORMAT_VERSION || abi !== PLAN_ABI_VERSION) {
     throw new BundleError(
-      `The bundle has format version ${version} with plans of version ${abi}, and this page reads ` +
-        `${FORMAT_VERSION} with ${PLAN_ABI_VERSION}; use the page of the ossc that wrote it, or ` +
-        "compile the model again.",
+      `The bundle has format version ${version} with plans of version ${abi}, and this page ` +
+        `reads ${FORMAT_VERSION} with ${PLAN_ABI_VERSION}; use the page of the ossc that wrote ` +
+        "it, or compile the model again.",
     );
   }
   if (feature !== undefined) {
     throw new BundleError(
-      `The bundle needs '${feature.slice(0, 40)}', which this page does not know; use the page of ` +
-        "the ossc that wrote it, or compile the model again.",
+      `The bundle needs '${feature.slice(0, 40)}', which this page does not know; use the page ` +
+        "of the ossc that wrote it, or compile the model again.",
     );
   }
 }

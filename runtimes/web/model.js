@@ -68,7 +68,7 @@ export class Model {
  * @param {string} address of the bundle's folder, relative to the page
  * @param {OpenOptions} [options]
  * @returns {Promise<Model>}
- * @throws {import("./errors.js").OsscError} one sentence with the fix; nothing is left on the device
+ * @throws {import("./errors.js").OsscError} one sentence; nothing is left on the device
  */
 export async function openModel(address, { kv = null, signal, onProgress } = {}) {
   const adapter = await requestAdapter();

@@ -8,7 +8,7 @@
  */
 
 import { BundleError } from "./errors.js";
-import { PlanReader, require } from "./plan_fields.js";
+import { PlanReader, ensure } from "./plan_fields.js";
 import { InterfaceCheck, boundTensor } from "./plan_interface.js";
 import { Role, Use, readDevice, readSpace, readTensor, sizeBytes, useName } from "./plan_parts.js";
 import { readSegment, tensorIndices } from "./plan_segment.js";
@@ -38,6 +38,8 @@ const MAX_SEGMENTS = 16;
  * @property {Segment} prefill of a chunk of a prompt
  * @property {Segment} head for one row
  * @property {Segment} blockHead for the most rows at once
+ *
+ * @typedef {Omit<Plan, "hiddenSize" | "decode" | "prefill" | "head" | "blockHead">} Parts as read
  */
 
 /**
@@ -50,11 +52,11 @@ const MAX_SEGMENTS = 16;
 export function readPlan(bytes) {
   const reader = new PlanReader(bytes);
   const magic = new TextDecoder().decode(reader.bytes(MAGIC.length));
-  require(magic === MAGIC, "it does not begin as a plan");
+  ensure(magic === MAGIC, "it does not begin as a plan");
   checkAbi(reader.u32());
   const [context, vocabSize] = [reader.u32(), reader.u32()];
-  require(context > 0 && context < 2 ** 31, `context is ${context}`);
-  require(vocabSize > 0 && vocabSize < 2 ** 31, `vocab_size is ${vocabSize}`);
+  ensure(context > 0 && context < 2 ** 31, `context is ${context}`);
+  ensure(vocabSize > 0 && vocabSize < 2 ** 31, `vocab_size is ${vocabSize}`);
   const parts = { context, vocabSize, ...readParts(reader) };
   reader.finish();
   return checkPlan(parts);
@@ -73,9 +75,9 @@ function checkAbi(version) {
 /** @param {PlanReader} reader */
 function readParts(reader) {
   const [numDevices, numSpaces, numTensors, numSegments] = reader.list(4, () => reader.u32());
-  require(numDevices >= 1 && numDevices <= MAX_DEVICES, `it has ${numDevices} devices`);
-  require(numSpaces <= MAX_SPACES, `it has ${numSpaces} spaces`);
-  require(numSegments <= MAX_SEGMENTS, `it has ${numSegments} segments`);
+  ensure(numDevices >= 1 && numDevices <= MAX_DEVICES, `it has ${numDevices} devices`);
+  ensure(numSpaces <= MAX_SPACES, `it has ${numSpaces} spaces`);
+  ensure(numSegments <= MAX_SEGMENTS, `it has ${numSegments} segments`);
   const devices = reader.list(numDevices, () => readDevice(reader));
   const spaces = reader.list(numSpaces, () => readSpace(reader));
   const tensors = reader.list(numTensors, () => readTensor(reader, spaces));
@@ -84,7 +86,7 @@ function readParts(reader) {
 }
 
 /**
- * @param {Pick<Plan, "context" | "vocabSize" | "devices" | "spaces" | "tensors" | "segments">} parts
+ * @param {Parts} parts
  * @returns {Plan}
  */
 function checkPlan(parts) {
@@ -103,9 +105,9 @@ function checkPlan(parts) {
 /** @param {Pick<Plan, "devices" | "spaces">} plan */
 function checkSpaces({ devices, spaces }) {
   const files = spaces.filter(({ use }) => use === Use.WEIGHTS).map(({ file }) => file);
-  require(new Set(files).size === files.length, `two spaces lie in one file of ${files}`);
+  ensure(new Set(files).size === files.length, `two spaces lie in one file of ${files}`);
   for (const { device } of spaces) {
-    require(device < devices.length, `a space is on device ${device}`);
+    ensure(device < devices.length, `a space is on device ${device}`);
   }
 }
 
@@ -115,12 +117,15 @@ function checkSpaces({ devices, spaces }) {
  */
 function checkBounds(segment, { spaces, tensors }) {
   for (const index of tensorIndices(segment)) {
-    require(index < tensors.length, `${segment.name} uses buffer ${index}, which is not there`);
+    ensure(index < tensors.length, `${segment.name} uses buffer ${index}, which is not there`);
     const tensor = tensors[index];
     const space = spaces[tensor.space];
     const end = tensor.offsetBytes + sizeBytes(tensor, segment.maxTokens);
-    require(end <=
-      space.sizeBytes, `buffer ${index} ends at byte ${end} of ${useName(space.use)}, which has ${space.sizeBytes}`);
+    ensure(
+      end <= space.sizeBytes,
+      `buffer ${index} ends at byte ${end} of ${useName(space.use)}, which has ` +
+        `${space.sizeBytes}`,
+    );
   }
 }
 
@@ -129,11 +134,11 @@ function namedSegments(segments) {
   const named = (/** @type {string} */ name) => segments.filter((each) => each.name === name);
   const [decode, prefill, heads] = ["decode", "prefill", "head"].map(named);
   const keys = segments.map(({ name, maxTokens }) => `${name} of ${maxTokens}`);
-  require(new Set(keys).size === keys.length, `two segments are alike in ${keys}`);
-  require(decode.length === 1, "it needs one segment decode");
-  require(prefill.length === 1, "it needs one segment prefill");
+  ensure(new Set(keys).size === keys.length, `two segments are alike in ${keys}`);
+  ensure(decode.length === 1, "it needs one segment decode");
+  ensure(prefill.length === 1, "it needs one segment prefill");
   const head = heads.find(({ maxTokens }) => maxTokens === 1);
-  require(head !== undefined, "it needs a head for one row");
+  ensure(head !== undefined, "it needs a head for one row");
   const blockHead = heads.reduce((most, each) => (each.maxTokens > most.maxTokens ? each : most));
   return { decode: decode[0], prefill: prefill[0], head: /** @type {Segment} */ (head), blockHead };
 }
@@ -142,6 +147,6 @@ function namedSegments(segments) {
 function hiddenSize({ segments, tensors }) {
   const decode = segments.find(({ name }) => name === "decode");
   const hidden = boundTensor(decode?.outputs ?? [], tensors, Role.HIDDEN);
-  require(hidden !== undefined, "decode lacks the output hidden");
+  ensure(hidden !== undefined, "decode lacks the output hidden");
   return hidden?.shape.at(-1) ?? 0;
 }

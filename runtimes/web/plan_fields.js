@@ -12,7 +12,7 @@ import { BundleError } from "./errors.js";
  * @param {boolean} holds
  * @param {string} fault
  */
-export function require(holds, fault) {
+export function ensure(holds, fault) {
   if (!holds) {
     throw new BundleError(`The execution plan is not valid: ${fault}; compile the model again.`);
   }
@@ -113,10 +113,11 @@ export class PlanReader {
   name(what) {
     const size = this.u16();
     const name = this.#text(size);
-    require(size <= MAX_NAME_BYTES, `${what} '${name.slice(0, 40)}…' is ${size} bytes long`);
-    require(!UNPRINTABLE.test(
-      name.replaceAll(" ", ""),
-    ), `${what} ${JSON.stringify(name)} has characters that cannot be printed`);
+    ensure(size <= MAX_NAME_BYTES, `${what} '${name.slice(0, 40)}…' is ${size} bytes long`);
+    ensure(
+      !UNPRINTABLE.test(name.replaceAll(" ", "")),
+      `${what} ${JSON.stringify(name)} has characters that cannot be printed`,
+    );
     return name;
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { require } from "./plan_fields.js";
+import { ensure } from "./plan_fields.js";
 import { Role, Use, hasRows, roleName } from "./plan_parts.js";
 
 /**
@@ -29,7 +29,7 @@ function portsOf(bindings, tensors) {
   });
   const names = ports.map(describe);
   const twice = names.find((name, index) => names.indexOf(name) < index);
-  require(twice === undefined, `${twice} is bound twice`);
+  ensure(twice === undefined, `${twice} is bound twice`);
   return ports;
 }
 
@@ -106,14 +106,13 @@ export class InterfaceCheck {
     const columns = this.#columns(port);
     const where = `${describe(port)} of ${segment.name}`;
     const isCount = columns === null || (columns > 0 && columns < 2 ** 31);
-    require(isCount, `${where} has ${columns} columns`);
+    ensure(isCount, `${where} has ${columns} columns`);
     const use = this.#plan.spaces[port.tensor.space].use;
-    require(use === Use.STATE, `${where} is not in the state`);
-    require(hasRows(
-      port.tensor,
-      columns,
-      segment.maxTokens,
-    ), `${where} has the shape [${port.tensor.shape}]`);
+    ensure(use === Use.STATE, `${where} is not in the state`);
+    ensure(
+      hasRows(port.tensor, columns, segment.maxTokens),
+      `${where} has the shape [${port.tensor.shape}]`,
+    );
   }
 
   /**
@@ -137,8 +136,8 @@ function checkNames({ name }, what, given, needed) {
   const [has, needs] = [given.map(describe), needed.map(describe)];
   const lacking = needs.find((each) => !has.includes(each));
   const surplus = has.find((each) => !needs.includes(each));
-  require(lacking === undefined, `${name} lacks the ${what} ${lacking}`);
-  require(surplus === undefined, `${name} has the ${what} ${surplus}`);
+  ensure(lacking === undefined, `${name} lacks the ${what} ${lacking}`);
+  ensure(surplus === undefined, `${name} has the ${what} ${surplus}`);
 }
 
 /**
@@ -149,7 +148,8 @@ function checkOrder({ name }, outputs) {
   const layers = outputs
     .filter(({ role }) => role === Role.EXPERT_INDICES)
     .map((each) => each.layer);
-  require(layers.every(
-    (layer, index) => layer >= 0 && (index === 0 || layer > layers[index - 1]),
-  ), `the routers of ${name} are not in the order of the layers`);
+  ensure(
+    layers.every((layer, index) => layer >= 0 && (index === 0 || layer > layers[index - 1])),
+    `the routers of ${name} are not in the order of the layers`,
+  );
 }

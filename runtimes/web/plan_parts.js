@@ -4,7 +4,7 @@
  * @module
  */
 
-import { require } from "./plan_fields.js";
+import { ensure } from "./plan_fields.js";
 
 /** Rows of the current call, where a shape says this. */
 export const N_TOKENS = -1;
@@ -100,7 +100,7 @@ export function useName(use) {
  */
 export function readDevice(reader) {
   const kind = reader.name("device");
-  require(/^[a-z][a-z0-9_]*$/.test(kind), `'${kind}' is no kind of device`);
+  ensure(/^[a-z][a-z0-9_]*$/.test(kind), `'${kind}' is no kind of device`);
   return Object.freeze({ kind, index: reader.u32() });
 }
 
@@ -110,16 +110,17 @@ export function readDevice(reader) {
  */
 export function readSpace(reader) {
   const use = reader.u8();
-  require(use < USES.length, `a space has the use ${use}, which this version does not know`);
+  ensure(use < USES.length, `a space has the use ${use}, which this version does not know`);
   const device = reader.u8();
   const alignmentBytes = reader.u32();
   const sizeBytes = reader.u64();
   const file = reader.name("file");
-  require(isAlignment(alignmentBytes), `a space is aligned to ${alignmentBytes} bytes`);
-  require(sizeBytes <= MAX_SPACE_BYTES, `a space of ${sizeBytes} bytes is out of range`);
-  require(use === Use.WEIGHTS
-    ? isFileName(file)
-    : file === "", `a space of ${USES[use]} lies in the file '${file}'`);
+  ensure(isAlignment(alignmentBytes), `a space is aligned to ${alignmentBytes} bytes`);
+  ensure(sizeBytes <= MAX_SPACE_BYTES, `a space of ${sizeBytes} bytes is out of range`);
+  ensure(
+    use === Use.WEIGHTS ? isFileName(file) : file === "",
+    `a space of ${USES[use]} lies in the file '${file}'`,
+  );
   return Object.freeze({ use, device, alignmentBytes, sizeBytes, file });
 }
 
@@ -144,9 +145,9 @@ export function readTensor(reader, spaces) {
   const offsetBytes = reader.u64();
   const shape = Object.freeze(reader.list(dimensions, () => reader.i64()));
   const tensor = Object.freeze({ space, role, dtype, offsetBytes, shape });
-  require(space < spaces.length, `a buffer is in space ${space}, which is not there`);
-  require(role < ROLES.length, `role ${role} is unknown`);
-  require(dtype < DTYPES.length, `dtype ${dtype} is unknown`);
+  ensure(space < spaces.length, `a buffer is in space ${space}, which is not there`);
+  ensure(role < ROLES.length, `role ${role} is unknown`);
+  ensure(dtype < DTYPES.length, `dtype ${dtype} is unknown`);
   checkPlace(tensor, spaces[space]);
   checkShape(shape);
   checkRole(tensor, spaces[space].use);
@@ -158,19 +159,22 @@ export function readTensor(reader, spaces) {
  * @param {Space} space
  */
 function checkPlace({ offsetBytes }, { alignmentBytes }) {
-  require(offsetBytes <= MAX_SPACE_BYTES, `offset ${offsetBytes} is out of range`);
-  require(offsetBytes % alignmentBytes ===
-    0, `offset ${offsetBytes} is not a multiple of ${alignmentBytes}`);
+  ensure(offsetBytes <= MAX_SPACE_BYTES, `offset ${offsetBytes} is out of range`);
+  ensure(
+    offsetBytes % alignmentBytes === 0,
+    `offset ${offsetBytes} is not a multiple of ${alignmentBytes}`,
+  );
 }
 
 /** @param {readonly number[]} shape */
 function checkShape(shape) {
   const sizes = shape.filter((size) => size !== N_TOKENS);
-  require(shape.length <= MAX_DIMENSIONS, `shape [${shape}] has too many dimensions`);
-  require(shape.length - sizes.length <= 1, `shape [${shape}] has two dimensions of n_tokens`);
-  require(sizes.every(
-    (size) => size > 0 && size <= MAX_SPACE_BYTES,
-  ), `shape [${shape}] is not valid`);
+  ensure(shape.length <= MAX_DIMENSIONS, `shape [${shape}] has too many dimensions`);
+  ensure(shape.length - sizes.length <= 1, `shape [${shape}] has two dimensions of n_tokens`);
+  ensure(
+    sizes.every((size) => size > 0 && size <= MAX_SPACE_BYTES),
+    `shape [${shape}] is not valid`,
+  );
 }
 
 /**
@@ -181,10 +185,12 @@ function checkRole({ role, dtype }, use) {
   const { name, dtypes } = ROLES[role];
   const isWeights = role === Role.WEIGHTS;
   const fits = use === Use.WEIGHTS ? isWeights || role === Role.EXPERT_OFFSETS : !isWeights;
-  require(fits, `a buffer of the role '${name}' is in a space of ${USES[use]}`);
-  require(role !== Role.CACHE || use === Use.STATE, "a cache is not in a state");
-  require(dtypes === null ||
-    dtypes.includes(DTYPES[dtype].name), `a buffer of the role '${name}' is ${DTYPES[dtype].name}`);
+  ensure(fits, `a buffer of the role '${name}' is in a space of ${USES[use]}`);
+  ensure(role !== Role.CACHE || use === Use.STATE, "a cache is not in a state");
+  ensure(
+    dtypes === null || dtypes.includes(DTYPES[dtype].name),
+    `a buffer of the role '${name}' is ${DTYPES[dtype].name}`,
+  );
 }
 
 /**

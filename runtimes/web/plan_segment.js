@@ -6,7 +6,7 @@
 
 import { BundleError } from "./errors.js";
 import { checkRows, readLaunch } from "./device_kernel.js";
-import { PlanReader, require } from "./plan_fields.js";
+import { PlanReader, ensure } from "./plan_fields.js";
 
 const NAMES = ["decode", "prefill", "head"];
 const MAX_TOKENS = 65536;
@@ -44,10 +44,10 @@ const KINDS = ["host kernel", "device kernel", "graph", "copy", "fetch experts"]
  */
 export function readSegment(reader) {
   const name = reader.name("segment");
-  require(NAMES.includes(name), `segment '${name}' is unknown`);
+  ensure(NAMES.includes(name), `segment '${name}' is unknown`);
   const [maxTokens, numInputs, numOutputs, numSteps] = reader.list(4, () => reader.u32());
-  require(maxTokens >= 1 && maxTokens <= MAX_TOKENS, `${name} takes ${maxTokens} tokens`);
-  require(name !== "decode" || maxTokens === 1, "decode takes more than one token");
+  ensure(maxTokens >= 1 && maxTokens <= MAX_TOKENS, `${name} takes ${maxTokens} tokens`);
+  ensure(name !== "decode" || maxTokens === 1, "decode takes more than one token");
   const inputs = reader.list(numInputs, () => readBinding(reader, name));
   const outputs = reader.list(numOutputs, () => readBinding(reader, name));
   const steps = reader.list(numSteps, () => readStep(reader));
@@ -71,7 +71,7 @@ function readBinding(reader, segment) {
  * @param {string} what
  */
 function checkLayer(layer, what) {
-  require(layer >= -1 && layer < MAX_TOKENS, `${what} has the layer ${layer}`);
+  ensure(layer >= -1 && layer < MAX_TOKENS, `${what} has the layer ${layer}`);
 }
 
 /**
@@ -91,7 +91,7 @@ function readStep(reader) {
   const layer = part.i32();
   checkLayer(layer, label);
   const count = part.u32();
-  require(count >= 1 && count <= MAX_STEP_TENSORS, `${label} has ${count} buffers`);
+  ensure(count >= 1 && count <= MAX_STEP_TENSORS, `${label} has ${count} buffers`);
   const tensors = Object.freeze(part.list(count, () => part.u32()));
   const step = Object.freeze({ label, layer, tensors, ...readLaunch(part) });
   part.finish();

@@ -95,7 +95,8 @@ export class Session {
   #timer() {
     if (this.#gpu.hasTimes) return new StepTimer(this.#gpu.device);
     throw new CallError(
-      "This adapter takes no times of kernels (timestamp-query); use another browser, or ask for none.",
+      "This adapter takes no times of kernels (timestamp-query); use another browser, or ask for " +
+        "none.",
     );
   }
 
@@ -138,7 +139,8 @@ export class Session {
     refuseIf(tokenIds.length === 0, "No tokens were given; give at least one.");
     refuseIf(
       odd !== undefined,
-      `Token id ${odd} is not in the vocabulary of ${vocabSize}; give ids from 0 to ${vocabSize - 1}.`,
+      `Token id ${odd} is not in the vocabulary of ${vocabSize}; give ids from 0 to ` +
+        `${vocabSize - 1}.`,
     );
     this.#checkContext(tokenIds.length);
   }

@@ -1,11 +1,11 @@
-"""The model of ``tiny_plan`` for WebGPU: the buffers of ``opencl_plan``, kernels in WGSL by hand."""
+"""The model of ``tiny_plan`` for WebGPU: buffers of ``opencl_plan``, kernels by hand in WGSL."""
 
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ossc.runtimes.manifest import HostEntry, TargetEntry
+from ossc.runtimes.manifest import BrowserEntry, HostEntry, TargetEntry
 from ossc.runtimes.plan import ONE_GROUP, Device, DeviceKernel, Groups, Plan
 from synthetic import opencl_plan
 from synthetic.opencl_plan import EMBED, MEAN, MULTIPLY, ROUTE, ROWS, STORE
@@ -130,7 +130,10 @@ BODIES = (
     replace(opencl_plan.body("prefill", CHUNK), steps=STEPS),
 )
 TARGET = TargetEntry(
-    name="webgpu", kind="webgpu", host=HostEntry(arch="browser", cpu_features=())
+    name="webgpu",
+    kind="webgpu",
+    host=HostEntry(arch="browser", cpu_features=()),
+    device=BrowserEntry(),
 )
 
 
