@@ -106,7 +106,7 @@ def estimate(recipe: Recipe, progress: Reporter | None = None) -> Estimate:
     check_text_files(source.path)
     options = order.options(source.config)
     model = quantized_model(source, order.plan)
-    for note in checkpoint_notes(source):
+    for note in (*order.notes, *checkpoint_notes(source)):
         (progress or SilentReporter()).note(note)
     lowered = find_backend(options.target.kind).lower(model, options)
     memory = memory_entry(lowered)

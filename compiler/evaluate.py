@@ -88,6 +88,7 @@ def evaluate(
     against: Path | str | None = None,
     threads: int | None = None,
     kv: KvType | None = None,
+    device: str | None = None,
     progress: Reporter | None = None,
 ) -> Evaluation:
     """Run a text through a bundle, in windows of its context.
@@ -99,6 +100,7 @@ def evaluate(
             beyond what it holds.
         threads: Of the bundle; None is one for each CPU.
         kv: The type of its KV caches; None is its default.
+        device: What runs it; None is the best there.
         progress: Receives the tokens that are done.
 
     Raises:
@@ -110,7 +112,7 @@ def evaluate(
     if len(token_ids) < 2:
         raise UsageError(f"{text} has {len(token_ids)} tokens; evaluation needs at least 2.")
     tally = Tally()
-    with Session(bundle, threads=threads, kv=kv, record_routing=True) as session:
+    with Session(bundle, threads=threads, kv=kv, device=device, record_routing=True) as session:
         reference = _Reference(against) if against is not None else None
         progress.phase(f"Evaluating {len(token_ids)} tokens")
         chunk = session.manifest.prefill_chunk

@@ -7,7 +7,7 @@ from ossc.compiler.checkpoint.hub_cache import model_name, require_outside_cache
 from ossc.compiler.checkpoint.model_folder import find_model_folder
 from ossc.compiler.families.model_config import ModelConfig
 from ossc.compiler.lowering.segment import LoweringOptions
-from ossc.compiler.quantization.plan import QuantizationPlan, load_plan
+from ossc.compiler.quantization.plan import Activations, QuantizationPlan, load_plan
 from ossc.compiler.recipe import Recipe
 from ossc.targets import Target, resolve_target
 from ossc.targets.errors import UnknownNameError, UsageError
@@ -24,6 +24,9 @@ class Order:
     target: Target
     """With the instruction sets that were chosen."""
     plan: QuantizationPlan
+    """With the activations that the target's device computes with."""
+    activations_were: Activations
+    """What the plan says of them."""
     place: Path
     """The bundle's folder, as it was given."""
     context: int | None
@@ -42,14 +45,26 @@ class Order:
             UsageError: The bundle would be in the cache of the Hugging Face hub.
         """
         target = _chosen_target(recipe)
+        plan = load_plan(recipe.quant)
         return cls(
             model=recipe.model,
             target=target,
-            plan=load_plan(recipe.quant),
+            plan=replace(plan, activations="f32") if target.device.float_activations else plan,
+            activations_were=plan.activations,
             place=_place(recipe, target),
             context=recipe.context,
             prefill_chunk=recipe.prefill_chunk or target.prefill_chunk,
         )
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of how the recipe was read."""
+        if self.activations_were == self.plan.activations:
+            return []
+        return [
+            f"{self.target.name} computes with {self.plan.activations} activations, where the plan "
+            f"{self.plan.name} says {self.activations_were}: no less exact."
+        ]
 
     def options(self, config: ModelConfig) -> LoweringOptions:
         """Return what a model of this configuration is lowered for.

@@ -67,7 +67,7 @@ def compile_model(
     progress.phase("Exporting to ONNX, fusing and quantizing")
     rounded: set[RoundedWeight] = set()
     model = quantized_model(source, order.plan, rounded)
-    for note in checkpoint_notes(source):
+    for note in (*order.notes, *checkpoint_notes(source)):
         progress.note(note)
 
     progress.phase("Lowering to kernels and a plan")

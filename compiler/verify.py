@@ -96,8 +96,14 @@ def fixed_token_ids(vocab_size: int, count: int = N_TOKENS) -> list[int]:
     return [(i * 7919 + 1) % vocab_size for i in range(count)]
 
 
-def verify_against(bundle: Bundle, model: Path | str, *, threads: int | None = None) -> Comparison:
-    """Compare a bundle with the checkpoint that it was compiled from.
+def verify_against(
+    bundle: Bundle,
+    model: Path | str,
+    *,
+    threads: int | None = None,
+    device: str | None = None,
+) -> Comparison:
+    """Compare a bundle, on a device, with the checkpoint that it was compiled from.
 
     Raises:
         NotComparableError: The checkpoint is of another model.
@@ -106,7 +112,9 @@ def verify_against(bundle: Bundle, model: Path | str, *, threads: int | None = N
     source = open_same_model(bundle, model)
     token_ids = fixed_token_ids(source.config.vocab_size)[: bundle.manifest.context]
     plan = quantization_plan(bundle.manifest.quantization)
-    with Session(bundle.path, threads=threads, kv=bundle.kv, record_routing=True) as session:
+    with Session(
+        bundle.path, threads=threads, kv=bundle.kv, device=device, record_routing=True
+    ) as session:
         logits, routing = run_session(session, token_ids)
     graph = TakeRouting()(quantized_model(source, plan)).model
     reference = reference_logits(graph, token_ids, tokens_a_run=1, chosen_experts=routing)

@@ -106,4 +106,6 @@ def _arguments(options: RunOptions, bundle: Bundle) -> list[str]:
     }
     if options.threads is not None:
         values["--threads"] = options.threads
+    if options.device is not None:
+        values["--device"] = options.device
     return [str(part) for pair in values.items() for part in pair]

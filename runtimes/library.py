@@ -1,7 +1,18 @@
 """The C runtime of a bundle as Python calls; mirrors ``c/include/ossc.h``."""
 
 import ctypes
-from ctypes import POINTER, c_bool, c_char_p, c_float, c_int, c_int32, c_size_t, c_uint32, c_void_p
+from ctypes import (
+    POINTER,
+    c_bool,
+    c_char,
+    c_char_p,
+    c_float,
+    c_int,
+    c_int32,
+    c_size_t,
+    c_uint32,
+    c_void_p,
+)
 from ctypes import c_uint64 as u64
 from pathlib import Path
 from typing import Any
@@ -9,7 +20,7 @@ from typing import Any
 from ossc.runtimes.system_advice import load_advice
 from ossc.targets.errors import BundleError, OsscError, SessionError
 
-API_VERSION = 3
+API_VERSION = 4
 """The ``OSSC_API_VERSION`` that this module mirrors."""
 
 ERROR_BUNDLE = 3
@@ -19,7 +30,7 @@ ERROR_BUNDLE = 3
 class ModelOptions(ctypes.Structure):
     """``ossc_model_options``."""
 
-    _fields_ = (("weights_mode", c_int), ("kv_type", c_int))
+    _fields_ = (("weights_mode", c_int), ("kv_type", c_int), ("device", c_char_p))
 
 
 class SessionOptions(ctypes.Structure):
@@ -37,6 +48,17 @@ class SamplerOptions(ctypes.Structure):
     )
 
 
+class DeviceStruct(ctypes.Structure):
+    """``ossc_device_info``."""
+
+    _fields_ = (
+        *(("kind", c_char * 16), ("index", c_int32)),
+        *((name, c_char * 128) for name in ("platform", "name")),
+        *(("type", c_char * 16), ("driver", c_char * 128), ("memory_bytes", u64)),
+        *(("shares_memory", c_bool), ("is_default", c_bool)),
+    )
+
+
 class ProcessMemory(ctypes.Structure):
     """``ossc_process_memory``."""
 
@@ -47,6 +69,7 @@ _IDS = POINTER(c_int32)
 _LOGITS = POINTER(c_float)
 _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "ossc_model_open": (c_char_p, POINTER(ModelOptions), POINTER(c_void_p)),
+    "ossc_list_devices": (POINTER(DeviceStruct), c_size_t, POINTER(c_size_t)),
     "ossc_session_create": (c_void_p, POINTER(SessionOptions), POINTER(c_void_p)),
     "ossc_session_prefill": (c_void_p, _IDS, c_size_t, _LOGITS),
     "ossc_session_prefill_all": (c_void_p, _IDS, c_size_t, _LOGITS),

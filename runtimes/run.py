@@ -52,7 +52,9 @@ def run_bundle(
             on_token(token_id)
         return report
     begin = time.perf_counter()
-    with Session(path, options.threads, options.weights, options.kv) as session:
+    with Session(
+        path, options.threads, options.weights, options.kv, device=options.device
+    ) as session:
         load_s = time.perf_counter() - begin
         check_prompt(token_ids, session.vocab_size, session.context)
         with noticed_interrupt() as interrupted:

@@ -40,6 +40,8 @@ class RunOptions:
     weights: WeightsMode = "mapped"
     kv: KvType | None = None
     """The type of the KV caches; None: the bundle's default."""
+    device: str | None = None
+    """``KIND`` or ``KIND:WHICH``; None: what the environment says, or the best there is."""
 
     def sampling(self) -> "SamplerArguments":
         """Those that the sampler takes."""

@@ -10,20 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ossc.runtimes.arguments import directory_path, token_id_array, whole_number
-from ossc.runtimes.bundle import LIBRARY_NAME, Bundle
+from ossc.runtimes.bundle import Bundle
+from ossc.runtimes.devices import device_name, load_library
 from ossc.runtimes.finish_reason import FinishReason
 from ossc.runtimes.generation import generate_tokens
 from ossc.runtimes.kv_type import KV_TYPES, KvType
-from ossc.runtimes.library import Library, ModelOptions, ProcessMemory, SessionOptions
-from ossc.runtimes.machine_check import check_machine
+from ossc.runtimes.library import ModelOptions, ProcessMemory, SessionOptions
 from ossc.runtimes.manifest import Manifest
 from ossc.runtimes.plan import Plan
 from ossc.runtimes.sampler import Sampler, SamplerArguments
 from ossc.runtimes.session_handle import SessionHandle
 from ossc.runtimes.thread_count import MAX_THREADS
 from ossc.runtimes.weights_mode import WEIGHTS_MODES, WeightsMode
-from ossc.targets.errors import BundleError, SessionError
-from ossc.targets.machine import this_machine
+from ossc.targets.errors import SessionError
 
 
 class Session:
@@ -41,6 +40,7 @@ class Session:
         weights: WeightsMode = "mapped",
         kv: KvType | None = None,
         *,
+        device: str | None = None,
         record_routing: bool = False,
     ) -> None:
         """Check a bundle and make it ready to run.
@@ -51,6 +51,9 @@ class Session:
             threads: Threads that compute; None is one for each CPU of this process.
             weights: How the weights are held in memory.
             kv: The type of the KV caches: f32, f16 or int8; None is the bundle's default.
+            device: What runs it: ``KIND`` or ``KIND:WHICH``, with a number or a part of a name as
+                :func:`~ossc.runtimes.devices.list_devices` has them; None is what ``OSSC_DEVICE``
+                in the environment says, or else the best of the bundle's kind.
             record_routing: Keep the experts that each call chooses, for :meth:`router_indices`.
 
         Raises:
@@ -66,11 +69,15 @@ class Session:
         path = directory_path("bundle", bundle)
         try:
             self._bundle = Bundle.open(path, kv=kv)
-            self._library = self._load_library()
+            self._library = load_library(self._bundle)
             self._handle = SessionHandle(
                 self._library,
                 os.fsencode(path),
-                ModelOptions(WEIGHTS_MODES.index(weights), KV_TYPES.index(self.kv) + 1),
+                ModelOptions(
+                    WEIGHTS_MODES.index(weights),
+                    KV_TYPES.index(self.kv) + 1,
+                    None if device is None else device_name(device),
+                ),
                 SessionOptions(threads or 0, record_routing),
             )
         except MemoryError as error:
@@ -78,14 +85,6 @@ class Session:
                 f"There is not enough memory to open {bundle}; close other programs, or allow more "
                 "of it (ulimit -v)."
             ) from error
-
-    def _load_library(self) -> Library:
-        check_machine(self.manifest.target, this_machine())
-        if LIBRARY_NAME not in self.manifest.files:
-            raise BundleError(
-                f"{self._bundle.path} has no {LIBRARY_NAME}; compile the model again."
-            )
-        return Library(self._bundle.path / LIBRARY_NAME)
 
     @property
     def manifest(self) -> Manifest:

@@ -63,6 +63,9 @@ class Device:
     loads_drivers: ClassVar[bool] = False
     """Whether the runtime opens a driver's library, which a static program cannot."""
 
+    float_activations: ClassVar[bool] = False
+    """Whether activations meet all weights as float32, which is at least as exact as any plan."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CpuDevice(Device):

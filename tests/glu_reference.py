@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ossc.compiler.backends.cpu.kernels.products.glu import Glu
+from ossc.compiler.lowering.glu import Glu
 
 
 def gated(glu: Glu, gate: NDArray, up: NDArray) -> NDArray[np.float64]:

@@ -1,7 +1,11 @@
-"""What each kind of device needs: one folder a kind, with one ``BACKEND`` in its ``backend.py``."""
+"""What each kind of device needs: one folder a kind, with one ``BACKEND`` in its ``backend.py``.
+
+A folder without that file holds what several kinds share.
+"""
 
 import pkgutil
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ossc.targets.errors import UnknownNameError
@@ -11,8 +15,13 @@ if TYPE_CHECKING:  # it knows lowered models, and so TVM
 
 
 def backend_kinds() -> list[str]:
-    """Return the kinds of devices that have a folder here."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
+    """Return the kinds of devices that have a backend here."""
+    folders = (Path(place) / name for place in __path__ for name in _packages())
+    return sorted(folder.name for folder in folders if (folder / "backend.py").is_file())
+
+
+def _packages() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(__path__) if module.ispkg]
 
 
 def find_backend(kind: str) -> "Backend":

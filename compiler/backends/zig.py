@@ -46,6 +46,24 @@ def zig_cc(arguments: Sequence[str], what: str, on_slow: Callable[[], None] | No
         ) from ToolchainError(stderr)
 
 
+def zig_clang(arguments: Sequence[str], what: str) -> None:
+    """Run zig's clang as it is, without what ``zig cc`` adds.
+
+    Args:
+        arguments: Of clang.
+        what: What it reads, for messages.
+
+    Raises:
+        ToolchainError: zig is not installed, or clang refuses; its message is in the error.
+    """
+    environment = dict(os.environ) | {"ZIG_GLOBAL_CACHE_DIR": str(zig_cache_folder())}
+    status, stderr = _run([*zig_command(), "clang", *arguments], environment, None)
+    if status:
+        raise ToolchainError(
+            f"clang refuses {what}: {_problem(status, stderr)}."
+        ) from ToolchainError(stderr)
+
+
 def zig_command() -> list[str]:
     """Return the command that runs zig.
 

@@ -6,7 +6,7 @@ import click
 
 from ossc.compiler.cli.base import OsscCommand, format_option
 from ossc.compiler.cli.progress import terminal_progress
-from ossc.compiler.cli.session_options import kv_option, threads_option
+from ossc.compiler.cli.session_options import device_option, kv_option, threads_option
 from ossc.runtimes.kv_type import KvType
 
 
@@ -22,6 +22,7 @@ from ossc.runtimes.kv_type import KvType
 )
 @threads_option
 @kv_option
+@device_option
 @format_option
 def command(
     bundle: Path,
@@ -29,6 +30,7 @@ def command(
     against: str | None,
     threads: int | None,
     kv: KvType | None,
+    device: str | None,
     form: str,
 ) -> None:
     """Measure the perplexity of BUNDLE on a text.
@@ -39,7 +41,15 @@ def command(
     from ossc.compiler.evaluate import evaluate
 
     with terminal_progress() as progress:
-        result = evaluate(bundle, text, against=against, threads=threads, kv=kv, progress=progress)
+        result = evaluate(
+            bundle,
+            text,
+            against=against,
+            threads=threads,
+            kv=kv,
+            device=device,
+            progress=progress,
+        )
     if form == "json":
         click.echo(result.to_json())
         return

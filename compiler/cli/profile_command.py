@@ -9,7 +9,12 @@ import click
 
 from ossc.compiler.cli.base import OsscCommand
 from ossc.compiler.cli.progress import terminal_progress
-from ossc.compiler.cli.session_options import kv_option, threads_option, weights_option
+from ossc.compiler.cli.session_options import (
+    device_option,
+    kv_option,
+    threads_option,
+    weights_option,
+)
 from ossc.compiler.progress import Reporter
 from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.weights_mode import WeightsMode
@@ -70,6 +75,7 @@ if TYPE_CHECKING:
 @threads_option
 @weights_option
 @kv_option
+@device_option
 @click.option(
     "--on",
     "where",
@@ -139,6 +145,7 @@ def command(
     threads: int | None,
     weights: WeightsMode,
     kv: KvType | None,
+    device: str | None,
     where: str,
     baseline: Path | None,
     threshold: float | None,
@@ -179,6 +186,7 @@ def command(
         threads=threads,
         weights=weights,
         kv=kv,
+        device=device,
         token_ids=_token_ids(bundles[0], text),
     )
     if predicting:

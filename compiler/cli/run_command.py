@@ -14,7 +14,12 @@ from ossc.compiler.cli.prompt_options import (
     take_prompt_options,
 )
 from ossc.compiler.cli.sampling_options import resolve_sampling, sampling_options
-from ossc.compiler.cli.session_options import kv_option, threads_option, weights_option
+from ossc.compiler.cli.session_options import (
+    device_option,
+    kv_option,
+    threads_option,
+    weights_option,
+)
 from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.weights_mode import WeightsMode
 
@@ -53,6 +58,12 @@ INTERRUPTED = 130
 @threads_option
 @weights_option
 @kv_option
+@device_option
+@click.option(
+    "--list-devices",
+    is_flag=True,
+    help="Print what BUNDLE can run on here, and run nothing.",
+)
 @format_option
 def command(
     bundle: Path,
@@ -61,6 +72,8 @@ def command(
     threads: int | None,
     weights: WeightsMode,
     kv: KvType | None,
+    device: str | None,
+    list_devices: bool,
     form: str,
     **given: Any,
 ) -> None:
@@ -72,6 +85,7 @@ def command(
     ossc run bundle --system "Answer in French." --reasoning low -f question.txt
     ossc run bundle --messages conversation.json --format json
     ossc run bundle --token-ids "1 2 3" --format json
+    ossc run bundle --list-devices
 
     Decoding is greedy unless --temp or --sampling model is given. Timings go to stderr, or into the
     JSON. With --chat, so does what a model says on other channels than the final one (gpt-oss
@@ -79,6 +93,9 @@ def command(
     sentence on stderr. Ctrl-C ends it with what came so far, and status 130. A bundle for another
     architecture runs under qemu where that is installed, and the output says so.
     """  # noqa: D301 - click reads the character \b
+    if list_devices:
+        _print_devices(bundle, form)
+        return
     from ossc.runtimes.answer import read_answer
     from ossc.runtimes.bundle import Bundle
     from ossc.runtimes.run import run_bundle
@@ -95,7 +112,12 @@ def command(
     if max_new_tokens is None and not request.chat:
         max_new_tokens = MAX_NEW_TOKENS
     options = RunOptions(
-        max_new_tokens=max_new_tokens, threads=threads, weights=weights, kv=kv, **sampling
+        max_new_tokens=max_new_tokens,
+        threads=threads,
+        weights=weights,
+        kv=kv,
+        device=device,
+        **sampling,
     )
     if form == "json":
         report = run_bundle(bundle, ids, options)
@@ -108,6 +130,13 @@ def command(
         _say(report)
     if report.interrupted:
         click.get_current_context().exit(INTERRUPTED)
+
+
+def _print_devices(bundle: Path, form: str) -> None:
+    from ossc.runtimes.devices import list_devices, to_json
+
+    devices = list_devices(bundle)
+    click.echo(to_json(devices) if form == "json" else "\n".join(map(str, devices)))
 
 
 def _encode(request: Request, tokenizer: "BundleTokenizer | None") -> list[int]:

@@ -23,6 +23,12 @@ weights_option = click.option(
     help="mapped: pages of the file, ready at once and shared. resident: copied into huge pages, "
     "slower to open and faster to run, and all of it counts as this process's memory.",
 )
+device_option = click.option(
+    "--device",
+    metavar="KIND[:WHICH]",
+    help="What runs it: a kind, and a number or a part of a name as `ossc run BUNDLE "
+    "--list-devices` has them.  [default: what OSSC_DEVICE says, or the best there is]",
+)
 kv_option = click.option(
     "--kv",
     type=click.Choice(KV_TYPES),

@@ -7,6 +7,7 @@ import click
 
 from ossc.compiler.cli.base import OsscCommand
 from ossc.compiler.cli.progress import terminal_progress
+from ossc.compiler.cli.session_options import device_option
 from ossc.runtimes.bundle import Bundle, read_plan
 from ossc.runtimes.manifest import Manifest
 
@@ -28,7 +29,8 @@ ORACLES = ("onnxruntime", "transformers")
     help="transformers: also compare that graph, not quantized, with the model as transformers "
     "reads and runs it in float32; it has to fit in memory.",
 )
-def command(bundle: Path, against: str | None, oracle: str) -> None:
+@device_option
+def command(bundle: Path, against: str | None, oracle: str, device: str | None) -> None:
     """Check every file of BUNDLE against the hashes in its manifest.
 
     With --against, the model is exported and quantized as the bundle was, and 32 fixed token ids
@@ -40,12 +42,14 @@ def command(bundle: Path, against: str | None, oracle: str) -> None:
     """
     if against is None and oracle != "onnxruntime":
         raise click.UsageError("--oracle needs --against MODEL, the checkpoint to compare with.")
+    if against is None and device is not None:
+        raise click.UsageError("--device needs --against MODEL: without it nothing is run.")
     opened = _check_files(bundle)
     if against is None:
         return
     # The reading first: whether the model fits in memory is known at once.
     verdicts = [_compare_reading(opened, against)] if oracle == "transformers" else []
-    verdicts.append(_compare(opened, against))
+    verdicts.append(_compare(opened, against, device))
     if not all(verdicts):
         sys.exit(1)
 
@@ -96,10 +100,10 @@ def _compare_reading(bundle: Bundle, model: str) -> bool:
     return result.holds
 
 
-def _compare(bundle: Bundle, model: str) -> bool:
+def _compare(bundle: Bundle, model: str, device: str | None) -> bool:
     from ossc.compiler.verify import verify_against
 
-    result = verify_against(bundle, model)
+    result = verify_against(bundle, model, device=device)
     bounds = result.bounds
     click.echo(
         f"{len(result.cosine)} tokens with {result.activations} activations, against onnxruntime "

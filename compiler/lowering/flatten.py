@@ -30,6 +30,7 @@ _DTYPE = {
     "int16": DType.I16,
     "float16": DType.F16,
     "bool": DType.BOOL,
+    "uint32": DType.I32,  # words, of which a plan only counts the bytes
 }
 _LAYER = re.compile(r"\blayers[._/](\d+)")
 _HINT = re.compile(r"op\d+_")
@@ -67,6 +68,8 @@ class FlatStep:
 
     symbol: str
     kernel: Kernel | None
+    function: tvm.tirx.PrimFunc
+    """What is called."""
     operands: tuple[Operand, ...]
     label: str
 
@@ -203,6 +206,7 @@ class _Walk:
             FlatStep(
                 symbol=symbol,
                 kernel=kernel,
+                function=kernel.func if kernel else self.generated[symbol],
                 operands=(*arguments, *created),
                 label=self._label(variable, symbol),
             )

@@ -7,6 +7,7 @@ are never read here.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import onnx_ir as ir
 
@@ -42,6 +43,9 @@ class OperationTable:
 
     standard: Mapping[str, LowerStandard] = field(default_factory=dict)
     """Standard operators of ONNX that have a kernel of ours; Relax has the others."""
+
+    index_dtype: Literal["int32", "int64"] = "int64"
+    """The type of token ids and positions."""
 
 
 def import_segments(
@@ -123,7 +127,7 @@ def _import_body(
 
     def translate() -> dict[str, Expr]:
         for name in ("input_ids", "position_ids"):
-            variable = segment.parameter(name, "input", (1, segment.rows), "int64")
+            variable = segment.parameter(name, "input", (1, segment.rows), operations.index_dtype)
             segment.values[inputs[name]] = variable
         translate_nodes(segment, nodes, operations)
         outputs = {"hidden": segment.values[selection.inputs[0]]}

@@ -1,22 +1,24 @@
-"""What every kernel is: a TIR function that works on a range of independent tasks.
+"""What every kernel is: a TIR function, what it costs, and how its work is shared out.
 
-The parameters of a kernel's function are its buffers, inputs before outputs, and then two int32
-scalars ``begin`` and ``end``: it does the tasks ``begin <= t < end`` and nothing else, so a runtime
-splits the range over threads as it likes. Buffers are compact, 64-byte aligned and distinct.
+The parameters of a kernel's function are its buffers, inputs before outputs. On a CPU two int32
+scalars ``begin`` and ``end`` follow: it does the tasks ``begin <= t < end`` and nothing else, so a
+runtime splits the range over threads as it likes. On a GPU it is launched over a grid of groups.
+Buffers are compact, distinct, and aligned as the target says.
 """
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import tvm
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx.script import builder as T
 
+from ossc.compiler.lowering.launch import Launch, Tasks
 from ossc.runtimes.kernel_cost import Arithmetic, KernelCost, Work
 from ossc.runtimes.plan import Role
 
@@ -44,17 +46,14 @@ TERMS: dict[Activation, int] = {"int8": 1, "int8x2": 2}
 
 @dataclass(frozen=True, kw_only=True)
 class Kernel:
-    """A TIR function and the number of its tasks for ``n`` tokens."""
+    """A TIR function and its launch for ``n`` tokens."""
 
     name: str
     """The C symbol, made from all parameters: kernels of one name are the same."""
 
     func: tvm.tirx.PrimFunc
 
-    tasks_fixed: int
-    """There are ``tasks_fixed + tasks_per_token * n`` tasks."""
-
-    tasks_per_token: int
+    launch: Launch
 
     cost: KernelCost
 
@@ -66,6 +65,12 @@ class Kernel:
 
     for_isa: "Callable[[Isa], Kernel] | None" = None
     """Builds the same kernel with other bodies: the same buffers, tasks and results."""
+
+    @property
+    def tasks(self) -> Tasks:
+        """The range of a kernel for CPUs."""
+        assert isinstance(self.launch, Tasks), f"{self.name} is launched over a grid"
+        return self.launch
 
 
 def with_variants(build: Callable[..., Kernel]) -> Callable[..., Kernel]:
@@ -91,11 +96,14 @@ def symbol(operation: str, *parameters: str | float, n: int | None) -> str:
 class KernelBuilder:
     """Declares the parameters of the function that is being built, and opens its task loop."""
 
+    INDEX: ClassVar[str] = "int64"
+    """The type of a number of tokens that each call says."""
+
     def __init__(self, name: str, n: int | None) -> None:
         self._name = name
         self._ir_builder = IRBuilder()
-        self._rows = tvm.tirx.Var("n", "int64") if n is None else n
-        self._tasks = (0, 0)
+        self._rows = tvm.tirx.Var("n", self.INDEX) if n is None else n
+        self._launch: Launch = Tasks()
         self._bytes: Counter[str] = Counter()
         self._roles: list[Role] = []
         self._function: tvm.tirx.PrimFunc | None = None
@@ -108,7 +116,7 @@ class KernelBuilder:
     @property
     def tokens(self) -> Expr:
         """The number of tokens in this call, as int32."""
-        return self._rows if isinstance(self._rows, int) else tvm.tirx.Cast("int32", self._rows)
+        return self._rows if isinstance(self._rows, int) else self._rows.astype("int32")
 
     def buffer(
         self,
@@ -123,18 +131,21 @@ class KernelBuilder:
         size_bytes = math.prod(shape) * tvm.DataType(dtype).itemsize
         unit, count = parts or ("call", 1)
         self._bytes[unit] += size_bytes // count
-        return T.arg(name, T.Buffer(shape, dtype))
+        return self._argument(name, shape, dtype)
 
     def per_token(self, name: str, dtype: str, *shape: int, role: Role = Role.OTHER) -> Buffer:
         """Add a buffer parameter ``[n, *shape]``."""
         self._roles.append(role)
         self._bytes["token"] += math.prod(shape) * tvm.DataType(dtype).itemsize
-        return T.arg(name, T.Buffer((self._rows, *shape), dtype))
+        return self._argument(name, (self._rows, *shape), dtype)
+
+    def _argument(self, name: str, shape: Sequence[Expr], dtype: str) -> Buffer:
+        return T.arg(name, T.Buffer(shape, dtype))
 
     @contextmanager
     def tasks(self, fixed: int = 0, per_token: int = 0) -> Iterator[Expr]:
         """Add ``begin`` and ``end``, open the loop over the range, and give the task's number."""
-        self._tasks = (fixed, per_token)
+        self._launch = Tasks(fixed=fixed, per_token=per_token)
         begin = T.arg("begin", tvm.tirx.Var("begin", "int32"))
         end = T.arg("end", tvm.tirx.Var("end", "int32"))
         T.func_attr({"tirx.noalias": True})
@@ -142,7 +153,8 @@ class KernelBuilder:
             yield task
 
     @contextmanager
-    def _open(self) -> Iterator["KernelBuilder"]:
+    def open(self) -> Iterator[Self]:
+        """Open the function; its body is what is built in the block."""
         with self._ir_builder, T.prim_func(s_tir=True):
             T.func_name(self._name)
             yield self
@@ -174,12 +186,10 @@ class KernelBuilder:
             experts_per_tok=experts_per_tok,
             window=window,
         )
-        fixed, per_token = self._tasks
         return Kernel(
             name=self._name,
             func=self._function,
-            tasks_fixed=fixed,
-            tasks_per_token=per_token,
+            launch=self._launch,
             cost=cost,
             roles=tuple(self._roles),
         )
@@ -201,5 +211,5 @@ def building(name: str, n: int | None) -> Iterator[KernelBuilder]:
         name: The C symbol.
         n: The number of tokens, or None where each call says it.
     """
-    with KernelBuilder(name, n)._open() as builder:
+    with KernelBuilder(name, n).open() as builder:
         yield builder

@@ -8,6 +8,7 @@ import onnx_ir as ir
 import tvm
 from tvm import relax
 
+from ossc.compiler.lowering.calls import HOST_CALLS, Calls
 from ossc.compiler.lowering.flatten import FlatSegment, flatten
 from ossc.compiler.lowering.importer import OperationTable, import_segments
 from ossc.compiler.lowering.kernel import Kernel
@@ -35,8 +36,10 @@ class LoweredModel:
     """Ours, by symbol."""
     generated: dict[str, tvm.tirx.PrimFunc]
     """Relax's, by symbol."""
+    code: dict[str, str]
+    """Text of the code files that the plans name, by file."""
     costs: dict[str, KernelCost]
-    """What a call of each function moves and computes, by symbol."""
+    """What a call of each function moves and computes, by the name in the plan."""
     kv_bytes: dict[KvType, int]
     """KV caches of one session, at the full context."""
     kv_bytes_per_token: dict[KvType, int]
@@ -49,7 +52,10 @@ class LoweredModel:
 
 
 def lower_model(
-    model: ir.Model, options: LoweringOptions, operations: OperationTable
+    model: ir.Model,
+    options: LoweringOptions,
+    operations: OperationTable,
+    calls: Calls = HOST_CALLS,
 ) -> LoweredModel:
     """Lower a fused and quantized model for every type of KV caches; no weight is read.
 
@@ -57,12 +63,15 @@ def lower_model(
         model: The model.
         options: What for; its type of KV caches becomes the default.
         operations: What the backend has kernels for.
+        calls: How its device is told what to run.
 
     Raises:
         LoweringError: The graph has a node without a lowering.
     """
     library = KernelLibrary()
-    parts = {kv: _lower(model, replace(options, kv=kv), operations, library) for kv in KV_TYPES}
+    parts = {
+        kv: _lower(model, replace(options, kv=kv), operations, calls, library) for kv in KV_TYPES
+    }
     default = parts[options.kv]
     for part in parts.values():
         assert list(part.weights) == list(default.weights), "plans disagree on weights.bin"
@@ -72,6 +81,7 @@ def lower_model(
         weights=default.weights,
         kernels=library.kernels,
         generated={name: f for part in parts.values() for name, f in part.generated.items()},
+        code=calls.code(),
         costs={name: cost for part in parts.values() for name, cost in part.costs.items()},
         kv_bytes={kv: part.kv_bytes for kv, part in parts.items()},
         kv_bytes_per_token={kv: part.kv_bytes_per_token for kv, part in parts.items()},
@@ -94,19 +104,21 @@ def _lower(
     model: ir.Model,
     options: LoweringOptions,
     operations: OperationTable,
+    calls: Calls,
     library: KernelLibrary,
 ) -> _Lowered:
     # ONNX → Relax, one function a segment
     segments, weights = import_segments(model, options, operations, library)
 
     # Relax → TIR calls, the generated ones fused
-    flat = [_flatten(segment, library, options) for segment in segments]
+    flat = [_flatten(segment, library, options, calls) for segment in segments]
 
     # calls → steps on buffers with offsets
     plan = make_plan(
         flat,
         weights,
         target=options.target,
+        calls=calls,
         context=options.context,
         vocab_size=_vocab_size(model.graph),
     )
@@ -154,7 +166,7 @@ def _size_bytes(type_: relax.TensorType) -> int:
 
 
 def _flatten(
-    segment: RelaxSegment, library: KernelLibrary, options: LoweringOptions
+    segment: RelaxSegment, library: KernelLibrary, options: LoweringOptions, calls: Calls
 ) -> FlatSegment:
-    module = legalize_and_fuse(segment.module, options.target)
+    module = calls.schedule(legalize_and_fuse(segment.module, options.target))
     return flatten(segment, module, library.kernels)

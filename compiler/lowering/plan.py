@@ -8,6 +8,7 @@ buffers share one arena by their lifetimes, each segment for itself.
 from collections.abc import Iterable, Mapping
 
 from ossc.compiler.lowering.arena import Lifetime, align, assign_offsets
+from ossc.compiler.lowering.calls import Calls
 from ossc.compiler.lowering.flatten import FlatSegment, Operand, Storage
 from ossc.compiler.lowering.plan_segment import Offsets, PlacedSegment, state_key
 from ossc.compiler.lowering.weights import PackedWeight
@@ -47,10 +48,11 @@ def make_plan(
     weights: Mapping[str, PackedWeight],
     *,
     target: Target,
+    calls: Calls,
     context: int,
     vocab_size: int,
 ) -> Plan:
-    """Give every buffer of the segments its offset."""
+    """Give every buffer of the segments its offset, and make steps of the calls."""
     segments = list(segments)
     alignment = target.alignment_bytes
     weight_places, weights_bytes = weight_offsets(weights.values(), alignment)
@@ -62,7 +64,7 @@ def make_plan(
         scratch_places, scratch_bytes = _scratch_offsets(segment, alignment)
         arena_bytes = max(arena_bytes, scratch_bytes)
         offsets = Offsets(weights=weight_places, state=state_places, arena=scratch_places)
-        planned.append(PlacedSegment(segment, weights, offsets, tensors).plan())
+        planned.append(PlacedSegment(segment, weights, offsets, calls, tensors).plan())
     sizes = {Use.WEIGHTS: weights_bytes, Use.STATE: state_bytes, Use.ARENA: arena_bytes}
     return Plan(
         context=context,

@@ -5,18 +5,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ossc.compiler.lowering.calls import Calls
 from ossc.compiler.lowering.flatten import FlatSegment, FlatStep, Operand, Storage
 from ossc.compiler.lowering.weights import PackedWeight
 from ossc.runtimes.plan import (
     N_TOKENS,
     Binding,
-    DType,
-    HostKernel,
     PlanTensor,
     Role,
     Segment,
     Use,
 )
+from ossc.runtimes.plan.step_kinds import Step
 
 _INTERFACE = {
     "input_ids": Role.TOKEN_IDS,
@@ -63,6 +63,7 @@ class PlacedSegment:
     segment: FlatSegment
     weights: Mapping[str, PackedWeight]
     offsets: Offsets
+    calls: Calls
     tensors: dict[PlanTensor, int] = field(repr=False)
 
     def __post_init__(self) -> None:
@@ -86,27 +87,21 @@ class PlacedSegment:
 
     def _bindings(self, operands: Mapping[str, Operand]) -> tuple[Binding, ...]:
         return tuple(
-            Binding(tensor=self._interface(operand), layer=_binding_of(name)[1])
-            for name, operand in operands.items()
+            Binding(tensor=self._interface(operand, role), layer=layer)
+            for operand, (role, layer) in (
+                (operand, _binding_of(name)) for name, operand in operands.items()
+            )
         )
 
-    def _step(self, step: FlatStep) -> HostKernel:
-        kernel = step.kernel
-        return HostKernel(
-            kernel=step.symbol,
-            tensors=tuple(self._index(operand, operand.shape) for operand in step.operands),
-            ranged=kernel is not None,
-            tasks_fixed=kernel.tasks_fixed if kernel else 0,
-            tasks_per_token=kernel.tasks_per_token if kernel else 0,
-            layer=step.layer,
-            label=step.label,
-        )
+    def _step(self, step: FlatStep) -> Step:
+        tensors = [self._index(operand, operand.shape) for operand in step.operands]
+        return self.calls.step(step, tensors)
 
-    def _interface(self, operand: Operand) -> int:
+    def _interface(self, operand: Operand, role: Role) -> int:
         """The runtime sees inputs and outputs by rows, ``[n]`` or ``[n, columns]``."""
         rows = N_TOKENS if self.segment.max_tokens > 1 else 1
         elements = math.prod(dim for dim in operand.shape if dim != N_TOKENS)
-        is_vector = operand.dtype == DType.I64
+        is_vector = role in (Role.TOKEN_IDS, Role.POSITIONS)
         return self._index(operand, (rows,) if is_vector else (rows, elements))
 
     def _index(self, operand: Operand, shape: tuple[int, ...]) -> int:

@@ -2,8 +2,8 @@
 
 A segment is a part of the model for a number of rows (tokens): exactly one, or any up to a chunk.
 Its Relax function takes inputs, state (the KV caches, updated in place), packed weights, and the
-range of tasks that every kernel of ours works on; weights and state become parameters when they are
-first used.
+range of tasks that a CPU's kernels work on; weights and state become parameters when they are first
+used.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +15,7 @@ import tvm
 from tvm import relax
 
 from ossc.compiler.lowering.kernel import Kernel
+from ossc.compiler.lowering.launch import Tasks
 from ossc.compiler.lowering.library import KernelLibrary
 from ossc.compiler.lowering.weights import PackedWeight, float_weight
 from ossc.compiler.quantization.plan import Activations
@@ -181,7 +182,7 @@ class SegmentBuilder:
             self._tensor_type(type_) for type_ in buffer_types(kernel.func)[len(arguments) :]
         ]
         types = [*updated, *created]
-        scalars = [self._begin, self._end]
+        scalars = [self._begin, self._end] if isinstance(kernel.launch, Tasks) else []
         if in_place:
             indices = [index + len(scalars) for index in in_place] + [-1] * len(created)
             call = relax.op.call_tir_inplace(function, [*scalars, *arguments], indices, types)

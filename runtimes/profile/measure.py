@@ -36,12 +36,19 @@ def profile_bundle(
     on_progress("start")
     with ExitStack() as running:
         runner = running.enter_context(
-            place.start(bundle, threads=workload.threads, weights=workload.weights)
+            place.start(
+                bundle,
+                threads=workload.threads,
+                weights=workload.weights,
+                device=workload.device,
+            )
         )
         threads = runner.hello.threads
         read_probe = None
         if not place.emulated:
-            prober = running.enter_context(place.start(bundle, threads=threads))
+            prober = running.enter_context(
+                place.start(bundle, threads=threads, device=workload.device)
+            )
             read_probe = ReadProbe(runner=prober, threads=threads, weights=workload.weights)
         measured = Measurement(bundle, workload, runner, read_probe, on_progress)
         measured.run()

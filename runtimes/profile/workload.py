@@ -30,6 +30,8 @@ class Workload:
     weights: WeightsMode = "mapped"
     kv: KvType | None = None
     """Type of the KV caches; None is the bundle's default."""
+    device: str | None = None
+    """What runs it, as ``KIND`` or ``KIND:WHICH``; None is the best there."""
     token_ids: tuple[int, ...] = ()
     """A text's tokens, repeated as often as needed; empty is random tokens, always the same."""
 

@@ -67,7 +67,7 @@ def bind(
 ) -> list[Callable[[], object]]:
     """Compile a kernel, and bind its buffers for each of some calls."""
     function = generate_code({kernel.name: kernel.func}, tvm.target.Target(target))[kernel.name]
-    tasks = kernel.tasks_fixed + kernel.tasks_per_token * tokens
+    tasks = kernel.tasks.fixed + kernel.tasks.per_token * tokens
     tensors = [[tvm.runtime.from_dlpack(array) for array in arrays] for arrays in calls]
     return [partial(function, *each, 0, tasks) for each in tensors]
 

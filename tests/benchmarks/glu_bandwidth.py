@@ -26,9 +26,9 @@ from kernel_bandwidth import (
 )
 from numpy.typing import NDArray
 
-from ossc.compiler.backends.cpu.kernels.products.glu import Glu
 from ossc.compiler.backends.cpu.kernels.products.linear import linear
 from ossc.compiler.backends.cpu.kernels.products.linear_glu import linear_glu
+from ossc.compiler.lowering.glu import Glu
 from ossc.compiler.lowering.kernel import Activation, Isa, Kernel
 from ossc.compiler.quantization import find_scheme
 from ossc.targets import resolve_target

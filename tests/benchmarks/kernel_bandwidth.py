@@ -103,7 +103,7 @@ def kernel_call(
         else:
             arrays.append(paged(rng.integers(-100, 100, shape).astype(str(buffer.dtype))))
     tensors = [tvm.runtime.from_dlpack(array) for array in arrays]
-    return lambda: function(*tensors, 0, kernel.tasks_fixed)
+    return lambda: function(*tensors, 0, kernel.tasks.fixed)
 
 
 def seconds(action: Callable[[], object]) -> float:

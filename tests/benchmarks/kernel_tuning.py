@@ -71,7 +71,7 @@ def bind(kernel: Kernel, tvm_target: dict[str, object], tokens: int) -> Callable
         low, high = (0x3A, 0x3E) if str(buffer.dtype) == "uint8" else (-100, 100)
         values = rng.integers(low, high, shape).astype(str(buffer.dtype))
         arrays.append(tvm.runtime.from_dlpack(aligned(values)))
-    return lambda: function(*arrays, 0, kernel.tasks_fixed)
+    return lambda: function(*arrays, 0, kernel.tasks.fixed)
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -7,8 +7,9 @@ import pytest
 from growth.page import DOCS, every_step, followed
 from operations import conformance
 from operations.conformance import TOKENS, assert_close, expected
-from operations.cpu_comparison import compare
+from operations.node_comparison import compare
 from operations.onnxruntime_runner import run
+from operations.segment_runner import Cpu
 from ossc.compiler.backends.cpu.operations import OPERATIONS
 from ossc.compiler.dialect import all_operations, find_operation
 from ossc.compiler.lowering.importer import OperationTable
@@ -29,7 +30,7 @@ def use(names: dict) -> None:
                 assert_close(run(case, inputs), expected(case, inputs), FUNCTION)
             with pytest.raises(LoweringError, match="Softcap of 'node' has no lowering"):
                 compare(case)
-            compare(case, operations=table())
+            compare(case, device=Cpu(operations=table()))
 
 
 def table() -> OperationTable:

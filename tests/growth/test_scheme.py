@@ -9,7 +9,7 @@ from growth.page import every_step, followed
 from operations import dequantized
 from operations.cases import CASES
 from operations.conformance import assert_close, expected
-from operations.cpu_comparison import compare
+from operations.node_comparison import compare
 from operations.onnxruntime_runner import run
 from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.reference import reference_logits

@@ -1,7 +1,9 @@
-"""Runs the segments of one node on NumPy arrays, with the CPU's kernels compiled for this one."""
+"""Runs the segments of one node on NumPy arrays, on the CPU or on another device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
+from typing import Protocol
 
 import numpy as np
 import onnx_ir as ir
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from operations.case import Arrays
 from ossc.compiler.backends.cpu.codegen import generate_code
 from ossc.compiler.backends.cpu.operations import OPERATIONS
+from ossc.compiler.lowering.calls import HOST_CALLS, Calls
 from ossc.compiler.lowering.flatten import FlatSegment, FlatStep, Operand, Storage, flatten
 from ossc.compiler.lowering.importer import OperationTable, translate_nodes
 from ossc.compiler.lowering.legalize import legalize_and_fuse, tvm_target
@@ -40,6 +43,25 @@ _NUMPY = {
 }
 """Types of the buffers that kernels of the CPU read and write."""
 
+Arguments = Sequence[NDArray]
+"""The buffers of a call."""
+
+
+class Device(Protocol):
+    """What computes the steps of a segment."""
+
+    @property
+    def operations(self) -> OperationTable:
+        """What it has kernels for."""
+
+    @property
+    def calls(self) -> Calls:
+        """How it is told what to run."""
+
+    def run(self, step: FlatStep, arguments: Arguments, tokens: int) -> None:
+        """Run a step."""
+
+
 _kernels: dict[str, tvm.tirx.PrimFunc] = {}
 """Kernels that were called, by symbol: those of one symbol are the same."""
 
@@ -48,25 +70,24 @@ class NodeRunner:
     """A node as segments for one token and for a chunk, which share weights and state."""
 
     def __init__(
-        self, node: ir.Node, options: LoweringOptions, operations: OperationTable = OPERATIONS
+        self, node: ir.Node, options: LoweringOptions, device: Device | None = None
     ) -> None:
         """Lower the node.
 
         Args:
             node: With names of its values as in the dialect.
             options: What for.
-            operations: The backend's.
+            device: What computes it; by default this CPU.
 
         Raises:
             LoweringError: It has no lowering.
         """
+        self._device = device = device or Cpu()
         weights: dict[str, PackedWeight] = {}
         chunk = options.prefill_chunk
         sizes: tuple[tuple[SegmentName, int], ...] = (("decode", 1), ("prefill", chunk))
         self.decode, self.prefill = (
-            _lower(
-                node, SegmentBuilder(name, tokens, options, weights, KernelLibrary()), operations
-            )
+            _lower(node, SegmentBuilder(name, tokens, options, weights, KernelLibrary()), device)
             for name, tokens in sizes
         )
         self._memory = {name: _packed(weight) for name, weight in weights.items()}
@@ -85,10 +106,12 @@ class NodeRunner:
             for operand in step.operands:
                 self._allocate(operand, tokens, buffers)
         for name, operand in segment.inputs.items():
-            given = np.ascontiguousarray(inputs[name]).reshape(-1).view(np.uint8)
+            given = np.ascontiguousarray(inputs[name].astype(_NUMPY[operand.dtype]))
+            given = given.reshape(-1).view(np.uint8)
             buffers[operand.storage][: given.size] = given
         for step in segment.steps:
-            _call(step, segment, buffers, tokens)
+            arguments = [_view(operand, buffers, tokens) for operand in step.operands]
+            self._device.run(step, arguments, tokens)
         return {
             name: _view(operand, buffers, tokens).copy()
             for name, operand in segment.outputs.items()
@@ -107,46 +130,52 @@ class NodeRunner:
             buffers[storage] = _ones(size)
 
 
-def _lower(node: ir.Node, segment: SegmentBuilder, operations: OperationTable) -> FlatSegment:
+def _lower(node: ir.Node, segment: SegmentBuilder, device: Device) -> FlatSegment:
     def translate() -> dict[str, object]:
         for value in node.inputs:
             if value is not None and value.const_value is None and value.name not in CACHES:
-                shape, dtype = _input_type(value, segment)
+                shape, dtype = _input_type(value, segment, device.operations.index_dtype)
                 variable = segment.parameter(f"{value.name}", "input", shape, dtype)
                 segment.values[value] = variable
-        translate_nodes(segment, [node], operations)
+        translate_nodes(segment, [node], device.operations)
         computed = [value for value in node.outputs if value in segment.values]
         return {f"{value.name}": segment.values[value] for value in computed}
 
     built = segment.run(translate)
-    module = legalize_and_fuse(built.module, segment.options.target)
+    module = device.calls.schedule(legalize_and_fuse(built.module, segment.options.target))
     return flatten(built, module, segment.library.kernels)
 
 
-def _input_type(value: ir.Value, segment: SegmentBuilder) -> tuple[list[object], str]:
+def _input_type(
+    value: ir.Value, segment: SegmentBuilder, index_dtype: str
+) -> tuple[list[object], str]:
     """Return shape and dtype; one sequence, and chosen experts are int32 here."""
     assert value.shape is not None
     named = {"B": 1, "S": segment.rows, "T": segment.rows}
     shape = [dim if isinstance(dim, int) else named[str(dim)] for dim in value.shape]
     if value.name == "indices":
         return shape, "int32"
-    return shape, "int64" if value.dtype == ir.DataType.INT64 else "float32"
+    return shape, index_dtype if value.dtype == ir.DataType.INT64 else "float32"
 
 
-def _call(
-    step: FlatStep, segment: FlatSegment, buffers: dict[Storage, NDArray[np.uint8]], tokens: int
-) -> None:
-    """Run a step; a kernel's tasks in two ranges, the later one first."""
-    arguments = [
-        tvm.runtime.from_dlpack(_view(operand, buffers, tokens)) for operand in step.operands
-    ]
-    if step.kernel is None:
-        _compiled(step.symbol, segment.generated[step.symbol])(*arguments)
-        return
-    kernel = _kernels.setdefault(step.symbol, step.kernel.func)
-    count = step.kernel.tasks_fixed + step.kernel.tasks_per_token * tokens
-    for begin, end in ((count // 2, count), (0, count // 2)):
-        _compiled(step.symbol, kernel)(*arguments, begin, end)
+@dataclass(frozen=True)
+class Cpu:
+    """This CPU: kernels are compiled for its target, and called."""
+
+    operations: OperationTable = OPERATIONS
+    calls: Calls = HOST_CALLS
+
+    def run(self, step: FlatStep, arguments: Arguments, tokens: int) -> None:
+        """Run a step; a kernel's tasks in two ranges, the later one first."""
+        tensors = [tvm.runtime.from_dlpack(each) for each in arguments]
+        if step.kernel is None:
+            _compiled(step.symbol, step.function)(*tensors)
+            return
+        kernel = _kernels.setdefault(step.symbol, step.kernel.func)
+        tasks = step.kernel.tasks
+        count = tasks.fixed + tasks.per_token * tokens
+        for begin, end in ((count // 2, count), (0, count // 2)):
+            _compiled(step.symbol, kernel)(*tensors, begin, end)
 
 
 @cache

@@ -7,7 +7,7 @@ import pytest
 from operations.case import Case
 from operations.cases import CASES
 from operations.conformance import BackendUnderTest
-from operations.cpu_comparison import compare, compare_over_cache, node_runner, options
+from operations.node_comparison import compare, compare_over_cache, node_runner, options
 from ossc.compiler.backends.cpu.operations.attention import cache_capacity
 from ossc.compiler.backends.cpu.weights import find_format
 from ossc.compiler.quantization.plan import Activations

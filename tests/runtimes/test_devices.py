@@ -106,7 +106,7 @@ def test_weights_are_read_from_several_files(open_session):
     )
 
 
-NOTICE = "ossc: OSSC_DEVICE is null: nothing is computed, and all answers are zeros.\n"
+NOTICE = "ossc: The device is null: nothing is computed, and all answers are zeros.\n"
 
 
 def run_on(device, command):
@@ -142,7 +142,7 @@ def test_an_unknown_device_is_refused_with_those_that_there_are(tiny_bundle, dev
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"ossc-run: OSSC_DEVICE is {device}, which is no device of this runtime; unset it, or set "
-        "it to one of: cpu, null.\n"
+        "it to one of: cpu, opencl, null.\n"
     )
 
 

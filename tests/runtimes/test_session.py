@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from ossc.runtimes import devices
 from ossc.runtimes import library as library_module
-from ossc.runtimes import session as session_module
 from ossc.runtimes.manifest import HostEntry, TargetEntry
 from ossc.runtimes.session import Session
 from ossc.targets.errors import BundleError, SessionError
@@ -224,7 +224,7 @@ def forbid_loading(monkeypatch):
     def load(path):
         raise AssertionError(f"{path} was loaded")
 
-    monkeypatch.setattr(session_module, "Library", load)
+    monkeypatch.setattr(devices, "Library", load)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_a_library_that_cannot_be_loaded_is_refused(tmp_path):
 
 def test_a_library_of_another_version_is_refused(tiny_bundle, monkeypatch):
     monkeypatch.setattr(library_module, "API_VERSION", 1)
-    with pytest.raises(BundleError, match="API version 3 and this ossc calls 1"):
+    with pytest.raises(BundleError, match="API version 4 and this ossc calls 1"):
         Session(tiny_bundle)
 
 
@@ -285,7 +285,7 @@ def test_another_machine_is_refused_before_code_is_loaded(
     tiny_bundle, monkeypatch, machine, message
 ):
     forbid_loading(monkeypatch)
-    monkeypatch.setattr(session_module, "this_machine", lambda: machine)
+    monkeypatch.setattr(devices, "this_machine", lambda: machine)
     target = TargetEntry(
         name="cpu:t", host=HostEntry(arch=this_machine().arch, cpu_features=("avx2", "fma", "pni"))
     )

@@ -35,7 +35,7 @@ extern "C" {
 #define OSSC_API __attribute__((visibility("default")))
 
 /* Version of the functions and structs in this file. */
-#define OSSC_API_VERSION 3
+#define OSSC_API_VERSION 4
 
 typedef enum ossc_status {
   OSSC_OK = 0,
@@ -60,9 +60,11 @@ OSSC_API uint32_t ossc_api_version(void);
 typedef struct ossc_model ossc_model;
 
 typedef enum ossc_weights_mode {
-  OSSC_WEIGHTS_MAPPED = 0, /* pages of weights.bin, shared with other processes; ready at once */
+  OSSC_WEIGHTS_MAPPED = 0, /* pages of weights.bin, shared with other processes; ready at once. A
+                            * device with memory of its own gets a copy */
   OSSC_WEIGHTS_RESIDENT =
-      1 /* copied into huge pages of this process: slower to open, faster to run */
+      1 /* copied into huge pages of this process, or memory of the driver: slower to open, faster
+         * to run */
 } ossc_weights_mode;
 
 typedef enum ossc_kv_type {
@@ -75,6 +77,9 @@ typedef enum ossc_kv_type {
 typedef struct ossc_model_options {
   ossc_weights_mode weights_mode;
   ossc_kv_type kv_type; /* of the KV caches of its sessions */
+  const char* device;   /* KIND, or KIND:WHICH with a number or a part of a name; see
+                         * ossc_list_devices. NULL or "": what OSSC_DEVICE in the environment says,
+                         * or else the best of the kind that the bundle is for */
 } ossc_model_options;
 
 typedef struct ossc_model_info {
@@ -103,6 +108,28 @@ OSSC_API ossc_status ossc_model_get_info(const ossc_model* model, ossc_model_inf
 
 /* Releases the model; its memory goes when its last session is destroyed. NULL is allowed. */
 OSSC_API void ossc_model_close(ossc_model* model);
+
+/* ---- Devices: what a bundle of this library can run on ---- */
+
+#define OSSC_DEVICE_TEXT_BYTES 128
+
+typedef struct ossc_device_info {
+  char kind[16];                         /* such as "opencl" */
+  int32_t index;                         /* KIND:index names it */
+  char platform[OSSC_DEVICE_TEXT_BYTES]; /* the driver */
+  char name[OSSC_DEVICE_TEXT_BYTES];
+  char type[16]; /* gpu, accelerator, cpu or other */
+  char driver[OSSC_DEVICE_TEXT_BYTES]; /* its version; may be empty */
+  uint64_t memory_bytes;
+  bool shares_memory; /* with the host: weights need not be copied */
+  bool is_default;    /* it is taken where only its kind is asked for */
+} ossc_device_info;
+
+/* The devices of this machine that the library has code for.
+ *   devices_out  [capacity]; NULL where capacity is 0
+ *   count_out    how many there are, of which at most `capacity` were written */
+OSSC_API ossc_status ossc_list_devices(ossc_device_info* devices_out, size_t capacity,
+                                       size_t* count_out);
 
 /* ---- Session: one sequence of tokens, its KV caches and its threads ---- */
 

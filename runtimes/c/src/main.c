@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "cli/generate.h"
+#include "cli/print_devices.h"
 #include "measure/measure.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
@@ -106,6 +107,8 @@ int main(int argc, char** argv) {
     fputs(run_options_usage, stdout);
   } else if (options.version) {
     printf("ossc-run, API version %d\n", OSSC_API_VERSION);
+  } else if (options.list_devices) {
+    status = print_devices(options.json);
   } else if (options.measure) {
     status = measure(&options);
   } else {

@@ -17,11 +17,15 @@ __all__ = ["LOCAL", "EmulatedPlace", "LocalPlace", "Place", "find_place"]
 
 
 def _start(
-    before: Sequence[str], bundle: Bundle, threads: int | None, weights: WeightsMode
+    before: Sequence[str],
+    bundle: Bundle,
+    threads: int | None,
+    weights: WeightsMode,
+    device: str | None,
 ) -> Runner:
     check_executable(bundle)
     executable = str(bundle.path.resolve() / EXECUTABLE_NAME)
-    arguments = measure_arguments(str(bundle.path.resolve()), bundle, threads, weights)
+    arguments = measure_arguments(str(bundle.path.resolve()), bundle, threads, weights, device)
     return Runner([*before, executable, *arguments], bundle.plan)
 
 
@@ -33,11 +37,15 @@ class LocalPlace:
     emulated: bool = False
 
     def start(
-        self, bundle: Bundle, threads: int | None = None, weights: WeightsMode = "mapped"
+        self,
+        bundle: Bundle,
+        threads: int | None = None,
+        weights: WeightsMode = "mapped",
+        device: str | None = None,
     ) -> Runner:
         """See `Place.start`."""
         check_machine(bundle.manifest.target, this_machine())
-        return _start([], bundle, threads, weights)
+        return _start([], bundle, threads, weights, device)
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,11 @@ class EmulatedPlace:
         return f"qemu:{self.arch}"
 
     def start(
-        self, bundle: Bundle, threads: int | None = None, weights: WeightsMode = "mapped"
+        self,
+        bundle: Bundle,
+        threads: int | None = None,
+        weights: WeightsMode = "mapped",
+        device: str | None = None,
     ) -> Runner:
         """See `Place.start`."""
         check_program(bundle.manifest.target)
@@ -63,7 +75,7 @@ class EmulatedPlace:
                 "others; compile the model for such a target, or measure on "
                 f"qemu:{bundle.manifest.target.host.arch}."
             )
-        return _start([find_emulator(self.arch), "-cpu", "max"], bundle, threads, weights)
+        return _start([find_emulator(self.arch), "-cpu", "max"], bundle, threads, weights, device)
 
 
 LOCAL = LocalPlace()

@@ -21,7 +21,11 @@ class Place(Protocol):
         """Whether its times say nothing of any device."""
 
     def start(
-        self, bundle: Bundle, threads: int | None = None, weights: WeightsMode = "mapped"
+        self,
+        bundle: Bundle,
+        threads: int | None = None,
+        weights: WeightsMode = "mapped",
+        device: str | None = None,
     ) -> Runner:
         """Open a bundle there.
 
@@ -29,6 +33,7 @@ class Place(Protocol):
             bundle: Checked.
             threads: That compute; None is one for each CPU.
             weights: How the weights are held in memory.
+            device: ``KIND`` or ``KIND:WHICH``; None is the best there.
 
         Raises:
             BundleError: The bundle has no executable.
@@ -37,12 +42,18 @@ class Place(Protocol):
 
 
 def measure_arguments(
-    directory: str, bundle: Bundle, threads: int | None, weights: WeightsMode
+    directory: str,
+    bundle: Bundle,
+    threads: int | None,
+    weights: WeightsMode,
+    device: str | None,
 ) -> list[str]:
     """The arguments of ``ossc-run`` for a bundle that lies in a directory."""
     how = ["--weights", weights, "--kv", bundle.kv]
     if threads is not None:
         how += ["--threads", str(threads)]
+    if device is not None:
+        how += ["--device", device]
     return [directory, "--measure", *how]
 
 

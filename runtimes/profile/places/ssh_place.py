@@ -88,7 +88,11 @@ class SshPlace:
         return cls(shell, (rest if rest and not home else folder) or DEFAULT_FOLDER)
 
     def start(
-        self, bundle: Bundle, threads: int | None = None, weights: WeightsMode = "mapped"
+        self,
+        bundle: Bundle,
+        threads: int | None = None,
+        weights: WeightsMode = "mapped",
+        device: str | None = None,
     ) -> Runner:
         """See `Place.start`; first copies what the machine lacks."""
         check_executable(bundle)
@@ -99,7 +103,7 @@ class SshPlace:
             f"ln -f files/{entry.sha256} {directory}/{shlex.quote(name)}"
             for name, entry in files.items()
         ]
-        arguments = measure_arguments(directory, bundle, threads, weights)
+        arguments = measure_arguments(directory, bundle, threads, weights, device)
         script = [
             self._enter(),
             f"mkdir -p {directory}",

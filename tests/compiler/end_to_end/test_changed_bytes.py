@@ -19,7 +19,7 @@ from ossc.compiler.backends.runtime_link import device_table, runtime_sources
 from ossc.compiler.order import Order
 from ossc.compiler.pipeline import quantized_model
 from ossc.compiler.quantization.plan import load_plan
-from ossc.runtimes import session
+from ossc.runtimes import devices
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.session import Session
 from ossc.targets.errors import BundleError
@@ -125,7 +125,7 @@ def test_a_session_refuses_every_change_outside_of_the_weights_before_it_loads_c
     def load(_path):
         raise AssertionError("code was loaded")
 
-    monkeypatch.setattr(session, "Library", load)
+    monkeypatch.setattr(devices, "Library", load)
     rng = random.Random(1)
     for file in bundle.iterdir():
         if file.name == "weights.bin":

@@ -11,7 +11,7 @@ def test_a_symbol_is_a_c_identifier_made_from_all_parameters():
 
 def test_tasks_are_counted_per_token():
     kernel = rms_norm(hidden=8, epsilon=1e-5, add=False, n=None)
-    assert (kernel.tasks_fixed, kernel.tasks_per_token) == (0, 1)
+    assert (kernel.tasks.fixed, kernel.tasks.per_token) == (0, 1)
 
 
 def test_scalars_come_after_the_buffers():

@@ -5,7 +5,8 @@ and ``reader()``, whose ``open(place, seen)`` gives a `Tile`.
 """
 
 from ossc.compiler.backends.cpu.kv_cache import float16, float32, int8
-from ossc.compiler.backends.cpu.kv_cache.layout import CacheBuffer, CacheShape
+from ossc.compiler.backends.cpu.kv_cache.layout import CacheShape
+from ossc.compiler.lowering.attention_call import CacheBuffer
 from ossc.compiler.lowering.kernel import Isa, KernelBuilder, Parts
 from ossc.runtimes.kv_type import KvType
 

@@ -6,7 +6,6 @@ from ossc.compiler.backends.cpu.kv_cache.decoded import DecodingReader
 from ossc.compiler.backends.cpu.kv_cache.layout import (
     KEYS,
     TILE,
-    CacheBuffer,
     CacheShape,
     Slot,
     TilePlace,
@@ -14,6 +13,7 @@ from ossc.compiler.backends.cpu.kv_cache.layout import (
 )
 from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.backends.cpu.vectors.half import from_half, to_half
+from ossc.compiler.lowering.attention_call import CacheBuffer
 from ossc.compiler.lowering.kernel import Buffer, Expr, Isa
 
 

@@ -5,7 +5,6 @@ from tvm.tirx.script import builder as T
 from ossc.compiler.backends.cpu.kernels.attention.span import Span
 from ossc.compiler.backends.cpu.kv_cache.layout import (
     KEYS,
-    CacheBuffer,
     CacheShape,
     ReadKeys,
     ReadValues,
@@ -14,6 +13,7 @@ from ossc.compiler.backends.cpu.kv_cache.layout import (
     key_vectors,
 )
 from ossc.compiler.backends.cpu.vectors import vectors as v
+from ossc.compiler.lowering.attention_call import CacheBuffer
 from ossc.compiler.lowering.kernel import Buffer, Expr
 
 

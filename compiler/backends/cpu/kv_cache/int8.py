@@ -8,13 +8,13 @@ from ossc.compiler.backends.cpu.kv_cache.decoded import DecodingReader
 from ossc.compiler.backends.cpu.kv_cache.layout import (
     KEYS,
     TILE,
-    CacheBuffer,
     CacheShape,
     Slot,
     TilePlace,
     lanes_of,
 )
 from ossc.compiler.backends.cpu.vectors import vectors as v
+from ossc.compiler.lowering.attention_call import CacheBuffer
 from ossc.compiler.lowering.kernel import Buffer, Expr, Isa
 
 COLUMNS = 32

@@ -74,15 +74,6 @@ class CacheShape:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CacheBuffer:
-    """One of the buffers that a cache consists of."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Slot:
     """Where a position of a key-value head lies."""
 

@@ -1,6 +1,6 @@
 """The form in which activations enter a product with weights: float32, or integers with scales."""
 
-from ossc.compiler.backends.cpu.kernels.products.quantize_activations import quantize_activations
+from ossc.compiler.backends.cpu.kernel_table import KERNELS
 from ossc.compiler.backends.cpu.weights import find_format
 from ossc.compiler.lowering.kernel import TERMS
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder
@@ -28,8 +28,9 @@ def activation_operands(segment: SegmentBuilder, x: Expr, scheme: str, label: st
     if activation == "f32":
         return [x]
     *slots, columns = (int(dim) for dim in list(x.ty.shape)[1:])
-    kernel = segment.kernel(
-        quantize_activations,
+    kernel = KERNELS.kernel(
+        segment,
+        "QuantizeActivations",
         columns=columns,
         rows_per_token=slots[0] if slots else None,
         terms=TERMS[activation],

@@ -1,10 +1,8 @@
 """Products of activations with one matrix, and the embedding's lookup."""
 
-from ossc.compiler.backends.cpu.kernels.embedding import embedding
-from ossc.compiler.backends.cpu.kernels.products.linear import linear
-from ossc.compiler.backends.cpu.kernels.products.linear_glu import linear_glu
+from ossc.compiler.backends.cpu.kernel_table import KERNELS
 from ossc.compiler.backends.cpu.operations.activations import activation_operands, activation_type
-from ossc.compiler.backends.cpu.operations.weights import (
+from ossc.compiler.lowering.call_weights import (
     bias_operands,
     glu_of,
     scheme_of,
@@ -12,7 +10,6 @@ from ossc.compiler.backends.cpu.operations.weights import (
 )
 from ossc.compiler.backends.cpu.packed import (
     PackedMatrix,
-    Tensors,
     embedding_weight,
     glu_weight,
     matrix_weight,
@@ -21,6 +18,7 @@ from ossc.compiler.dialect.call import Call
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder
 from ossc.compiler.lowering.standard import operand
+from ossc.compiler.lowering.weight_rows import Tensors
 from ossc.compiler.quantization.scheme import QuantizationScheme
 
 
@@ -29,8 +27,13 @@ def lower_embedding(segment: SegmentBuilder, call: Call) -> None:
     scheme = scheme_of(call)
     packed = embedding_weight(scheme, weight_tensors(call))
     vocab_size, hidden_size = packed.shape
-    kernel = segment.kernel(
-        embedding, scheme=scheme.name, vocab=vocab_size, hidden=hidden_size, n=segment.static_rows
+    kernel = KERNELS.kernel(
+        segment,
+        "Embedding",
+        scheme=scheme.name,
+        vocab=vocab_size,
+        hidden=hidden_size,
+        n=segment.static_rows,
     )
     arguments = [operand(segment, call.input("ids")), segment.packed_parameter(packed)]
     (segment.values[call.node.outputs[0]],) = segment.call(kernel, arguments, call.name)
@@ -54,8 +57,9 @@ def lower_linear_glu(segment: SegmentBuilder, call: Call) -> None:
     packed = glu_weight(scheme, weight_tensors(call))
     rows, columns = packed.shape
     bias = bias_operands(segment, call)
-    kernel = segment.kernel(
-        linear_glu,
+    kernel = KERNELS.kernel(
+        segment,
+        "LinearGlu",
         scheme=scheme.name,
         activation=activation_type(segment, scheme.name),
         intermediate=rows // 2,
@@ -94,8 +98,9 @@ def product(
     """
     packed = matrix_weight(scheme, parts)
     rows, columns = packed.shape
-    kernel = segment.kernel(
-        linear,
+    kernel = KERNELS.kernel(
+        segment,
+        "Linear",
         scheme=scheme.name,
         activation=activation_type(segment, scheme.name),
         rows=rows,

@@ -6,14 +6,10 @@ that an expert's weights are read once for all tokens that chose it.
 
 from collections.abc import Callable
 
-from ossc.compiler.backends.cpu.kernels.experts.combine_experts import combine_experts
-from ossc.compiler.backends.cpu.kernels.experts.expert_glu import expert_glu
-from ossc.compiler.backends.cpu.kernels.experts.expert_linear import expert_linear
-from ossc.compiler.backends.cpu.kernels.experts.group_by_expert import group_by_expert
-from ossc.compiler.backends.cpu.kernels.experts.router_top_k import router_top_k
+from ossc.compiler.backends.cpu.kernel_table import KERNELS
 from ossc.compiler.backends.cpu.operations.activations import activation_operands, activation_type
 from ossc.compiler.backends.cpu.operations.dense import product
-from ossc.compiler.backends.cpu.operations.weights import (
+from ossc.compiler.lowering.call_weights import (
     bias_operands,
     glu_of,
     scheme_of,
@@ -21,7 +17,6 @@ from ossc.compiler.backends.cpu.operations.weights import (
 )
 from ossc.compiler.backends.cpu.packed import (
     PackedExperts,
-    Tensors,
     expert_glu_weight,
     expert_weight,
 )
@@ -30,6 +25,7 @@ from ossc.compiler.dialect.call import Call
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
 from ossc.compiler.lowering.standard import operand
+from ossc.compiler.lowering.weight_rows import Tensors
 from ossc.compiler.quantization import find_float_scheme
 from ossc.compiler.quantization.scheme import QuantizationScheme
 from ossc.targets.errors import LoweringError
@@ -53,8 +49,9 @@ def lower_router(segment: SegmentBuilder, call: Call) -> None:
         bias=bias_operands(segment, call),
         label=f"{call.name}/logits",
     )
-    kernel = segment.kernel(
-        router_top_k,
+    kernel = KERNELS.kernel(
+        segment,
+        "RouterTopK",
         experts=int(logits.ty.shape[1]),
         k=call.integer("k"),
         n=segment.static_rows,
@@ -68,8 +65,9 @@ def lower_expert_glu(segment: SegmentBuilder, call: Call) -> None:
     """Translate ``ExpertGlu``."""
     product = _ExpertProduct(segment, call, expert_glu_weight)
     experts, rows, columns = product.packed.shape
-    kernel = segment.kernel(
-        expert_glu,
+    kernel = KERNELS.kernel(
+        segment,
+        "ExpertGlu",
         scheme=product.scheme.name,
         activation=activation_type(segment, product.scheme.name),
         experts=experts,
@@ -101,8 +99,9 @@ def lower_expert_linear(segment: SegmentBuilder, call: Call) -> None:
         )
     product = _ExpertProduct(segment, call, expert_weight)
     experts, rows, columns = product.packed.shape
-    kernel = segment.kernel(
-        expert_linear,
+    kernel = KERNELS.kernel(
+        segment,
+        "ExpertLinear",
         scheme=product.scheme.name,
         activation=activation_type(segment, product.scheme.name),
         experts=experts,
@@ -120,7 +119,9 @@ def lower_combine_experts(segment: SegmentBuilder, call: Call) -> None:
     """Translate ``CombineExperts``."""
     y, weights = operand(segment, call.input("x")), operand(segment, call.input("weights"))
     _, k, hidden = y.ty.shape
-    kernel = segment.kernel(combine_experts, hidden=int(hidden), k=int(k), n=segment.static_rows)
+    kernel = KERNELS.kernel(
+        segment, "CombineExperts", hidden=int(hidden), k=int(k), n=segment.static_rows
+    )
     (segment.values[call.node.outputs[0]],) = segment.call(kernel, [y, weights], call.name)
 
 
@@ -156,8 +157,12 @@ class _ExpertProduct:
         segment, routing = self._segment, self._routing
         if segment.static_rows == 1:
             return [routing]
-        kernel = segment.kernel(
-            group_by_expert, experts=self.packed.shape[0], k=self.k, n=segment.static_rows
+        kernel = KERNELS.kernel(
+            segment,
+            "GroupByExpert",
+            experts=self.packed.shape[0],
+            k=self.k,
+            n=segment.static_rows,
         )
         return segment.once(
             ("groups", routing), lambda: segment.call(kernel, [routing], f"{label}/group")

@@ -1,6 +1,6 @@
 """RMS normalization, alone or with the residual sum before it."""
 
-from ossc.compiler.backends.cpu.kernels.rms_norm import rms_norm
+from ossc.compiler.backends.cpu.kernel_table import KERNELS
 from ossc.compiler.dialect.call import Call
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder
 from ossc.compiler.lowering.standard import operand
@@ -21,8 +21,9 @@ def lower_add_rms_norm(segment: SegmentBuilder, call: Call) -> None:
 
 def _call(segment: SegmentBuilder, call: Call, terms: list[str]) -> list[Expr]:
     scale = segment.float_parameter(call.input("weight"))
-    kernel = segment.kernel(
-        rms_norm,
+    kernel = KERNELS.kernel(
+        segment,
+        call.operation.name,
         hidden=int(scale.ty.shape[0]),
         epsilon=call.number("epsilon"),
         add=len(terms) == 2,

@@ -3,6 +3,7 @@
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.backends.cpu.vectors import vectors as v
+from ossc.compiler.lowering.glu import TAIL_COEFFICIENTS, TAIL_SLOPE
 from ossc.compiler.lowering.kernel import Expr
 
 LOG2_E = 1.4426950408889634
@@ -35,23 +36,6 @@ POWER_COEFFICIENTS = (
     1.0,
 )
 """2^r for |r| ≤ 1/2, highest power first: interpolated at Chebyshev's points."""
-
-TAIL_SLOPE = 0.3
-
-TAIL_COEFFICIENTS = (
-    -0.020914359018206596,
-    0.11404027044773102,
-    -0.2320384830236435,
-    0.19694067537784576,
-    -0.08374255150556564,
-    0.09848073869943619,
-    0.07758906483650208,
-    0.11040517687797546,
-    0.11955176293849945,
-    0.11968769133090973,
-)
-"""Φ(-x) · exp(x² / 2) / t for t = 1 / (1 + `TAIL_SLOPE` · x) and 0 ≤ x ≤ 14, highest power of t
-first: interpolated at Chebyshev's points, within 1e-7."""
 
 
 def exp(x: Expr) -> Expr:

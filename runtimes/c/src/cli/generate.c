@@ -32,7 +32,7 @@ static void observe_memory(generation* g) {
 }
 
 static ossc_status open_runner(const run_options* options, runner* r) {
-  ossc_model_options model_options = {options->weights_mode, options->kv_type};
+  ossc_model_options model_options = {options->weights_mode, options->kv_type, options->device};
   ossc_session_options session_options = {options->threads, false};
   ossc_status status = ossc_sampler_create(&options->sampler, &r->sampler);
   if (status == OSSC_OK) status = ossc_model_open(options->bundle, &model_options, &r->model);

@@ -11,7 +11,8 @@
 
 const char run_options_usage[] =
     "Usage: ossc-run BUNDLE --token-ids \"1 2 3\" [options]\n"
-    "       ossc-run BUNDLE --measure [--threads N] [--weights MODE] [--kv TYPE]\n"
+    "       ossc-run BUNDLE --measure [--threads N] [--weights MODE] [--kv TYPE] [--device NAME]\n"
+    "       ossc-run --list-devices [--format json]\n"
     "\n"
     "Continues a prompt of token ids with the model of a bundle.\n"
     "\n"
@@ -26,7 +27,10 @@ const char run_options_usage[] =
     "  --threads N                 threads that compute (one for each CPU)\n"
     "  --weights mapped|resident   from the file, or copied into huge pages (mapped)\n"
     "  --kv f32|f16|int8           type of the KV caches (what the bundle was compiled with)\n"
+    "  --device KIND[:WHICH]       what runs it: a kind, and a number or a part of a name of\n"
+    "                              --list-devices (what OSSC_DEVICE says, or the best there is)\n"
     "  --format text|json          token ids as they come, or one JSON object (text)\n"
+    "  --list-devices              what this program can run on\n"
     "  --measure                   obey commands on stdin, for ossc profile; see its protocol\n"
     "  --help, --version\n"
     "\n"
@@ -54,6 +58,12 @@ static ossc_status parse_weights(const char* text, ossc_weights_mode* mode_out) 
   ossc_status status = parse_choice("--weights", text, "mapped", "resident", &resident);
   *mode_out = resident ? OSSC_WEIGHTS_RESIDENT : OSSC_WEIGHTS_MAPPED;
   return status;
+}
+
+static ossc_status parse_device(const char* text, const char** device_out) {
+  *device_out = text;
+  if (text[0] != '\0') return OSSC_OK;
+  return fail(OSSC_ERROR_ARGUMENT, "--device is empty; give a name of --list-devices.");
 }
 
 static ossc_status parse_ids(const char* text, run_options* options) {
@@ -144,6 +154,7 @@ static ossc_status parse_option(const char* name, const char* value, run_options
   }
   if (strcmp(name, "--weights") == 0) return parse_weights(value, &options->weights_mode);
   if (strcmp(name, "--kv") == 0) return kv_type_parse(name, value, &options->kv_type);
+  if (strcmp(name, "--device") == 0) return parse_device(value, &options->device);
   if (strcmp(name, "--format") == 0) {
     return parse_choice(name, value, "text", "json", &options->json);
   }
@@ -169,6 +180,8 @@ static ossc_status parse_arguments(int argc, char** argv, run_options* options) 
       options->version = true;
     } else if (strcmp(argument, "--measure") == 0) {
       options->measure = true;
+    } else if (strcmp(argument, "--list-devices") == 0) {
+      options->list_devices = true;
     } else if (!is_option(argument) && options->bundle == NULL) {
       options->bundle = argument;
     } else if (!is_option(argument)) {
@@ -189,7 +202,7 @@ static ossc_status parse_arguments(int argc, char** argv, run_options* options) 
 }
 
 static ossc_status check_complete(const run_options* options) {
-  if (options->help || options->version) return OSSC_OK;
+  if (options->help || options->version || options->list_devices) return OSSC_OK;
   if (options->bundle == NULL) {
     return fail(OSSC_ERROR_ARGUMENT, "No bundle was given; see ossc-run --help.");
   }

@@ -13,8 +13,10 @@ typedef struct run_options {
   ossc_sampler_options sampler;
   ossc_weights_mode weights_mode;
   ossc_kv_type kv_type;
+  const char* device; /* NULL: not asked for */
   bool json;
   bool measure;
+  bool list_devices;
   bool help;
   bool version;
 } run_options;

@@ -8,9 +8,11 @@
 
 #define MAX_LIST_BYTES 256
 
-static const device_api* find(const char* kind) {
+/* The kind that the first bytes of a text name. */
+static const device_api* find(const char* text, size_t length) {
   for (const device_api* const* api = device_kinds; *api != NULL; ++api) {
-    if (strcmp((*api)->kind, kind) == 0) return *api;
+    const char* kind = (*api)->kind;
+    if (strlen(kind) == length && strncmp(kind, text, length) == 0) return *api;
   }
   return NULL;
 }
@@ -26,27 +28,40 @@ static void list_kinds(char list_out[MAX_LIST_BYTES]) {
   }
 }
 
-static ossc_status find_named(const char* kind, const device_api** api_out) {
+static ossc_status find_named(const char* name, const char* source, const char* advice,
+                              device_choice* choice_out) {
   char kinds[MAX_LIST_BYTES];
-  *api_out = find(kind);
-  if (*api_out != NULL) return OSSC_OK;
+  size_t length = strcspn(name, ":");
+  choice_out->api = find(name, length);
+  choice_out->which = name + length + (name[length] == ':');
+  if (choice_out->api != NULL) return OSSC_OK;
   list_kinds(kinds);
-  return fail(OSSC_ERROR_MACHINE,
-              DEVICE_VARIABLE
-              " is %.32s, which is no device of this runtime; unset it, or set it "
-              "to one of: %s.",
-              kind, kinds);
+  return fail(OSSC_ERROR_MACHINE, "%s is %.64s, which is no device of this runtime; %s one of: %s.",
+              source, name, advice, kinds);
 }
 
-ossc_status device_choose(const plan* p, const device_api** api_out) {
+static bool is_given(const char* text) { return text != NULL && text[0] != '\0'; }
+
+ossc_status device_choose(const plan* p, const char* wanted, device_choice* choice_out) {
   char kinds[MAX_LIST_BYTES];
-  const char* named = getenv(DEVICE_VARIABLE);
-  if (named != NULL && named[0] != '\0') return find_named(named, api_out);
-  *api_out = find(p->devices[0].kind);
-  if (*api_out != NULL) return OSSC_OK;
+  const char *named = getenv(DEVICE_VARIABLE), *kind = p->devices[0].kind;
+  if (is_given(wanted)) {
+    return find_named(wanted, "The device", "leave it out, or name", choice_out);
+  }
+  if (is_given(named)) {
+    return find_named(named, DEVICE_VARIABLE, "unset it, or set it to", choice_out);
+  }
+  *choice_out = (device_choice){find(kind, strlen(kind)), ""};
+  if (choice_out->api != NULL) return OSSC_OK;
   list_kinds(kinds);
   return fail(OSSC_ERROR_BUNDLE,
               "The plan is for a device of the kind %.32s, and this runtime has %s; run the "
               "program of the same bundle.",
-              p->devices[0].kind, kinds);
+              kind, kinds);
+}
+
+ossc_status device_check_only(const char* which) {
+  if (which[0] == '\0' || strcmp(which, "0") == 0) return OSSC_OK;
+  return fail(OSSC_ERROR_MACHINE,
+              "\"%.64s\" names none of the devices of a kind that has one; leave it out.", which);
 }

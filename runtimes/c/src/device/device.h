@@ -29,6 +29,7 @@ typedef struct device_request {
   const plan* plan;      /* lives longer than the device */
   const char* directory; /* of the bundle, whose files were checked */
   ossc_weights_mode weights_mode;
+  const char* which; /* of the devices of the kind: a number, or a part of a name; "": any */
 } device_request;
 
 /* Steps of a segment: count of them from first on. */
@@ -38,6 +39,9 @@ typedef struct step_range {
 
 struct device_api {
   const char* kind;
+
+  /* The devices of the kind, as far as there is room for them; count_out: of all. */
+  ossc_status (*list)(ossc_device_info* devices_out, size_t capacity, size_t* count_out);
 
   /* Loads the weights and finds what the steps call. Refuses a plan that it cannot run. */
   ossc_status (*open)(const device_request* request, device** device_out);
@@ -70,11 +74,21 @@ struct device_api {
   void (*release)(device_queue* q);
 };
 
-/* Names the kind of device to run on instead of the plan's: `null`, which computes nothing. */
+/* Names the device to run on, as KIND or KIND:WHICH. The kind may be another one than the plan's:
+ * `null`, which computes nothing. */
 #define DEVICE_VARIABLE "OSSC_DEVICE"
 
-/* The kind that a plan, or the environment, asks for. */
-ossc_status device_choose(const plan* p, const device_api** api_out);
+typedef struct device_choice {
+  const device_api* api;
+  const char* which; /* as in device_request */
+} device_choice;
+
+/* The device that is asked for.  wanted: KIND or KIND:WHICH; NULL or "": what the environment says,
+ * or else any of the plan's kind. */
+ossc_status device_choose(const plan* p, const char* wanted, device_choice* choice_out);
+
+/* Refuses to choose among one: `which` has to be empty, or 0. */
+ossc_status device_check_only(const char* which);
 
 /* The kinds that this program has, then NULL; who links it says which. */
 extern const device_api* const device_kinds[];

@@ -122,11 +122,13 @@ static ossc_status choose_kv_type(ossc_kv_type wanted, ossc_model* model) {
   return manifest_find_file(&model->manifest, kv_type_plan(model->kv_type), FILE_PLAN, &entry);
 }
 
-static ossc_status open_device(const char* directory, ossc_weights_mode mode, ossc_model* model) {
-  const device_request request = {&model->plan, directory, mode};
-  const device_api* api;
-  ossc_status status = device_choose(&model->plan, &api);
-  return status == OSSC_OK ? api->open(&request, &model->device) : status;
+static ossc_status open_device(const char* directory, const ossc_model_options* options,
+                               ossc_model* model) {
+  device_choice choice;
+  ossc_status status = device_choose(&model->plan, options->device, &choice);
+  if (status != OSSC_OK) return status;
+  const device_request request = {&model->plan, directory, options->weights_mode, choice.which};
+  return choice.api->open(&request, &model->device);
 }
 
 static ossc_status load(const char* directory, ossc_model_options options, ossc_model* model) {
@@ -136,7 +138,7 @@ static ossc_status load(const char* directory, ossc_model_options options, ossc_
   if (status == OSSC_OK) status = choose_kv_type(options.kv_type, model);
   if (status == OSSC_OK) status = check_files(directory, m);
   if (status == OSSC_OK) status = load_plan(directory, model);
-  if (status == OSSC_OK) status = open_device(directory, options.weights_mode, model);
+  if (status == OSSC_OK) status = open_device(directory, &options, model);
   return status == OSSC_OK ? model_check_weights(model) : status;
 }
 
@@ -162,7 +164,7 @@ ossc_status ossc_model_open(const char* directory, const ossc_model_options* opt
   if (directory == NULL || model_out == NULL) {
     return fail(OSSC_ERROR_ARGUMENT, "directory or model_out is NULL; pass both.");
   }
-  ossc_model_options chosen = {OSSC_WEIGHTS_MAPPED, OSSC_KV_DEFAULT};
+  ossc_model_options chosen = {OSSC_WEIGHTS_MAPPED, OSSC_KV_DEFAULT, NULL};
   if (options != NULL) chosen = *options;
   ossc_status status = check_options(&chosen);
   if (status != OSSC_OK) return status;

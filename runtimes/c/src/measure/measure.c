@@ -18,6 +18,7 @@ static double now_s(void) {
 
 static ossc_status open_bundle(const run_options* options, measurement* m) {
   ossc_model_options model_options = {.weights_mode = options->weights_mode,
+                                      .device = options->device,
                                       .kv_type = options->kv_type};
   ossc_sampler_options greedy = {.temperature = 0, .top_p = 1};
   call_setting* s = &m->setting;

@@ -47,7 +47,7 @@ def _run(
     _functions.setdefault(key, kernel.func)
     if tasks is not None:
         return _call(key, cpu, inputs, started, tasks)
-    count = kernel.tasks_fixed + kernel.tasks_per_token * n
+    count = kernel.tasks.fixed + kernel.tasks.per_token * n
     whole = _call(key, cpu, inputs, started, (0, count))
     pieces = started
     cuts = [0, count // 3, count - count // 4, count]

@@ -38,6 +38,6 @@ def test_code_gives_the_bits_of_tvms_own_passes(kernel, types):
             tvm.runtime.tensor((random.standard_normal(shape) * 9).astype(dtype))
             for shape, dtype in types.values()
         ]
-        module[kernel.name](*tensors, 0, 3 * kernel.tasks_per_token + kernel.tasks_fixed)
+        module[kernel.name](*tensors, 0, 3 * kernel.tasks.per_token + kernel.tasks.fixed)
         results.append([tensor.numpy().tobytes() for tensor in tensors])
     assert results[0] == results[1]

@@ -21,12 +21,12 @@ from ossc.compiler.backends.cpu.kernels.experts.expert_glu import expert_glu
 from ossc.compiler.backends.cpu.kernels.experts.expert_linear import expert_linear
 from ossc.compiler.backends.cpu.kernels.experts.group_by_expert import group_by_expert
 from ossc.compiler.backends.cpu.kernels.experts.router_top_k import router_top_k
-from ossc.compiler.backends.cpu.kernels.products.glu import Glu
 from ossc.compiler.backends.cpu.kernels.products.linear import linear
 from ossc.compiler.backends.cpu.kernels.products.linear_glu import linear_glu
 from ossc.compiler.backends.cpu.kernels.products.quantize_activations import quantize_activations
 from ossc.compiler.backends.cpu.kernels.rms_norm import rms_norm
 from ossc.compiler.backends.cpu.objects import generate_object, write_objects
+from ossc.compiler.lowering.glu import Glu
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.runtimes.kv_type import KV_TYPES
 from ossc.targets import Target, all_targets, find_target

@@ -7,6 +7,7 @@ import pytest
 from kernel_operands import random_parts
 from ossc.compiler.backends.cpu import packed
 from ossc.compiler.backends.cpu.packing import pack_glu, pack_rows
+from ossc.compiler.lowering import weight_rows
 from ossc.compiler.quantization import find_scheme
 
 
@@ -16,7 +17,7 @@ from ossc.compiler.quantization import find_scheme
     ("describe", "pack"), [(packed.glu_weight, pack_glu), (packed.matrix_weight, pack_rows)]
 )
 def test_pieces_of_a_matrix_are_its_packed_rows(monkeypatch, scheme, rows, describe, pack):
-    monkeypatch.setattr(packed, "PIECE_ELEMENTS", 40 * 64)  # 40 rows: two groups of gates and ups
+    monkeypatch.setattr(weight_rows, "PIECE_ELEMENTS", 40 * 64)  # 40 rows: two groups of gates and ups
     parts = random_parts(scheme, (rows, 64))
     names = [part.name for part in find_scheme(scheme).parts]
     tensors = [ir.tensor(part, name=f"w.{name}") for part, name in zip(parts, names, strict=True)]

@@ -61,7 +61,9 @@ class _Sections:
 
 
 @with_variants
-def section_attention(*, shape: AttentionShape, capacity: int, kv: KvType, isa: Isa) -> Kernel:
+def section_attention(
+    *, shape: AttentionShape, capacity: int, kv: KvType, n: int | None = 1, isa: Isa
+) -> Kernel:
     """Build the attention of one token to each section that it sees.
 
     Parameters of the function: queries, cache, sinks and positions as `attention` has them for one
@@ -69,6 +71,7 @@ def section_attention(*, shape: AttentionShape, capacity: int, kv: KvType, isa: 
     ``[sections, num_heads, head_dim]``, float32. The work is a section of a key-value head; it is
     spread over the tasks.
     """
+    assert n == 1, "several tokens are work enough for all threads"
     width = shape.num_heads * shape.head_dim
     name = symbol("section_attention", kv, shape.symbol, capacity, n=1)
     with building(name, 1) as function:

@@ -1,70 +1,20 @@
-"""Gated linear units: what a gate and the up that meets it become (Shazeer 2020)."""
+"""What gates and the ups that meet them become, in vectors."""
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
 
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.backends.cpu.vectors.vector_math import exp, normal_tail
+from ossc.compiler.lowering.glu import TANH_CUBE, TANH_SLOPE, Glu, GluKind
 from ossc.compiler.lowering.kernel import Expr
-from ossc.targets.errors import LoweringError
-
-GluKind = Literal["silu", "gelu", "gelu_tanh", "swiglu_oss"]
-
-TANH_SLOPE = 2 * math.sqrt(2 / math.pi)
-"""The tanh form of GELU is x · sigmoid(`TANH_SLOPE` · (x + `TANH_CUBE` · x³))."""
-
-TANH_CUBE = 0.044715
 
 
-@dataclass(frozen=True, kw_only=True)
-class Glu:
-    """Which one, named as HF's ``hidden_act`` but for gpt-oss's.
-
-    ``silu``, ``gelu`` (exact) and ``gelu_tanh`` multiply the up with that function of the gate.
-    ``swiglu_oss`` is (up + 1) · gate · sigmoid(alpha · gate), gates limited above and ups on both
-    sides by ``limit``.
-
-    Raises:
-        LoweringError: No kernel has this kind; alpha and limit are missing, or given to a kind that
-            has none.
-    """
-
-    kind: GluKind
-    alpha: float | None = None
-    limit: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(GluKind):
-            known = ", ".join(get_args(GluKind))
-            raise LoweringError(f"No kernel gates with {self.kind!r}; choose one of {known}.")
-        if self.kind == "swiglu_oss":
-            if self.alpha is None or self.limit is None or not self.limit > 0:
-                raise LoweringError(
-                    f"The activation swiglu_oss has alpha {self.alpha} and limit {self.limit}; "
-                    "it needs two numbers, the limit above 0."
-                )
-        elif self.alpha is not None or self.limit is not None:
-            raise LoweringError(
-                f"The activation {self.kind} has alpha {self.alpha} and limit {self.limit}; "
-                "only swiglu_oss takes them."
-            )
-
-    @property
-    def parameters(self) -> tuple[str | float, ...]:
-        """The part of a kernel's name that stands for it."""
-        if self.alpha is None or self.limit is None:
-            return (self.kind,)
-        return self.alpha, self.limit
-
-    def apply(self, gate: Expr, up: Expr) -> Expr:
-        """Return what gates and ups, float32x8, become."""
-        if self.alpha is not None and self.limit is not None:
-            return _swiglu_oss(gate, up, self.alpha, self.limit)
-        return _GATES[self.kind](gate) * up
+def gated(glu: Glu, gate: Expr, up: Expr) -> Expr:
+    """Return what gates and ups, float32x8, become."""
+    if glu.alpha is not None and glu.limit is not None:
+        return _swiglu_oss(gate, up, glu.alpha, glu.limit)
+    return _GATES[glu.kind](gate) * up
 
 
 def silu(gate: Expr) -> Expr:

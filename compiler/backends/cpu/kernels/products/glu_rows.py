@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.backends.cpu.kernels.products.glu import Glu
+from ossc.compiler.backends.cpu.kernels.products.glu import gated
 from ossc.compiler.backends.cpu.kernels.products.tiles import panel_groups, row_counts
 from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.backends.cpu.weights.format import ROWS
+from ossc.compiler.lowering.glu import Glu
 from ossc.compiler.lowering.kernel import Buffer, Expr
 
 
@@ -61,7 +62,7 @@ class GluRows:
             row = T.Bind((first + i) * ROWS)
             for count in row_counts(first + i, self.outputs, self.size):
                 gate, up = self._add_biases(gates, ups, expert, row, count)
-                yield row, self.glu.apply(T.Bind(gate), T.Bind(up)), count
+                yield row, gated(self.glu, T.Bind(gate), T.Bind(up)), count
 
     def _add_biases(
         self, gates: Expr, ups: Expr, expert: Sequence[Expr], row: Expr, count: int

@@ -3,12 +3,12 @@
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.backends.cpu.kernels.products.activations import declare_activations
-from ossc.compiler.backends.cpu.kernels.products.glu import Glu
 from ossc.compiler.backends.cpu.kernels.products.glu_rows import GluRows, groups_at_once
 from ossc.compiler.backends.cpu.kernels.products.matrix import Matrix
 from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.backends.cpu.weights import find_format
 from ossc.compiler.backends.cpu.weights.format import ROWS
+from ossc.compiler.lowering.glu import Glu
 from ossc.compiler.lowering.kernel import Activation, Isa, Kernel, building, symbol, with_variants
 from ossc.runtimes.kernel_cost import Work
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -48,6 +49,7 @@ static void close_device(device* base) {
 
 static ossc_status open_device(const device_request* request, device** device_out) {
   ossc_status status = check_plan(request->plan);
+  if (status == OSSC_OK) status = device_check_only(request->which);
   if (status != OSSC_OK) return status;
   cpu_device* d = calloc(1, sizeof(cpu_device));
   if (d == NULL) return fail_out_of_memory("a device");
@@ -69,16 +71,31 @@ static ossc_status check(const device* base) {
   const cpu_device* d = (const cpu_device*)base;
   for (uint32_t i = 0; i < d->plan->num_spaces; ++i) {
     if (!memory_is_cut(&d->weights[i])) continue;
-    return fail(OSSC_ERROR_BUNDLE,
-                "%s/%s was cut, or can no longer be read, since it was opened; copy the bundle "
-                "again and open it again.",
-                d->directory, d->plan->spaces[i].file);
+    return memory_fail_cut(d->directory, d->plan->spaces[i].file);
   }
+  return OSSC_OK;
+}
+
+/* All CPUs of the host are one device. */
+static ossc_status list(ossc_device_info* devices_out, size_t capacity, size_t* count_out) {
+  long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+  *count_out = 1;
+  if (capacity < 1) return OSSC_OK;
+  devices_out[0] = (ossc_device_info){
+      .kind = "cpu",
+      .platform = "Linux",
+      .name = "the CPU of this machine",
+      .type = "cpu",
+      .memory_bytes = pages < 0 || page_bytes < 0 ? 0 : (uint64_t)pages * (uint64_t)page_bytes,
+      .shares_memory = true,
+      .is_default = true,
+  };
   return OSSC_OK;
 }
 
 const device_api cpu_device_api = {
     .kind = "cpu",
+    .list = list,
     .open = open_device,
     .check = check,
     .close = close_device,

@@ -95,6 +95,13 @@ bool memory_is_cut(const memory* m) {
   return m->watched != NULL && watched_pages_are_cut(m->watched);
 }
 
+ossc_status memory_fail_cut(const char* directory, const char* file) {
+  return fail(OSSC_ERROR_BUNDLE,
+              "%s/%s was cut, or can no longer be read, since it was opened; copy the bundle "
+              "again and open it again.",
+              directory, file);
+}
+
 void memory_free(memory* m) {
   watched_pages_remove(m->watched);
   if (m->pages != NULL) munmap(m->pages, m->pages_bytes);

@@ -24,6 +24,9 @@ ossc_status memory_load(const char* path, uint64_t size_bytes, ossc_weights_mode
 /* Whether a page was missing of what was mapped: its file was cut, or cannot be read any more. */
 bool memory_is_cut(const memory* m);
 
+/* The status of weights of which a page was missing. */
+ossc_status memory_fail_cut(const char* directory, const char* file);
+
 void memory_free(memory* m);
 
 #endif /* OSSC_MEMORY_H_ */

@@ -24,11 +24,12 @@
 #include "base/error.h"
 
 static ossc_status open_device(const device_request* request, device** device_out) {
-  (void)request;
+  ossc_status status = device_check_only(request->which);
+  if (status != OSSC_OK) return status;
   *device_out = calloc(1, sizeof(device));
   if (*device_out == NULL) return fail_out_of_memory("a device");
   **device_out = (device){&null_device_api, "base"};
-  fputs("ossc: " DEVICE_VARIABLE " is null: nothing is computed, and all answers are zeros.\n",
+  fputs("ossc: The device is null: nothing is computed, and all answers are zeros.\n",
         stderr);
   return OSSC_OK;
 }
@@ -84,8 +85,16 @@ static ossc_status finish(device_queue* q) {
 
 static void release(device_queue* q) { free(q); }
 
+/* There is none: whoever asks wants one that computes. */
+static ossc_status list(ossc_device_info* devices_out, size_t capacity, size_t* count_out) {
+  (void)devices_out, (void)capacity;
+  *count_out = 0;
+  return OSSC_OK;
+}
+
 const device_api null_device_api = {
     .kind = "null",
+    .list = list,
     .open = open_device,
     .check = check,
     .close = close_device,

@@ -13,8 +13,8 @@ from kernel_operands import PAIRS, random_activations, random_parts, supported_i
 from ossc.compiler.backends.cpu.codegen import generate_code
 from ossc.compiler.backends.cpu.kernels.experts.expert_glu import expert_glu
 from ossc.compiler.backends.cpu.kernels.experts.expert_linear import expert_linear
-from ossc.compiler.backends.cpu.kernels.products.glu import Glu
 from ossc.compiler.backends.cpu.packing import expert_stride, pack_glu, pack_rows
+from ossc.compiler.lowering.glu import Glu
 
 ALPHA, LIMIT = 1.702, 7.0
 SWIGLU_OSS = Glu(kind="swiglu_oss", alpha=ALPHA, limit=LIMIT)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from glu_reference import activated
-from ossc.compiler.backends.cpu.kernels.products.glu import Glu
+from ossc.compiler.backends.cpu.kernels.products.glu import gated
 from ossc.compiler.backends.cpu.vectors import vectors as v
+from ossc.compiler.lowering.glu import Glu
 from ossc.compiler.lowering.kernel import building
 from ossc.runtimes.kernel_cost import Work
 from ossc.targets.errors import LoweringError
@@ -23,7 +24,7 @@ def apply(run, kind, numbers, cpu="x86-64-v3"):
         x, y = (function.buffer(name, "float32", COUNT) for name in ("x", "y"))
         with function.tasks(fixed=COUNT // v.LANES) as task:
             gate, one = v.load(x, task * v.LANES), v.constant(1, "float32x8")
-            v.store(y, task * v.LANES, value=glu.apply(gate, one))
+            v.store(y, task * v.LANES, value=gated(glu, gate, one))
     kernel = function.kernel("glu", "f32", Work())
     padded = np.resize(np.asarray(numbers, np.float32), COUNT)
     (result,) = run(kernel, [padded], [("float32", (COUNT,))], cpu=cpu)

@@ -6,9 +6,9 @@ import pytest
 import tolerances
 from glu_reference import gated
 from kernel_operands import PAIRS, random_activations, random_parts, supported_isas, values
-from ossc.compiler.backends.cpu.kernels.products.glu import Glu
 from ossc.compiler.backends.cpu.kernels.products.linear_glu import linear_glu
 from ossc.compiler.backends.cpu.packing import pack_glu
+from ossc.compiler.lowering.glu import Glu
 
 SILU = Glu(kind="silu")
 SWIGLU_OSS = Glu(kind="swiglu_oss", alpha=1.702, limit=7.0)

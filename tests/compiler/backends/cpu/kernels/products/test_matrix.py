@@ -8,10 +8,10 @@ import tvm
 
 from kernel_operands import TVM_TARGETS
 from ossc.compiler.backends.cpu.codegen import generate_code
-from ossc.compiler.backends.cpu.kernels.products.glu import Glu
 from ossc.compiler.backends.cpu.kernels.products.linear import linear
 from ossc.compiler.backends.cpu.kernels.products.linear_glu import linear_glu
 from ossc.compiler.backends.cpu.packing import embedding_bytes
+from ossc.compiler.lowering.glu import Glu
 from ossc.targets.errors import LoweringError
 
 COLUMNS = 1 << 16
@@ -42,7 +42,7 @@ def test_rows_that_start_beyond_2_gib_are_found(build, n):
     function = generate_code({kernel.name: kernel.func}, target)[kernel.name]
     x = tvm.runtime.tensor(np.ones((1, COLUMNS), np.float32))
     out = tvm.runtime.tensor(np.zeros((1, outputs), np.float32))
-    end = kernel.tasks_fixed
+    end = kernel.tasks.fixed
     function(x, tvm.runtime.from_dlpack(weight), out, end - 1, end)
     np.testing.assert_allclose(out.numpy()[0, -8:], expected, rtol=1e-6)
 

@@ -2,9 +2,9 @@
 
 import onnx_ir as ir
 
-from ossc.compiler.backends.cpu.kernels.products.glu import Glu
 from ossc.compiler.dialect.bodies.glu import activation_of
 from ossc.compiler.dialect.call import Call
+from ossc.compiler.lowering.glu import Glu
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
 from ossc.compiler.quantization.scheme import QuantizationScheme
 from ossc.targets.errors import LoweringError

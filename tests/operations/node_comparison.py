@@ -1,4 +1,4 @@
-"""Compares a node that the CPU's kernels compute with its reference."""
+"""Compares a node that a device computes with its reference."""
 
 from collections.abc import Iterable
 
@@ -7,9 +7,7 @@ import numpy as np
 from operations.case import Arrays, Case
 from operations.conformance import TOKENS, assert_close, expected
 from operations.reference import rounded
-from operations.segment_runner import TARGET, NodeRunner
-from ossc.compiler.backends.cpu.operations import OPERATIONS
-from ossc.compiler.lowering.importer import OperationTable
+from operations.segment_runner import TARGET, Device, NodeRunner
 from ossc.compiler.lowering.segment import LoweringOptions
 from ossc.compiler.quantization.plan import Activations
 from ossc.runtimes.kv_type import KvType
@@ -26,33 +24,29 @@ def options(activations: Activations = "f32", kv: KvType = "f32") -> LoweringOpt
     )
 
 
-def node_runner(
-    case: Case, options: LoweringOptions, operations: OperationTable = OPERATIONS
-) -> NodeRunner:
+def node_runner(case: Case, options: LoweringOptions, device: Device | None = None) -> NodeRunner:
     """Lower the node of a case.
 
     Raises:
         LoweringError: It has no lowering.
     """
     (node,) = case.model(case.inputs(1)).graph
-    return NodeRunner(node, options, operations)
+    return NodeRunner(node, options, device)
 
 
-def compare(
-    case: Case, activations: Activations = "f32", operations: OperationTable = OPERATIONS
-) -> None:
+def compare(case: Case, activations: Activations = "f32", device: Device | None = None) -> None:
     """Compare all outputs of a node without state, for one token and for several.
 
     Args:
         case: What is computed.
         activations: The type in which they meet codes.
-        operations: The backend's.
+        device: What computes it; by default this CPU.
 
     Raises:
         LoweringError: It has no lowering.
         AssertionError: It computes something else.
     """
-    runner = node_runner(case, options(activations), operations)
+    runner = node_runner(case, options(activations), device)
     for tokens in TOKENS:
         inputs = case.inputs(tokens)
         results = runner.run(_as_int32(inputs), tokens)
@@ -63,19 +57,22 @@ def compare(
         assert_close(results, expected(case, meant), PRODUCT)
 
 
-def compare_over_cache(case: Case, options: LoweringOptions, steps: Iterable[int]) -> None:
+def compare_over_cache(
+    case: Case, options: LoweringOptions, steps: Iterable[int], device: Device | None = None
+) -> None:
     """Compare attention call after call, each with the cache that those before it left.
 
     Args:
         case: What is computed, with as much in the cache as it says before the first step.
         options: What for; its type of caches says how close the results have to be.
         steps: Tokens of each call.
+        device: What computes it; by default this CPU.
 
     Raises:
         LoweringError: It has no lowering.
         AssertionError: It computes something else.
     """
-    runner = node_runner(case, options)
+    runner = node_runner(case, options, device)
     cached = {name: array for name, array in case.inputs(1, past=0).items() if "past" in name}
     past, chunk = 0, options.prefill_chunk
     filling = [min(chunk, case.past - begin) for begin in range(0, case.past, chunk)]

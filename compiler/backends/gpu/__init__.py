@@ -1,0 +1,1 @@
+"""What the backends of all GPUs share: kernels, packed weights, and code generation."""

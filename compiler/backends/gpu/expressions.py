@@ -1,0 +1,101 @@
+"""Scalars of GPU kernels: constants, conversions and registers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tvm
+from tvm.tirx.script import builder as T
+
+from ossc.compiler.lowering.kernel import Buffer, Expr
+
+
+def i32(value: int) -> Expr:
+    """Return a constant int32."""
+    return tvm.tirx.const(value, "int32")
+
+
+def u32(value: int) -> Expr:
+    """Return a constant uint32."""
+    return tvm.tirx.const(value, "uint32")
+
+
+def f32(value: float) -> Expr:
+    """Return a constant float32."""
+    return tvm.tirx.const(value, "float32")
+
+
+def bits(value: Expr, dtype: str) -> Expr:
+    """Return the same 32 bits as another type."""
+    return tvm.tirx.reinterpret(dtype, value)
+
+
+def convert(value: Expr, dtype: str) -> Expr:
+    """Return the number as another type."""
+    return value.astype(dtype)
+
+
+def select(condition: Expr, then: Expr, otherwise: Expr) -> Expr:
+    """Return one of two values; both are computed."""
+    return tvm.tirx.Select(condition, then, otherwise)
+
+
+def at_most(index: Expr, largest: int) -> Expr:
+    """Return an int32 that is not above a bound."""
+    return tvm.tirx.Min(index, i32(largest))
+
+
+def below(value: Expr, largest: Expr | float) -> Expr:
+    """Return a float32 that is not above a bound; NaN stays, which it would not with fmin."""
+    bound = f32(largest) if isinstance(largest, int | float) else largest
+    return select(value > bound, bound, value)
+
+
+def store(buffer: Buffer, *index: Expr, value: Expr) -> None:
+    """Emit ``buffer[index] = value``."""
+    T.buffer_store(buffer, value, list(index))
+
+
+class Registers:
+    """Numbers of one work-item, which the kernel changes; an index is a Python number."""
+
+    def __init__(self, count: int, dtype: str = "float32") -> None:
+        self._buffer = T.alloc_buffer((count,), dtype, scope="local")
+        self._zero = tvm.tirx.const(0, dtype)
+        self.count = count
+
+    def __getitem__(self, index: int | Expr) -> Expr:
+        return self._buffer[index]
+
+    def __setitem__(self, index: int | Expr, value: Expr) -> None:
+        T.buffer_store(self._buffer, value, [index])
+
+    def clear(self) -> None:
+        """Emit zeros for all."""
+        for index in range(self.count):
+            self[index] = self._zero
+
+    def add(self, index: int | Expr, value: Expr) -> None:
+        """Emit the addition of a value to one."""
+        self[index] = self[index] + value
+
+
+class Local:
+    """Memory that the work-items of a group share; barriers are explicit."""
+
+    def __init__(self, *shape: int, dtype: str = "float32") -> None:
+        self._buffer = T.alloc_buffer(shape, dtype, scope="shared")
+
+    def __getitem__(self, index: Any) -> Expr:
+        return self._buffer[index]
+
+    def __setitem__(self, index: Any, value: Expr) -> None:
+        T.buffer_store(self._buffer, value, list(index) if _is_sequence(index) else [index])
+
+
+def _is_sequence(index: Any) -> bool:
+    return isinstance(index, Sequence)
+
+
+def barrier() -> None:
+    """Emit a point that all work-items of a group reach before one goes on; never in a branch."""
+    T.evaluate(T.tvm_storage_sync("shared"))

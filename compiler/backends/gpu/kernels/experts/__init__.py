@@ -1,0 +1,1 @@
+"""Kernels of the mixture of experts."""

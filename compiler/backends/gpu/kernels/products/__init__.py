@@ -1,0 +1,1 @@
+"""Products of activations with matrices: one for a single token, one for a chunk."""

@@ -1,0 +1,159 @@
+"""The mixture of experts: routing, and the experts' two products.
+
+One token calls its experts directly. A chunk first groups its (token, slot) pairs by expert, so
+that an expert's weights are read once for a tile of tokens that chose it.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ossc.compiler.backends.gpu.kernel_table import KERNELS
+from ossc.compiler.backends.gpu.operations.dense import product, word_parameter
+from ossc.compiler.backends.gpu.packed import WordMatrix, expert_glu_weight, expert_weight
+from ossc.compiler.dialect.bodies.expert_product import SHARED, TRANSPOSED
+from ossc.compiler.dialect.call import Call
+from ossc.compiler.lowering.call_weights import bias_operands, glu_of, scheme_of, weight_tensors
+from ossc.compiler.lowering.kernel import Kernel
+from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
+from ossc.compiler.lowering.standard import operand
+from ossc.compiler.lowering.weight_rows import Tensors
+from ossc.compiler.lowering.weights import PackedWeight, as_bytes
+from ossc.compiler.quantization import find_float_scheme
+from ossc.compiler.quantization.scheme import QuantizationScheme
+from ossc.targets.errors import LoweringError
+
+
+def lower_router(segment: SegmentBuilder, call: Call) -> None:
+    """Translate ``Router``: float32 logits, then the k best and their softmax.
+
+    Raises:
+        LoweringError: Its weight is no float matrix.
+    """
+    stored = initializer(call.input("weight"))
+    scheme = find_float_scheme(stored.dtype.numpy())
+    if scheme is None:
+        raise LoweringError(f"The router {call.name!r} is {stored.dtype}, but has to be floats.")
+    logits = product(
+        segment,
+        operand(segment, call.input("x")),
+        scheme,
+        [stored],
+        bias=bias_operands(segment, call),
+        label=f"{call.name}/logits",
+    )
+    kernel = KERNELS.kernel(
+        segment,
+        "RouterTopK",
+        experts=int(logits.ty.shape[1]),
+        k=call.integer("k"),
+        n=segment.static_rows,
+    )
+    indices, weights = segment.call(kernel, [logits], call.name)
+    segment.values[call.node.outputs[0]] = indices
+    segment.values[call.node.outputs[1]] = weights
+
+
+def lower_expert_glu(segment: SegmentBuilder, call: Call) -> None:
+    """Translate ``ExpertGlu``."""
+    product = _ExpertProduct(segment, call, expert_glu_weight)
+    experts, rows, columns = product.packed.shape
+    kernel = KERNELS.kernel(
+        segment,
+        "ExpertGlu",
+        scheme=product.scheme.name,
+        experts=experts,
+        intermediate=rows // 2,
+        hidden=columns,
+        k=product.k,
+        glu=glu_of(call),
+        bias="bias" in call.options,
+        n=segment.static_rows,
+    )
+    product.call(kernel)
+
+
+def lower_expert_linear(segment: SegmentBuilder, call: Call) -> None:
+    """Translate ``ExpertLinear``.
+
+    Raises:
+        LoweringError: Its weight is transposed, or its experts share a vector.
+    """
+    if TRANSPOSED in call.options:
+        raise LoweringError(
+            f"The experts {call.name!r} are transposed; apply TransposeExperts first."
+        )
+    if SHARED in call.options:
+        raise LoweringError(
+            f"The experts {call.name!r} of a token read one vector, for which there are kernels "
+            "only with a gate after the product; apply FuseGlu first."
+        )
+    product = _ExpertProduct(segment, call, expert_weight)
+    experts, rows, columns = product.packed.shape
+    kernel = KERNELS.kernel(
+        segment,
+        "ExpertLinear",
+        scheme=product.scheme.name,
+        experts=experts,
+        hidden=rows,
+        intermediate=columns,
+        k=product.k,
+        bias="bias" in call.options,
+        n=segment.static_rows,
+    )
+    product.call(kernel)
+
+
+class _ExpertProduct:
+    """What the two products share: activations, routing, packed weight and bias."""
+
+    def __init__(
+        self,
+        segment: SegmentBuilder,
+        call: Call,
+        pack: Callable[[QuantizationScheme, Tensors], WordMatrix],
+    ) -> None:
+        self._segment, self._call, self.scheme = segment, call, scheme_of(call)
+        self._routing = operand(segment, call.input("indices"))
+        self.packed = pack(self.scheme, weight_tensors(call))
+        self.k = int(self._routing.ty.shape[1])
+
+    def call(self, kernel: Kernel) -> None:
+        """Emit the kernel's call as the node's value."""
+        segment, call = self._segment, self._call
+        arguments = [
+            operand(segment, call.input("x")),
+            *self._groups(),
+            segment.weight(expert_table(self.packed), self.packed.shape[:1], "int32"),
+            word_parameter(segment, self.packed),
+            *bias_operands(segment, call),
+        ]
+        (segment.values[call.node.outputs[0]],) = segment.call(kernel, arguments, call.name)
+
+    def _groups(self) -> list[Expr]:
+        """Return the choice itself for one token, and for a chunk what groups it by expert."""
+        segment, routing = self._segment, self._routing
+        if segment.static_rows == 1:
+            return [routing]
+        kernel = KERNELS.kernel(
+            segment,
+            "GroupByExpert",
+            experts=self.packed.shape[0],
+            k=self.k,
+            n=segment.static_rows,
+        )
+        return segment.once(
+            ("groups", routing), lambda: segment.call(kernel, [routing], f"{self._call.name}/group")
+        )
+
+
+def expert_table(packed: WordMatrix) -> PackedWeight:
+    """Describe where each expert begins: int32 ``[E]``, in words from the weight's own begin."""
+    experts = packed.shape[0]
+    values = (np.arange(experts) * (packed.words // experts)).astype("<i4")
+    return PackedWeight(
+        name=f"{packed.name}.table",
+        size_bytes=values.nbytes,
+        scheme="int32",
+        pieces=lambda: iter([as_bytes(values)]),
+    )
