@@ -4,6 +4,7 @@
  * @module
  */
 
+import { placeOf } from "./gpu_layout.js";
 import { boundTensor } from "./plan_interface.js";
 import { Role } from "./plan_parts.js";
 import { SegmentLaunches } from "./segment_launches.js";
@@ -32,7 +33,7 @@ export class Executor {
    * @param {Gpu} gpu
    * @param {Plan} plan
    * @param {import("./gpu_program.js").Program} program
-   * @param {import("./gpu_memory.js").Buffers} buffers of all spaces
+   * @param {import("./gpu_memory.js").Buffers} buffers of the whole plan
    */
   constructor(gpu, plan, program, buffers) {
     const { COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
@@ -110,8 +111,9 @@ export class Executor {
   }
 
   /** @param {Tensor} tensor */
-  #bufferOf(tensor) {
-    return /** @type {GPUBuffer} */ (this.#buffers.get(tensor.space));
+  #find(tensor) {
+    const { buffer, offset } = placeOf(tensor, 1);
+    return { buffer: /** @type {GPUBuffer} */ (this.#buffers.get(buffer)), offset };
   }
 
   /**
@@ -119,8 +121,8 @@ export class Executor {
    * @param {readonly number[]} values
    */
   #write(tensor, values) {
-    const { queue } = this.#gpu.device;
-    queue.writeBuffer(this.#bufferOf(tensor), tensor.offsetBytes, Int32Array.from(values));
+    const { buffer, offset } = this.#find(tensor);
+    this.#gpu.device.queue.writeBuffer(buffer, offset, Int32Array.from(values));
   }
 
   /**
@@ -149,13 +151,13 @@ export class Executor {
    */
   #copyHidden(body, head, first, rows) {
     const rowBytes = this.#plan.hiddenSize * FLOAT_BYTES;
-    const from = this.#tensor(body.outputs, Role.HIDDEN);
-    const to = this.#tensor(head.inputs, Role.HIDDEN);
-    const begin = from.offsetBytes + first * rowBytes;
+    const from = this.#find(this.#tensor(body.outputs, Role.HIDDEN));
+    const to = this.#find(this.#tensor(head.inputs, Role.HIDDEN));
+    const begin = from.offset + first * rowBytes;
     const size = rows * rowBytes;
     this.#encode((encoder) => {
-      encoder.copyBufferToBuffer(this.#bufferOf(from), begin, this.#hiddenCopy, 0, size);
-      encoder.copyBufferToBuffer(this.#hiddenCopy, 0, this.#bufferOf(to), to.offsetBytes, size);
+      encoder.copyBufferToBuffer(from.buffer, begin, this.#hiddenCopy, 0, size);
+      encoder.copyBufferToBuffer(this.#hiddenCopy, 0, to.buffer, to.offset, size);
     });
   }
 
@@ -164,11 +166,11 @@ export class Executor {
    * @param {number} rows
    */
   async #readLogits(head, rows) {
-    const tensor = this.#tensor(head.outputs, Role.LOGITS);
+    const { buffer, offset } = this.#find(this.#tensor(head.outputs, Role.LOGITS));
     const size = rows * this.#plan.vocabSize * FLOAT_BYTES;
     const copy = this.#logitsCopy;
     this.#encode((encoder) => {
-      encoder.copyBufferToBuffer(this.#bufferOf(tensor), tensor.offsetBytes, copy, 0, size);
+      encoder.copyBufferToBuffer(buffer, offset, copy, 0, size);
     });
     await copy.mapAsync(GPUMapMode.READ, 0, size);
     const logits = new Float32Array(copy.getMappedRange(0, size).slice(0));

@@ -1,17 +1,18 @@
 /**
- * The buffers of a plan on the device: one for each space.
+ * The buffers of a plan on the device, and the weights in them.
  *
  * @module
  */
 
 import { fetchFile } from "./bundle.js";
-import { roundUp } from "./gpu_needs.js";
+import { memoriesOf } from "./gpu_layout.js";
 import { Use, useName } from "./plan_parts.js";
 
 /**
  * @typedef {import("./gpu.js").Gpu} Gpu
  * @typedef {import("./plan.js").Plan} Plan
- * @typedef {Map<number, GPUBuffer>} Buffers by the index of the space
+ * @typedef {import("./gpu_layout.js").Memory} Memory
+ * @typedef {Map<string, GPUBuffer>} Buffers by the names that places have
  */
 
 /**
@@ -23,24 +24,30 @@ import { Use, useName } from "./plan_parts.js";
  * @returns {Promise<Buffers>}
  */
 export async function uploadWeights(gpu, { url, manifest, plan }, options) {
-  const buffers = await allocate(gpu, plan, [Use.WEIGHTS]);
-  for (const [index, buffer] of buffers) {
-    const bytes = await fetchFile(url, manifest, plan.spaces[index].file, options);
-    await gpu.checked("the weights", () => gpu.device.queue.writeBuffer(buffer, 0, whole(bytes)));
+  const memories = memoriesOf(plan);
+  const buffers = await allocate(gpu, memories, [Use.WEIGHTS]);
+  for (const [name, buffer] of buffers) {
+    const { file } = /** @type {Memory} */ (memories.get(name));
+    const bytes = await fetchFile(url, manifest, file, options);
+    await gpu.checked("the weights", () => write(gpu.device, buffer, bytes));
   }
   return buffers;
 }
 
 /**
- * Bytes filled up to whole words, which is what WebGPU copies.
- *
- * @param {Uint8Array<ArrayBuffer>} bytes
+ * @param {GPUDevice} device
+ * @param {GPUBuffer} buffer
+ * @param {Uint8Array<ArrayBuffer>} bytes filled up to whole words, which is what WebGPU copies
  */
-function whole(bytes) {
-  if (bytes.length % 4 === 0) return bytes;
-  const filled = new Uint8Array(roundUp(bytes.length));
-  filled.set(bytes);
-  return filled;
+function write({ queue }, buffer, bytes) {
+  const rest = bytes.length % 4;
+  const words = bytes.length - rest;
+  queue.writeBuffer(buffer, 0, bytes, 0, words);
+  if (rest > 0) {
+    const last = new Uint8Array(4);
+    last.set(bytes.subarray(words));
+    queue.writeBuffer(buffer, words, last);
+  }
 }
 
 /**
@@ -50,37 +57,32 @@ function whole(bytes) {
  * @param {Plan} plan
  */
 export function allocateSession(gpu, plan) {
-  return allocate(gpu, plan, [Use.STATE, Use.ARENA]);
+  return allocate(gpu, memoriesOf(plan), [Use.STATE, Use.ARENA]);
 }
 
 /**
  * @param {Gpu} gpu
- * @param {Plan} plan
+ * @param {Map<string, Memory>} memories
  * @param {number[]} uses
  * @returns {Promise<Buffers>}
  */
-async function allocate(gpu, { spaces }, uses) {
+async function allocate(gpu, memories, uses) {
   /** @type {Buffers} */
   const buffers = new Map();
-  for (const [index, { use, sizeBytes }] of spaces.entries()) {
-    if (!uses.includes(use)) continue;
-    const what = `${sizeBytes} bytes of ${useName(use)}`;
-    const buffer = await gpu.checked(what, () => createBuffer(gpu.device, use, sizeBytes));
-    buffers.set(index, buffer);
+  for (const [name, memory] of memories) {
+    if (!uses.includes(memory.use)) continue;
+    const what = `${memory.size} bytes of ${useName(memory.use)}`;
+    buffers.set(name, await gpu.checked(what, () => createBuffer(gpu.device, memory)));
   }
   return buffers;
 }
 
 /**
  * @param {GPUDevice} device
- * @param {number} use
- * @param {number} sizeBytes
+ * @param {Memory} memory
  */
-function createBuffer(device, use, sizeBytes) {
+function createBuffer(device, { use, size }) {
   const { STORAGE, COPY_DST, COPY_SRC } = GPUBufferUsage;
-  return device.createBuffer({
-    label: useName(use),
-    size: Math.max(4, roundUp(sizeBytes)),
-    usage: use === Use.STATE ? STORAGE | COPY_DST | COPY_SRC : STORAGE | COPY_DST,
-  });
+  const usage = use === Use.STATE ? STORAGE | COPY_DST | COPY_SRC : STORAGE | COPY_DST;
+  return device.createBuffer({ label: useName(use), size, usage });
 }

@@ -7,7 +7,8 @@
 
 import { BundleError, DeviceError } from "./errors.js";
 import { countGroups } from "./device_kernel.js";
-import { Role, Use, sizeBytes } from "./plan_parts.js";
+import { memoriesOf, placeOf } from "./gpu_layout.js";
+import { Role } from "./plan_parts.js";
 
 /** At what multiples a binding may begin: the most that an implementation may ask for. */
 const OFFSET_ALIGNMENT_BYTES = 256;
@@ -23,44 +24,12 @@ const I32 = 3;
  * @typedef {import("./plan_segment.js").Segment} Segment
  * @typedef {import("./plan_segment.js").Step} Step
  *
- * @typedef {object} Range The bytes of a buffer that a step binds.
- * @property {number} space index
- * @property {number} offset
- * @property {number} size a multiple of 4
- * @property {boolean} isWritable
- *
  * @typedef {object} Need A limit of the adapter.
  * @property {keyof GPUSupportedLimits} limit
  * @property {number} needed
  * @property {string} what the number counts
  * @property {string} fix
  */
-
-/**
- * The ranges that a step binds, in the order of its kernel's parameters. Weights are read only;
- * state and arena are writable, because one buffer may not be both in one dispatch.
- *
- * @param {Plan} plan
- * @param {Step} step
- * @param {number} maxTokens
- * @returns {Range[]}
- */
-export function rangesOf({ spaces, tensors }, step, maxTokens) {
-  return step.tensors.map((index) => {
-    const tensor = tensors[index];
-    return {
-      space: tensor.space,
-      offset: tensor.offsetBytes,
-      size: roundUp(sizeBytes(tensor, maxTokens)),
-      isWritable: spaces[tensor.space].use !== Use.WEIGHTS,
-    };
-  });
-}
-
-/** @param {number} bytes */
-export function roundUp(bytes) {
-  return Math.ceil(bytes / 4) * 4;
-}
 
 /**
  * Refuses a plan that no WebGPU can execute.
@@ -72,7 +41,7 @@ export function checkForWebGpu(plan) {
     checkIds(plan, segment);
     for (const step of segment.steps) {
       checkGrid(step, segment.maxTokens);
-      checkRanges(step, rangesOf(plan, step, segment.maxTokens));
+      checkOffsets(plan, step);
     }
   }
 }
@@ -116,26 +85,14 @@ function checkGrid(step, maxTokens) {
 }
 
 /**
+ * @param {Plan} plan
  * @param {Step} step
- * @param {Range[]} ranges
  */
-function checkRanges(step, ranges) {
-  for (const { offset } of ranges) {
-    requireOf(offset % OFFSET_ALIGNMENT_BYTES === 0, step, `binds a buffer at byte ${offset}`);
+function checkOffsets({ tensors }, step) {
+  for (const { offsetBytes } of step.tensors.map((index) => tensors[index])) {
+    const isAligned = offsetBytes % OFFSET_ALIGNMENT_BYTES === 0;
+    requireOf(isAligned, step, `binds a buffer at byte ${offsetBytes}`);
   }
-  const writable = ranges.filter((range) => range.isWritable);
-  writable.forEach((range, index) => {
-    const others = writable.slice(index + 1);
-    requireOf(!others.some((other) => overlap(range, other)), step, "binds one buffer twice");
-  });
-}
-
-/**
- * @param {Range} a
- * @param {Range} b
- */
-function overlap(a, b) {
-  return a.space === b.space && a.offset < b.offset + b.size && b.offset < a.offset + a.size;
 }
 
 /**
@@ -146,7 +103,10 @@ function overlap(a, b) {
  */
 export function needsOf(plan) {
   const steps = plan.segments.flatMap(({ steps, maxTokens }) =>
-    steps.map((step) => ({ step, ranges: rangesOf(plan, step, maxTokens) })),
+    steps.map((step) => ({ step, maxTokens })),
+  );
+  const sizes = steps.flatMap(({ step, maxTokens }) =>
+    step.tensors.map((index) => placeOf(plan.tensors[index], maxTokens).size),
   );
   const most = (/** @type {number[]} */ values) => values.reduce((a, b) => Math.max(a, b), 0);
   const blocks = (/** @type {number} */ axis) => most(steps.map(({ step }) => step.block[axis]));
@@ -155,19 +115,19 @@ export function needsOf(plan) {
   return [
     {
       limit: "maxBufferSize",
-      needed: most(plan.spaces.map((space) => space.sizeBytes)),
+      needed: most([...memoriesOf(plan).values()].map(({ size }) => size)),
       what: "bytes in one buffer",
       fix: smaller,
     },
     {
       limit: "maxStorageBufferBindingSize",
-      needed: most(steps.flatMap(({ ranges }) => ranges.map((range) => range.size))),
+      needed: most(sizes),
       what: "bytes in one tensor",
       fix: smaller,
     },
     {
       limit: "maxStorageBuffersPerShaderStage",
-      needed: most(steps.map(({ ranges }) => ranges.length)),
+      needed: most(steps.map(({ step }) => step.tensors.length)),
       what: "buffers in one kernel",
       fix: groups,
     },

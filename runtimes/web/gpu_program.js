@@ -1,25 +1,26 @@
 /**
- * The kernels of a bundle on the device: a pipeline for each, and for each access to its buffers.
+ * The kernels of a bundle on the device: a pipeline for each.
  *
  * @module
  */
 
 import { BundleError } from "./errors.js";
-import { rangesOf } from "./gpu_needs.js";
+import { accessOf, checkAccess } from "./wgsl_access.js";
 
 /**
  * @typedef {import("./gpu.js").Gpu} Gpu
  * @typedef {import("./bundle.js").Bundle} Bundle
  * @typedef {import("./plan_segment.js").Step} Step
- * @typedef {import("./gpu_needs.js").Range} Range
+ * @typedef {import("./wgsl_access.js").Access} Access
  *
  * @typedef {object} Kernel
  * @property {GPUComputePipeline} pipeline
  * @property {GPUBindGroupLayout} layout the step's buffers in their order, and then a uniform
  *
  * @typedef {object} Wanted
- * @property {Step} step the first that needs the kernel
- * @property {Range[]} ranges
+ * @property {Step} step one that needs the kernel
+ * @property {string} source
+ * @property {Access[]} access
  */
 
 /** The pipelines of a plan. */
@@ -38,12 +39,11 @@ export class Program {
    * @param {Bundle} bundle
    * @param {(done: number, total: number) => void} [onBuilt]
    */
-  static async build(gpu, { plan, code }, onBuilt) {
-    const wanted = [...wantedKernels(plan)];
+  static async build(gpu, bundle, onBuilt) {
+    const wanted = [...wantedKernels(bundle)];
     let done = 0;
-    const build = async (/** @type {[string, Wanted]} */ [key, { step, ranges }]) => {
-      const source = code.get(step.code)?.get(step.kernel) ?? "";
-      const kernel = await buildKernel(gpu.device, step, source, ranges);
+    const build = async (/** @type {[string, Wanted]} */ [key, each]) => {
+      const kernel = await buildKernel(gpu.device, each);
       onBuilt?.(++done, wanted.length);
       return /** @type {[string, Kernel]} */ ([key, kernel]);
     };
@@ -51,50 +51,41 @@ export class Program {
     return new Program(new Map(built));
   }
 
-  /**
-   * The kernel of a step.
-   *
-   * @param {Step} step
-   * @param {Range[]} ranges
-   */
-  kernelOf(step, ranges) {
-    return /** @type {Kernel} */ (this.#kernels.get(keyOf(step, ranges)));
+  /** @param {Step} step */
+  kernelOf(step) {
+    return /** @type {Kernel} */ (this.#kernels.get(keyOf(step)));
   }
 }
 
 /**
- * @param {import("./plan.js").Plan} plan
+ * @param {Bundle} bundle
  * @returns {Map<string, Wanted>}
  */
-function wantedKernels(plan) {
+function wantedKernels({ plan, code }) {
   const wanted = new Map();
   for (const { steps, maxTokens } of plan.segments) {
     for (const step of steps) {
-      const ranges = rangesOf(plan, step, maxTokens);
-      wanted.set(keyOf(step, ranges), { step, ranges });
+      const source = code.get(step.code)?.get(step.kernel) ?? "";
+      const access = wanted.get(keyOf(step))?.access ?? accessOf(source);
+      checkAccess(plan, step, maxTokens, access);
+      wanted.set(keyOf(step), { step, source, access });
     }
   }
   return wanted;
 }
 
-/**
- * @param {Step} step
- * @param {Range[]} ranges
- */
-function keyOf({ code, kernel }, ranges) {
-  const access = ranges.map(({ isWritable }) => (isWritable ? "w" : "r")).join("");
-  return `${code} ${kernel} ${access}`;
+/** @param {Step} step */
+function keyOf({ code, kernel }) {
+  return `${code} ${kernel}`;
 }
 
 /**
  * @param {GPUDevice} device
- * @param {Step} step
- * @param {string} source
- * @param {Range[]} ranges
+ * @param {Wanted} wanted
  * @returns {Promise<Kernel>}
  */
-async function buildKernel(device, { code, kernel }, source, ranges) {
-  const layout = device.createBindGroupLayout({ label: kernel, entries: entriesOf(ranges) });
+async function buildKernel(device, { step: { code, kernel }, source, access }) {
+  const layout = device.createBindGroupLayout({ label: kernel, entries: entriesOf(access) });
   const module = device.createShaderModule({ label: kernel, code: source });
   const descriptor = {
     label: kernel,
@@ -112,17 +103,17 @@ async function buildKernel(device, { code, kernel }, source, ranges) {
 }
 
 /**
- * @param {Range[]} ranges
+ * @param {Access[]} access
  * @returns {GPUBindGroupLayoutEntry[]}
  */
-function entriesOf(ranges) {
+function entriesOf(access) {
   const visibility = GPUShaderStage.COMPUTE;
-  const buffers = ranges.map(({ isWritable }, binding) => {
+  const buffers = access.map((each, binding) => {
     /** @type {GPUBufferBindingType} */
-    const type = isWritable ? "storage" : "read-only-storage";
+    const type = each === "read" ? "read-only-storage" : "storage";
     return { binding, visibility, buffer: { type } };
   });
-  return [...buffers, { binding: ranges.length, visibility, buffer: { type: "uniform" } }];
+  return [...buffers, { binding: access.length, visibility, buffer: { type: "uniform" } }];
 }
 
 /**

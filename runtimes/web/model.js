@@ -97,6 +97,7 @@ async function load(bundle, gpu, { signal, onProgress }) {
   });
   const onBytes = counter("weights", bundle.manifest.weightsBytes, onProgress);
   const weights = await uploadWeights(gpu, bundle, { signal, onBytes });
+  signal?.throwIfAborted();
   return new Model(bundle, gpu, program, weights);
 }
 

@@ -61,6 +61,7 @@ export const Role = Object.freeze({
   WEIGHTS: 5,
   EXPERT_OFFSETS: 6,
   EXPERT_INDICES: 7,
+  EXPERT_BOUNDS: 8,
   CACHE: 13,
 });
 

@@ -5,7 +5,8 @@
  */
 
 import { dispatchGrid, uniformsOf } from "./device_kernel.js";
-import { MAX_GROUPS, rangesOf } from "./gpu_needs.js";
+import { placeOf } from "./gpu_layout.js";
+import { MAX_GROUPS } from "./gpu_needs.js";
 
 /** Of a kernel's scalars: a multiple of what a uniform takes, with room for two numbers. */
 const UNIFORM_BYTES = 16;
@@ -34,7 +35,7 @@ export class SegmentLaunches {
    * @param {Gpu} gpu
    * @param {import("./plan.js").Plan} plan
    * @param {import("./gpu_program.js").Program} program
-   * @param {import("./gpu_memory.js").Buffers} buffers of all spaces
+   * @param {import("./gpu_memory.js").Buffers} buffers of the whole plan
    * @param {Segment} segment
    */
   constructor(gpu, plan, program, buffers, segment) {
@@ -48,10 +49,10 @@ export class SegmentLaunches {
     });
     /** @type {Launch[]} */
     this.launches = segment.steps.map((step, index) => {
-      const ranges = rangesOf(plan, step, segment.maxTokens);
-      const { pipeline, layout } = program.kernelOf(step, ranges);
-      const resources = ranges.map(({ space, offset, size }) => {
-        return { buffer: /** @type {GPUBuffer} */ (buffers.get(space)), offset, size };
+      const { pipeline, layout } = program.kernelOf(step);
+      const resources = step.tensors.map((tensor) => {
+        const { buffer, offset, size } = placeOf(plan.tensors[tensor], segment.maxTokens);
+        return { buffer: /** @type {GPUBuffer} */ (buffers.get(buffer)), offset, size };
       });
       resources.push(this.#slot(index));
       const entries = resources.map((resource, binding) => ({ binding, resource }));

@@ -56,7 +56,7 @@ N = "n : i32,"
 KERNELS = {
     "test_embedding": wgsl(
         "test_embedding",
-        {"ids": (WRITES, "i32"), "weights": ("read", "f32"), "embedded": (WRITES, "f32")},
+        {"ids": ("read", "i32"), "weights": ("read", "f32"), "embedded": (WRITES, "f32")},
         "64, 1, 1",
         f"""  let i = i32(group * 64 + local.x);
   if (i >= scalars.n * {HIDDEN}) {{ return; }}
@@ -65,14 +65,14 @@ KERNELS = {
     ),
     "test_router": wgsl(
         "test_router",
-        {"ids": (WRITES, "i32"), "indices": (WRITES, "i32")},
+        {"ids": ("read", "i32"), "indices": (WRITES, "i32")},
         "2, 1, 1",
         "  indices[id.y * 2 + local.x] = (ids[id.y] + i32(local.x)) % 4;",
         "",
     ),
     "test_store": wgsl(
         "test_store",
-        {"embedded": (WRITES, "f32"), "positions": (WRITES, "i32"), "cache": (WRITES, "f32")},
+        {"embedded": (WRITES, "f32"), "positions": ("read", "i32"), "cache": (WRITES, "f32")},
         "8, 1, 1",
         f"""  let column = i32(group * 8 + local.x);
   cache[positions[id.y] * {HIDDEN} + column] = embedded[i32(id.y) * {HIDDEN} + column];""",
@@ -80,7 +80,7 @@ KERNELS = {
     ),
     "test_mean": wgsl(
         "test_mean",
-        {"positions": (WRITES, "i32"), "cache": (WRITES, "f32"), "hidden": (WRITES, "f32")},
+        {"positions": ("read", "i32"), "cache": (WRITES, "f32"), "hidden": (WRITES, "f32")},
         f"{HIDDEN}, 2, 1",
         f"""  var sum : f32 = 0;
   for (var p = i32(local.y); p <= positions[group]; p += 2) {{

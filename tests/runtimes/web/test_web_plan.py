@@ -169,7 +169,6 @@ FOREIGN = {
         ),
         "binds a buffer at byte 64",
     ),
-    "overlap": (step(tensors=(1, 0, 1)), "binds one buffer twice"),
 }
 """Plans for devices that are no browsers."""
 

@@ -10,7 +10,7 @@ import pytest
 import chromium
 from ossc.runtimes.plan import Device
 from synthetic.tiny_bundle import reference_logits, weights
-from synthetic.tiny_plan import CHUNK, CONTEXT, make_manifest
+from synthetic.tiny_plan import CACHE, CHUNK, CONTEXT, POSITIONS, make_manifest
 from synthetic.web_plan import BODIES, HEADS, KERNELS, code_file, make_web_plan
 from synthetic.web_plan import write_web_bundle as write
 from web_server import OPEN, call
@@ -263,6 +263,23 @@ def test_a_type_of_kv_caches_without_a_plan_is_refused(page, made):
     assert "no plan for KV caches of the type 'f16'; it has f32." in message
 
 
+def with_tensors(kernel, *tensors):
+    """The plan with other tensors for the steps of a kernel."""
+    bodies = [
+        replace(
+            body,
+            steps=tuple(
+                replace(step, tensors=tensors) if step.kernel == kernel else step
+                for step in body.steps
+            ),
+        )
+        for body in BODIES
+    ]
+    return make_web_plan(segments=(*bodies, *HEADS)).to_bytes()
+
+
+WRITES_WEIGHTS = KERNELS["test_head"].replace("storage, read>", "storage, read_write>")
+
 CONTRADICTIONS = {
     "context": ({"context": CONTEXT + 1}, "The manifest says 25 for context and the plan 24"),
     "chunk": ({"prefill_chunk": 9}, "says 9 for prefill_chunk and the plan 4"),
@@ -279,12 +296,28 @@ CONTRADICTIONS = {
         "kernels.wgsl.json lacks the kernel test_mean of the plan",
     ),
     "no-wgsl": (
-        {"code": code_file(KERNELS | {"test_mean": "fn test_mean( {"})},
-        "The kernel test_mean of kernels.wgsl.json cannot be built (line 1: ",
+        {"code": code_file(KERNELS | {"test_mean": KERNELS["test_mean"] + "fn more( {"})},
+        "The kernel test_mean of kernels.wgsl.json cannot be built (line ",
     ),
-    "access": (
-        {"code": code_file(KERNELS | {"test_mean": KERNELS["test_head"]})},
+    "binding": (
+        {"code": code_file(KERNELS | {"test_mean": KERNELS["test_mean"].replace("(3)", "(9)")})},
         "The kernel test_mean of kernels.wgsl.json cannot be built (",
+    ),
+    "count": (
+        {"code": code_file(KERNELS | {"test_mean": KERNELS["test_router"]})},
+        "of the test' binds 3 buffers to a kernel that declares 2 (test_mean), which",
+    ),
+    "writes-weights": (
+        {"code": code_file(KERNELS | {"test_head": WRITES_WEIGHTS})},
+        "writes weights (test_head)",
+    ),
+    "both": (
+        {"code": code_file(KERNELS | {"test_mean": KERNELS["test_head"]})},
+        "binds one buffer to be read only and to be written (test_mean)",
+    ),
+    "same-bytes": (
+        {"plan": with_tensors("test_store", CACHE, POSITIONS, CACHE)},
+        "binds the same bytes twice to be written (test_store)",
     ),
     "no-text": ({"code": json.dumps({"test_mean": 1}).encode()}, "which is not a text"),
 }

@@ -2,12 +2,6 @@
 
 from ossc.compiler.backends.cpu.kernel_table import KERNELS
 from ossc.compiler.backends.cpu.operations.activations import activation_operands, activation_type
-from ossc.compiler.lowering.call_weights import (
-    bias_operands,
-    glu_of,
-    scheme_of,
-    weight_tensors,
-)
 from ossc.compiler.backends.cpu.packed import (
     PackedMatrix,
     embedding_weight,
@@ -15,6 +9,12 @@ from ossc.compiler.backends.cpu.packed import (
     matrix_weight,
 )
 from ossc.compiler.dialect.call import Call
+from ossc.compiler.lowering.call_weights import (
+    bias_operands,
+    glu_of,
+    scheme_of,
+    weight_tensors,
+)
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder
 from ossc.compiler.lowering.standard import operand

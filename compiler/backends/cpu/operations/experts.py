@@ -9,12 +9,6 @@ from collections.abc import Callable
 from ossc.compiler.backends.cpu.kernel_table import KERNELS
 from ossc.compiler.backends.cpu.operations.activations import activation_operands, activation_type
 from ossc.compiler.backends.cpu.operations.dense import product
-from ossc.compiler.lowering.call_weights import (
-    bias_operands,
-    glu_of,
-    scheme_of,
-    weight_tensors,
-)
 from ossc.compiler.backends.cpu.packed import (
     PackedExperts,
     expert_glu_weight,
@@ -22,6 +16,12 @@ from ossc.compiler.backends.cpu.packed import (
 )
 from ossc.compiler.dialect.bodies.expert_product import SHARED, TRANSPOSED
 from ossc.compiler.dialect.call import Call
+from ossc.compiler.lowering.call_weights import (
+    bias_operands,
+    glu_of,
+    scheme_of,
+    weight_tensors,
+)
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
 from ossc.compiler.lowering.standard import operand

@@ -17,7 +17,9 @@ from ossc.compiler.quantization import find_scheme
     ("describe", "pack"), [(packed.glu_weight, pack_glu), (packed.matrix_weight, pack_rows)]
 )
 def test_pieces_of_a_matrix_are_its_packed_rows(monkeypatch, scheme, rows, describe, pack):
-    monkeypatch.setattr(weight_rows, "PIECE_ELEMENTS", 40 * 64)  # 40 rows: two groups of gates and ups
+    monkeypatch.setattr(
+        weight_rows, "PIECE_ELEMENTS", 40 * 64
+    )  # 40 rows: two groups of gates and ups
     parts = random_parts(scheme, (rows, 64))
     names = [part.name for part in find_scheme(scheme).parts]
     tensors = [ir.tensor(part, name=f"w.{name}") for part, name in zip(parts, names, strict=True)]
