@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ossc.compiler.atomic_folder import NewFolder, new_folder, remove_dead_siblings
+from ossc.compiler.lowering.shards import Shard
 from ossc.compiler.lowering.weights import PackedWeight
 from ossc.runtimes.manifest import (
     DIGEST_NAME,
     MANIFEST_NAME,
-    WEIGHTS_NAME,
     FileEntry,
     FileRole,
     hash_file,
@@ -108,17 +108,15 @@ def check_place(place: Path, *, force: bool) -> None:
 def write_weights(
     folder: Path,
     weights: Mapping[str, PackedWeight],
-    offsets: Mapping[str, int],
-    total_bytes: int,
+    shard: Shard,
     progress: Callable[[str, int], None],
 ) -> FileEntry:
-    """Stream the packed weights into ``weights.bin``.
+    """Stream packed weights into a file.
 
     Args:
         folder: The bundle under construction.
-        weights: By name, in the order of the file.
-        offsets: Of each weight in the file, in bytes.
-        total_bytes: Size of the file.
+        weights: By name, those of the file among them.
+        shard: The file, and where its weights begin.
         progress: Called with a weight's name and the bytes just written.
 
     Returns:
@@ -126,7 +124,7 @@ def write_weights(
     """
     digest = hashlib.sha256()
     end = 0
-    with (folder / WEIGHTS_NAME).open("wb") as file:
+    with (folder / shard.file).open("wb") as file:
 
         def put(data: memoryview) -> None:
             nonlocal end
@@ -134,13 +132,14 @@ def write_weights(
             digest.update(data)
             end += len(data)
 
-        for name, weight in weights.items():
-            put(memoryview(bytes(offsets[name] - end)))
+        for name, offset in shard.offsets.items():
+            weight = weights[name]
+            put(memoryview(bytes(offset - end)))
             for piece in weight.pieces():
                 put(piece.data)
                 progress(name, piece.nbytes)
-            assert end == offsets[name] + weight.size_bytes, f"{name} has another size than planned"
-        put(memoryview(bytes(total_bytes - end)))
+            assert end == offset + weight.size_bytes, f"{name} has another size than planned"
+        put(memoryview(bytes(shard.size_bytes - end)))
         file.flush()
         os.fsync(file.fileno())
     return FileEntry(role="weights", size_bytes=end, sha256=digest.hexdigest())

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ossc.compiler.bundle import file_entry
@@ -14,7 +14,6 @@ from ossc.compiler.quantization.plan import QuantizationPlan, is_pattern
 from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME
 from ossc.runtimes.kv_type import PLAN_NAMES
 from ossc.runtimes.manifest import (
-    WEIGHTS_NAME,
     BrowserEntry,
     CpuEntry,
     DeviceEntry,
@@ -53,7 +52,7 @@ def describe_bundle(
     classes: Collection[str],
     options: LoweringOptions,
     lowered: LoweredModel,
-    weights: FileEntry,
+    weights: Mapping[str, FileEntry],
 ) -> Manifest:
     """Make the manifest of the files in a folder.
 
@@ -64,13 +63,13 @@ def describe_bundle(
         classes: The tensor classes that the model has.
         options: What the model was lowered for.
         lowered: What came of it.
-        weights: Entry of ``weights.bin``, hashed while it was written.
+        weights: Entries of the files of weights, hashed while they were written.
     """
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     files = {
         name: file_entry(folder / name, _ROLES.get(name, "code"))
         for name in names
-        if name != WEIGHTS_NAME
+        if name not in weights
     }
     return Manifest(
         ossc_version=__version__,
@@ -92,7 +91,7 @@ def describe_bundle(
         stop_token_ids=config.eos_token_ids,
         memory=memory_entry(lowered),
         kernels=lowered.costs,
-        files=files | {WEIGHTS_NAME: weights},
+        files=files | dict(weights),
     )
 
 

@@ -16,7 +16,7 @@ from ossc.compiler.bundle import (
 from ossc.compiler.describe import describe_bundle, describe_rounding
 from ossc.compiler.dialect.call import tensor_classes
 from ossc.compiler.families.source_model import SourceModel
-from ossc.compiler.lowering.plan import weight_offsets
+from ossc.compiler.lowering.shards import place_weights
 from ossc.compiler.notes import checkpoint_notes
 from ossc.compiler.order import Order
 from ossc.compiler.passes import Pass
@@ -81,8 +81,13 @@ def compile_model(
         backend.emit(lowered, target, folder, new.scratch)
 
         progress.phase("Packing weights", lowered.plan.weights_bytes)
-        offsets, total_bytes = weight_offsets(lowered.weights.values(), target.alignment_bytes)
-        weights = write_weights(folder, lowered.weights, offsets, total_bytes, progress.advance)
+        shards = place_weights(
+            lowered.weights.values(), target.alignment_bytes, target.device.shard_bytes
+        )
+        weights = {
+            shard.file: write_weights(folder, lowered.weights, shard, progress.advance)
+            for shard in shards
+        }
         if rounded:
             progress.note(describe_rounding(rounded))
 

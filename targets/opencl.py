@@ -13,6 +13,9 @@ class OpenClDevice(Device):
 
     loads_drivers: ClassVar[bool] = True
 
+    shard_bytes: ClassVar[int | None] = 1 << 30
+    """The largest allocation of the phones' GPUs is about as large."""
+
     float_activations: ClassVar[bool] = True
 
 

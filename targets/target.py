@@ -63,6 +63,9 @@ class Device:
     loads_drivers: ClassVar[bool] = False
     """Whether the runtime opens a driver's library, which a static program cannot."""
 
+    shard_bytes: ClassVar[int | None] = None
+    """Most bytes of a file of weights, which is one allocation; None: all lie in one file."""
+
     float_activations: ClassVar[bool] = False
     """Whether activations meet all weights as float32, which is at least as exact as any plan."""
 

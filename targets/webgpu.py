@@ -10,6 +10,9 @@ from ossc.targets.target import Device, Host, Target
 class WebGpuDevice(Device):
     """What a browser reaches with WebGPU: what a bundle needs of it follows from its plan."""
 
+    shard_bytes: ClassVar[int | None] = 128 << 20
+    """What every browser binds as one tensor, and holds beside the device's copy as it loads."""
+
     float_activations: ClassVar[bool] = True
 
     in_browser: ClassVar[bool] = True

@@ -6,6 +6,7 @@ from typing import Protocol
 import tvm
 
 from ossc.compiler.lowering.flatten import FlatStep
+from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.plan import HostKernel
 from ossc.runtimes.plan.step_kinds import Step
 
@@ -20,8 +21,14 @@ class Calls(Protocol):
             module: A segment's, legalized and fused; kernels of ours stay as they are.
         """
 
-    def step(self, call: FlatStep, tensors: Sequence[int]) -> Step:
-        """Return the step that makes a call; ``tensors`` are its operands in the plan."""
+    def step(self, call: FlatStep, tensors: Sequence[int], kv: KvType) -> Step:
+        """Return the step that makes a call.
+
+        Args:
+            call: Of a segment.
+            tensors: Its operands in the plan.
+            kv: The type of the plan's KV caches.
+        """
 
     def code(self) -> dict[str, str]:
         """Return the text of the code files that the steps made so far name, by file."""
@@ -34,8 +41,9 @@ class HostCalls:
         """Leave the loops as they are."""
         return module
 
-    def step(self, call: FlatStep, tensors: Sequence[int]) -> HostKernel:
+    def step(self, call: FlatStep, tensors: Sequence[int], kv: KvType) -> HostKernel:
         """See `Calls`."""
+        del kv
         kernel = call.kernel
         return HostKernel(
             kernel=call.symbol,

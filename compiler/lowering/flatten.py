@@ -74,6 +74,11 @@ class FlatStep:
     label: str
 
     @property
+    def has_state(self) -> bool:
+        """Whether it reads or writes KV caches, so that their type is in its code."""
+        return any(operand.storage.origin == "state" for operand in self.operands)
+
+    @property
     def cost(self) -> KernelCost:
         """What one call moves and computes; generated code is a copy of its operands."""
         return self.kernel.cost if self.kernel else _copy_cost(self.operands)

@@ -119,6 +119,7 @@ def _lower(
         weights,
         target=options.target,
         calls=calls,
+        kv=options.kv,
         context=options.context,
         vocab_size=_vocab_size(model.graph),
     )

@@ -1,6 +1,6 @@
 """The flat plan: every buffer of every segment gets its place.
 
-Weights follow each other in the order of first use, so that a decoded token reads the file from
+Weights follow each other in the order of first use, so that a decoded token reads the files from
 front to back. State (inputs, outputs, KV caches) is shared by name between the segments. Scratch
 buffers share one arena by their lifetimes, each segment for itself.
 """
@@ -10,37 +10,13 @@ from collections.abc import Iterable, Mapping
 from ossc.compiler.lowering.arena import Lifetime, align, assign_offsets
 from ossc.compiler.lowering.calls import Calls
 from ossc.compiler.lowering.flatten import FlatSegment, Operand, Storage
-from ossc.compiler.lowering.plan_segment import Offsets, PlacedSegment, state_key
+from ossc.compiler.lowering.plan_segment import Offsets, Place, PlacedSegment, state_key
+from ossc.compiler.lowering.shards import Shard, place_weights
 from ossc.compiler.lowering.weights import PackedWeight
+from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.manifest import WEIGHTS_NAME
 from ossc.runtimes.plan import Device, Plan, PlanTensor, Segment, Space, Use
 from ossc.targets import Target
-
-PAGE_BYTES = 4096
-"""Alignment of large weights: the unit in which a mapped file is read."""
-
-
-def weight_offsets(
-    weights: Iterable[PackedWeight], alignment_bytes: int
-) -> tuple[dict[str, int], int]:
-    """Place the weights one after the other.
-
-    Args:
-        weights: In the order of the file.
-        alignment_bytes: At what multiples they begin.
-
-    Returns:
-        Offset of each in bytes, and the size of the file. A weight of a page or more starts at a
-        page.
-    """
-    offsets: dict[str, int] = {}
-    end = 0
-    for weight in weights:
-        is_large = weight.size_bytes >= PAGE_BYTES
-        start = align(end, PAGE_BYTES if is_large else alignment_bytes)
-        offsets[weight.name] = start
-        end = start + weight.size_bytes
-    return offsets, align(end, PAGE_BYTES)
 
 
 def make_plan(
@@ -49,13 +25,15 @@ def make_plan(
     *,
     target: Target,
     calls: Calls,
+    kv: KvType,
     context: int,
     vocab_size: int,
 ) -> Plan:
     """Give every buffer of the segments its offset, and make steps of the calls."""
     segments = list(segments)
     alignment = target.alignment_bytes
-    weight_places, weights_bytes = weight_offsets(weights.values(), alignment)
+    shards = place_weights(weights.values(), alignment, target.device.shard_bytes)
+    weight_places = _weight_places(shards)
     state_places, state_bytes = _state_offsets(segments, alignment)
     tensors: dict[PlanTensor, int] = {}
     planned: list[Segment] = []
@@ -64,22 +42,44 @@ def make_plan(
         scratch_places, scratch_bytes = _scratch_offsets(segment, alignment)
         arena_bytes = max(arena_bytes, scratch_bytes)
         offsets = Offsets(weights=weight_places, state=state_places, arena=scratch_places)
-        planned.append(PlacedSegment(segment, weights, offsets, calls, tensors).plan())
-    sizes = {Use.WEIGHTS: weights_bytes, Use.STATE: state_bytes, Use.ARENA: arena_bytes}
+        planned.append(PlacedSegment(segment, weights, offsets, calls, kv, tensors).plan())
+    sizes = {Use.WEIGHTS: shards[0].size_bytes, Use.STATE: state_bytes, Use.ARENA: arena_bytes}
     return Plan(
         context=context,
         vocab_size=vocab_size,
         devices=(Device(kind=target.kind),),
-        spaces=tuple(_space(use, sizes[use], alignment) for use in Use),
+        spaces=(
+            *(_space(use, sizes[use], alignment) for use in Use),
+            *(_shard_space(shard, alignment) for shard in shards[1:]),
+        ),
         tensors=tuple(tensors),
         segments=tuple(planned),
     )
 
 
 def _space(use: Use, size_bytes: int, alignment_bytes: int) -> Space:
-    """Return the one space of a use; its index is the use's number."""
+    """Return the first space of a use; its index is the use's number."""
     file = WEIGHTS_NAME if use == Use.WEIGHTS else ""
     return Space(use=use, size_bytes=size_bytes, alignment_bytes=alignment_bytes, file=file)
+
+
+def _shard_space(shard: Shard, alignment_bytes: int) -> Space:
+    return Space(
+        use=Use.WEIGHTS,
+        size_bytes=shard.size_bytes,
+        alignment_bytes=alignment_bytes,
+        file=shard.file,
+    )
+
+
+def _weight_places(shards: list[Shard]) -> dict[str, Place]:
+    """Return where each weight lies; the first shard is the first space, the others come last."""
+    spaces = (Use.WEIGHTS, *range(len(Use), len(Use) + len(shards) - 1))
+    return {
+        name: Place(space=int(space), offset_bytes=offset)
+        for space, shard in zip(spaces, shards, strict=True)
+        for name, offset in shard.offsets.items()
+    }
 
 
 def _state_offsets(segments: list[FlatSegment], alignment_bytes: int) -> tuple[dict[str, int], int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ossc.compiler.lowering.calls import Calls
 from ossc.compiler.lowering.flatten import FlatSegment, FlatStep, Operand, Storage
 from ossc.compiler.lowering.weights import PackedWeight
+from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.plan import (
     N_TOKENS,
     Binding,
@@ -30,10 +31,18 @@ _ROUTER = re.compile(r"router_indices\.(\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offsets:
-    """Where storages begin in their spaces, in bytes."""
+class Place:
+    """Where a buffer begins."""
 
-    weights: Mapping[str, int]
+    space: int
+    offset_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offsets:
+    """Where storages begin; those without a space of their own in that of their use, in bytes."""
+
+    weights: Mapping[str, Place]
     """By the weight's name."""
     state: Mapping[str, int]
     """By `state_key`."""
@@ -64,6 +73,7 @@ class PlacedSegment:
     weights: Mapping[str, PackedWeight]
     offsets: Offsets
     calls: Calls
+    kv: KvType
     tensors: dict[PlanTensor, int] = field(repr=False)
 
     def __post_init__(self) -> None:
@@ -95,7 +105,7 @@ class PlacedSegment:
 
     def _step(self, step: FlatStep) -> Step:
         tensors = [self._index(operand, operand.shape) for operand in step.operands]
-        return self.calls.step(step, tensors)
+        return self.calls.step(step, tensors, self.kv)
 
     def _interface(self, operand: Operand, role: Role) -> int:
         """The runtime sees inputs and outputs by rows, ``[n]`` or ``[n, columns]``."""
@@ -105,23 +115,23 @@ class PlacedSegment:
         return self._index(operand, (rows,) if is_vector else (rows, elements))
 
     def _index(self, operand: Operand, shape: tuple[int, ...]) -> int:
-        use, offset = self._place(operand.storage)
+        place = self._place(operand.storage)
         tensor = PlanTensor(
-            space=use,
+            space=place.space,
             role=self._role(operand.storage),
-            offset_bytes=offset,
+            offset_bytes=place.offset_bytes,
             dtype=operand.dtype,
             shape=shape,
         )
         return self.tensors.setdefault(tensor, len(self.tensors))
 
-    def _place(self, storage: Storage) -> tuple[Use, int]:
+    def _place(self, storage: Storage) -> Place:
         if storage.origin == "weight":
-            return Use.WEIGHTS, self.offsets.weights[storage.name]
+            return self.offsets.weights[storage.name]
         key = state_key(self.segment, storage)
         if key is not None:
-            return Use.STATE, self.offsets.state[key]
-        return Use.ARENA, self.offsets.arena[storage]
+            return Place(space=Use.STATE, offset_bytes=self.offsets.state[key])
+        return Place(space=Use.ARENA, offset_bytes=self.offsets.arena[storage])
 
     def _role(self, storage: Storage) -> Role:
         if storage.origin == "weight":

@@ -8,7 +8,7 @@
 import { BundleError, DeviceError } from "./errors.js";
 import { countGroups } from "./device_kernel.js";
 import { memoriesOf, placeOf } from "./gpu_layout.js";
-import { Role } from "./plan_parts.js";
+import { Role, Use } from "./plan_parts.js";
 
 /** At what multiples a binding may begin: the most that an implementation may ask for. */
 const OFFSET_ALIGNMENT_BYTES = 256;
@@ -110,12 +110,16 @@ export function needsOf(plan) {
   );
   const most = (/** @type {number[]} */ values) => values.reduce((a, b) => Math.max(a, b), 0);
   const blocks = (/** @type {number} */ axis) => most(steps.map(({ step }) => step.block[axis]));
-  const smaller = "choose KV caches of f16 or int8, or compile the model with a smaller --context";
+  const memories = [...memoriesOf(plan).values()].sort((a, b) => b.size - a.size);
+  const smaller =
+    memories[0].use === Use.WEIGHTS
+      ? "compile the model with a --quant of fewer bits"
+      : "choose KV caches of f16 or int8, or compile the model with a smaller --context";
   const groups = "compile the model with the ossc of this page";
   return [
     {
       limit: "maxBufferSize",
-      needed: most([...memoriesOf(plan).values()].map(({ size }) => size)),
+      needed: memories[0].size,
       what: "bytes in one buffer",
       fix: smaller,
     },

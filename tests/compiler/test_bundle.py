@@ -17,6 +17,7 @@ from ossc.compiler.bundle import (
     prepare_place,
     write_weights,
 )
+from ossc.compiler.lowering.shards import Shard
 from ossc.compiler.lowering.weights import PackedWeight
 from ossc.targets.errors import BundleError
 from synthetic.tiny_bundle import write_bundle
@@ -188,9 +189,8 @@ def packed(name, size_bytes, value, pieces=1):
 def test_weights_are_written_at_their_offsets_with_zeros_between(tmp_path):
     weights = {"a": packed("a", 6, 1, pieces=3), "b": packed("b", 2, 2)}
     came = []
-    entry = write_weights(
-        tmp_path, weights, {"a": 0, "b": 8}, 12, lambda name, size: came.append((name, size))
-    )
+    shard = Shard(file="weights.bin", size_bytes=12, offsets={"a": 0, "b": 8})
+    entry = write_weights(tmp_path, weights, shard, lambda name, size: came.append((name, size)))
     data = (tmp_path / "weights.bin").read_bytes()
     assert data == bytes([1] * 6 + [0] * 2 + [2] * 2 + [0] * 2)
     assert (entry.size_bytes, entry.sha256) == (12, hashlib.sha256(data).hexdigest())
@@ -206,8 +206,7 @@ def test_a_weight_of_another_size_than_planned_is_a_fault_of_ours(tmp_path):
                     name="a", size_bytes=4, scheme="bf16", pieces=packed("", 3, 0).pieces
                 )
             },
-            {"a": 0},
-            4,
+            Shard(file="weights.bin", size_bytes=4, offsets={"a": 0}),
             lambda *_: None,
         )
 

@@ -15,12 +15,12 @@ class Gpu:
 
     def __init__(self, driver: str) -> None:
         self.operations: OperationTable = OPERATIONS
-        self.calls = DeviceCalls(language="opencl", code_file="kernels.cl")
+        self.calls = DeviceCalls(language="opencl", suffix="cl")
         self._driver = driver_or_skip(driver)
 
     def run(self, step: FlatStep, arguments: Arguments, tokens: int) -> None:
         """Run a step."""
-        self.calls.step(step, range(1, 1 + len(arguments)))
+        self.calls.step(step, range(1, 1 + len(arguments)), "f32")
         run_function(self._driver, self.calls.functions[step.symbol], arguments, tokens)
 
 

@@ -11,6 +11,7 @@ from ossc.compiler.backends.gpu.codegen import DeviceFunction, generate_device_f
 from ossc.compiler.backends.gpu.kernel_builder import MAX_ITEMS
 from ossc.compiler.lowering.flatten import FlatStep
 from ossc.compiler.lowering.launch import Grid, Launch
+from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.plan import DeviceKernel
 
 
@@ -20,10 +21,12 @@ class DeviceCalls:
 
     language: str
     """TVM's kind of target."""
-    code_file: str
-    """In the bundle."""
+    suffix: str
+    """Of the names of files of code, such as ``cl``."""
     functions: dict[str, DeviceFunction] = field(default_factory=dict)
     """By the symbol that is called."""
+    files: dict[str, set[str]] = field(default_factory=dict)
+    """The symbols of each file of code: a plan needs that of all plans, and that of its caches."""
 
     def schedule(self, module: tvm.IRModule) -> tvm.IRModule:
         """Share the loops of what Relax generated among work-items; see `Calls`."""
@@ -39,11 +42,13 @@ class DeviceCalls:
         others = {v: f for v, f in module.functions.items() if v not in generated}
         return tvm.IRModule({**others, **scheduled.functions})
 
-    def step(self, call: FlatStep, tensors: Sequence[int]) -> DeviceKernel:
+    def step(self, call: FlatStep, tensors: Sequence[int], kv: KvType) -> DeviceKernel:
         """See `Calls`."""
         function = self._function(call)
+        code = f"kernels.{kv}.{self.suffix}" if call.has_state else f"kernels.{self.suffix}"
+        self.files.setdefault(code, set()).add(call.symbol)
         return DeviceKernel(
-            code=self.code_file,
+            code=code,
             kernel=function.name,
             takes_rows=function.takes_rows,
             grid=function.grid.groups,
@@ -54,9 +59,11 @@ class DeviceCalls:
         )
 
     def code(self) -> dict[str, str]:
-        """Return one file of all functions, in an order that depends on their symbols alone."""
-        sources = [self.functions[symbol].source for symbol in sorted(self.functions)]
-        return {self.code_file: "\n".join(sources)}
+        """Return the files, their functions in an order that depends on their symbols alone."""
+        return {
+            file: "\n".join(self.functions[symbol].source for symbol in sorted(symbols))
+            for file, symbols in self.files.items()
+        }
 
     @property
     def _target(self) -> tvm.target.Target:

@@ -15,8 +15,6 @@ from ossc.compiler.lowering.segment import LoweringOptions
 from ossc.compiler.progress import Reporter
 from ossc.targets import Target
 
-CODE_NAME = "kernels.cl"
-
 
 @dataclass(frozen=True, kw_only=True)
 class OpenClBackend:
@@ -30,11 +28,11 @@ class OpenClBackend:
 
     def lower(self, model: ir.Model, options: LoweringOptions) -> LoweredModel:
         """Generate the code as well: a step names its function, and what it takes."""
-        calls = DeviceCalls(language="opencl", code_file=CODE_NAME)
+        calls = DeviceCalls(language="opencl", suffix="cl")
         return lower_model(model, options, OPERATIONS, calls)
 
     def emit(self, lowered: LoweredModel, target: Target, folder: Path, scratch: Path) -> None:
-        """Write ``kernels.cl``, ``ossc-run`` and ``libossc_model.so``; see `Backend`."""
+        """Write the files of code, ``ossc-run`` and ``libossc_model.so``; see `Backend`."""
         for name, text in lowered.code.items():
             (folder / name).write_text(text, encoding="utf-8")
             check_source(folder / name)

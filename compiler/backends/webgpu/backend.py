@@ -15,8 +15,6 @@ from ossc.compiler.progress import Reporter
 from ossc.runtimes.web_page import web_page_files
 from ossc.targets import Target
 
-CODE_NAME = "kernels.wgsl.json"
-
 
 @dataclass(frozen=True, kw_only=True)
 class WebGpuBackend:
@@ -30,11 +28,11 @@ class WebGpuBackend:
 
     def lower(self, model: ir.Model, options: LoweringOptions) -> LoweredModel:
         """Generate the code as well: a step names its function, and what it takes."""
-        calls = WebCalls(language="webgpu", code_file=CODE_NAME)
+        calls = WebCalls(language="webgpu", suffix="wgsl.json")
         return lower_model(model, options, OPERATIONS, calls)
 
     def emit(self, lowered: LoweredModel, target: Target, folder: Path, scratch: Path) -> None:
-        """Write ``kernels.wgsl.json`` and the files of the page; see `Backend`."""
+        """Write the files of code, and those of the page; see `Backend`."""
         del target, scratch  # a page is the same for all, and made of nothing
         for name, text in lowered.code.items():
             (folder / name).write_text(text, encoding="utf-8")

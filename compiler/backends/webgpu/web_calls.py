@@ -1,7 +1,7 @@
 """Calls in a browser: each is a launch of a shader module, and has a text of its own."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ossc.compiler.backends.gpu.device_calls import DeviceCalls
@@ -9,6 +9,7 @@ from ossc.compiler.backends.gpu.kernel_builder import MAX_BUFFERS
 from ossc.compiler.backends.webgpu.wgsl import with_access, with_angles, with_literals
 from ossc.compiler.lowering.flatten import FlatStep, Storage
 from ossc.compiler.lowering.plan_segment import INTERFACE
+from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.plan import DeviceKernel, Role
 from ossc.targets.errors import LoweringError
 
@@ -28,13 +29,13 @@ class WebCalls(DeviceCalls):
     apart: dict[str, tuple[bool, ...]] = field(default_factory=dict)
     """Which arguments of a function lie apart, by its symbol."""
 
-    def step(self, call: FlatStep, tensors: Sequence[int]) -> DeviceKernel:
+    def step(self, call: FlatStep, tensors: Sequence[int], kv: KvType) -> DeviceKernel:
         """See `Calls`.
 
         Raises:
             LoweringError: The call has more buffers than WebGPU binds.
         """
-        step = super().step(call, tensors)
+        step = super().step(call, tensors, kv)
         if len(step.tensors) > MAX_BUFFERS:
             raise LoweringError(
                 f"{call.label} takes {len(step.tensors)} buffers, and WebGPU binds {MAX_BUFFERS}; "
@@ -47,14 +48,16 @@ class WebCalls(DeviceCalls):
         return step
 
     def code(self) -> dict[str, str]:
-        """Return one file of all modules, by the names of their kernels."""
-        modules = {
-            function.name: with_angles(
-                with_literals(with_access(function.source, self.apart[symbol]))
-            )
-            for symbol, function in self.functions.items()
-        }
-        return {self.code_file: json.dumps(modules, indent=1, sort_keys=True) + "\n"}
+        """Return the files; each has its modules by the names of their kernels."""
+        return {file: self._modules(symbols) for file, symbols in self.files.items()}
+
+    def _modules(self, symbols: Iterable[str]) -> str:
+        modules = {self.functions[symbol].name: self._module(symbol) for symbol in symbols}
+        return json.dumps(modules, indent=1, sort_keys=True) + "\n"
+
+    def _module(self, symbol: str) -> str:
+        source = with_access(self.functions[symbol].source, self.apart[symbol])
+        return with_angles(with_literals(source))
 
 
 def _lies_apart(storage: Storage) -> bool:

@@ -13,7 +13,7 @@ from ossc.compiler.backends.cpu.backend import BACKEND
 from ossc.compiler.bundle import file_entry
 from ossc.compiler.cli import main
 from ossc.compiler.families.fields import decoder
-from ossc.compiler.lowering.plan import weight_offsets
+from ossc.compiler.lowering.shards import place_weights
 from ossc.compiler.oracle import transformers_model as oracle_transformers
 from ossc.compiler.oracle.reference import ReferenceOutputs
 from ossc.compiler.order import Order
@@ -40,8 +40,8 @@ def weight_offset(model: Compiled, name: str) -> int:
     recipe = Recipe(model=model.model, quant=model.quant, context=model.build.context)
     options = Order.of(recipe).options(model.source.config)
     weights = BACKEND.lower(model.quantized(), options).weights
-    offsets, _ = weight_offsets(weights.values(), options.target.alignment_bytes)
-    return next(offset for key, offset in offsets.items() if key.startswith(name))
+    (shard,) = place_weights(weights.values(), options.target.alignment_bytes, None)
+    return next(offset for key, offset in shard.offsets.items() if key.startswith(name))
 
 
 def change_byte(bundle: Bundle, offset: int) -> Bundle:

@@ -10,7 +10,7 @@ from ossc.compiler.backends.cpu.backend import BACKEND
 from ossc.compiler.backends.cpu.kv_cache.layout import TILE
 from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.lowering.lower import LoweredModel
-from ossc.compiler.lowering.plan import PAGE_BYTES
+from ossc.compiler.lowering.shards import PAGE_BYTES
 from ossc.compiler.order import Order
 from ossc.compiler.pipeline import fusion_passes, quantized_model
 from ossc.compiler.recipe import Recipe
