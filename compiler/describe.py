@@ -10,7 +10,7 @@ from ossc.compiler.families.model_config import ModelConfig
 from ossc.compiler.lowering.lower import LoweredModel
 from ossc.compiler.lowering.segment import LoweringOptions
 from ossc.compiler.passes.quantize_weights import RoundedWeight
-from ossc.compiler.quantization.plan import QuantizationPlan, is_pattern
+from ossc.compiler.quantization.plan import QuantizationPlan
 from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME
 from ossc.runtimes.kv_type import PLAN_NAMES
 from ossc.runtimes.manifest import (
@@ -24,6 +24,7 @@ from ossc.runtimes.manifest import (
     Manifest,
     MemoryEntry,
     QuantizationEntry,
+    RuleEntry,
     SessionMemory,
     TargetEntry,
 )
@@ -79,11 +80,11 @@ def describe_bundle(
         quantization=QuantizationEntry(
             preset=plan.name,
             activations=plan.activations,
-            schemes={
-                rule: scheme
-                for rule, scheme in plan.schemes.items()
-                if is_pattern(rule) or rule in classes
-            },
+            rules=tuple(
+                RuleEntry(match=rule.match, experts=rule.experts, scheme=rule.scheme)
+                for rule in plan.rules
+                if rule.is_pattern or rule.match in classes
+            ),
             tensors={name: weight.scheme for name, weight in lowered.weights.items()},
         ),
         context=options.context,

@@ -22,12 +22,8 @@ from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.reference import ReferenceOutputs, reference_logits
 from ossc.compiler.passes.take_routing import TakeRouting
 from ossc.compiler.pipeline import quantized_model
-from ossc.compiler.quantization.plan import (
-    AS_STORED,
-    TENSOR_CLASSES,
-    Activations,
-    QuantizationPlan,
-)
+from ossc.compiler.quantization.plan import Activations, QuantizationPlan
+from ossc.compiler.quantization.rules import AS_STORED, TENSOR_CLASSES, Rule, rules_of
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.manifest import QuantizationEntry
 from ossc.runtimes.session import Session
@@ -202,5 +198,8 @@ def _distances(
 def quantization_plan(entry: QuantizationEntry) -> QuantizationPlan:
     """Return the plan that a manifest records."""
     activations = cast(Activations, entry.activations)
-    schemes = {str(each): AS_STORED for each in TENSOR_CLASSES} | dict(entry.schemes)
-    return QuantizationPlan(name=entry.preset, activations=activations, schemes=schemes)
+    defaults = rules_of({str(each): AS_STORED for each in TENSOR_CLASSES})
+    rules = (
+        Rule(match=rule.match, scheme=rule.scheme, experts=rule.experts) for rule in entry.rules
+    )
+    return QuantizationPlan(name=entry.preset, activations=activations, rules=(*defaults, *rules))

@@ -14,6 +14,9 @@ Arithmetic = Literal["f32", "int8", "int8x2", "copy"]
 """What a kernel computes with: float32, int8 with a scale for every 32 columns, two int8 terms for
 each activation, or nothing that is worth counting."""
 
+JOINT = "+"
+"""Stands between the schemes of experts that are in several: ``mxfp4+int4-g32``."""
+
 Kind = tuple[str, str | None, str]
 """Of a kernel: operation, scheme and arithmetic."""
 
@@ -78,7 +81,9 @@ class KernelCost:
     """Such as ``linear``; ``generated`` for what Relax made of standard operators."""
 
     scheme: str | None
-    """Of the weights that it reads, or the type of the KV cache; None without either."""
+    """Of the weights that it reads, or the type of the KV cache; None without either. Of experts in
+    several schemes their names joined, those of the fewest bits first; then the bytes of an expert
+    are the mean, and the arithmetic is that of the schemes with codes, if there are some."""
 
     arithmetic: Arithmetic
 

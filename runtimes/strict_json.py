@@ -82,6 +82,17 @@ class StrictObject:
             self._fail(f"has {shorten(values)} for {name!r}, which is not a list of integers")
         return tuple(values)
 
+    def integers_or_none(self, name: str) -> tuple[int, ...] | None:
+        """A list of integers, none negative, that may be null.
+
+        Raises:
+            BundleError: It is missing or something else.
+        """
+        if name in self._fields and self._fields[name] is None:
+            del self._fields[name]
+            return None
+        return self.integers(name)
+
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts.
 

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 from ossc.compiler.cli import COMMANDS, main
 from ossc.compiler.quantization import all_schemes
-from ossc.compiler.quantization.plan import TENSOR_CLASSES, presets
+from ossc.compiler.quantization.plan import presets
+from ossc.compiler.quantization.rules import TENSOR_CLASSES
 from ossc.runtimes.profile.profile_json import schema
 from ossc.targets import all_targets
 
@@ -77,11 +78,9 @@ def schemes() -> str:
         "",
         "A preset (`--quant`) gives each class of tensors a scheme. Routers, norms, sinks and "
         "biases always stay float. `as-stored` is the form in which the checkpoint holds a tensor: "
-        "`mxfp4`, `bf16`, `f16` or `f32`, one by one. A TOML file can do the same: "
-        "`activations`, and a table `[schemes]`, in which a pattern of modules such as "
-        '`"model.layers.0.*"` may stand beside the classes (the last rule that matches a weight '
-        "counts); where a float type cannot hold the stored values "
-        "exactly, `ossc compile` says how many matrices it rounded.",
+        "`mxfp4`, `bf16`, `f16` or `f32`, one by one. Where a float type cannot hold the stored "
+        "values exactly, `ossc compile` says how many matrices it rounded. A [plan of your "
+        "own](quantization-plans.md) gives schemes to classes, modules and single experts.",
         "",
         "| preset | experts | dense | embedding | head | activations |",
         "|---|---|---|---|---|---|",

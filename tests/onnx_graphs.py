@@ -10,6 +10,7 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from ossc.compiler.dialect.call import calls_in
 from ossc.compiler.dialect.functions import attach_functions
 from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.oracle.session import ort_session
@@ -88,3 +89,9 @@ def export_tiny(
     """Write a synthetic checkpoint and export it."""
     make_checkpoint(path, shape, experts=experts, floats=floats)
     return SourceModel.open(path).export()
+
+
+def weight_schemes(model: ir.Model) -> dict[str, str]:
+    """Return the format of every weight that a plan can change, by the name of its node."""
+    calls = calls_in(model)
+    return {call.name: call.format.name for call in calls if call.format and call.tensor_class}

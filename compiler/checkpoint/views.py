@@ -216,6 +216,25 @@ def stack_tensors(name: str, tensors: Sequence[ir.TensorProtocol]) -> SlicedTens
     return SlicedTensor(name, tensors[0].dtype, (len(tensors), *shape), read)
 
 
+def take_rows(name: str, tensor: ir.TensorProtocol, rows: Sequence[int]) -> SlicedTensor:
+    """Choose rows of a tensor along axis 0, without reading them.
+
+    Args:
+        name: Name of the result.
+        tensor: ``[n, *row_shape]``.
+        rows: Numbers of the rows, in the order of the result; at least one.
+
+    Returns:
+        ``[len(rows), *row_shape]``.
+    """
+
+    def read(begin: int, end: int) -> NDArray[Any]:
+        taken = [read_rows(tensor, row, row + 1) for row in rows[begin:end]]
+        return taken[0] if len(taken) == 1 else np.concatenate(taken)
+
+    return SlicedTensor(name, tensor.dtype, (len(rows), *tensor.shape.numpy()[1:]), read)
+
+
 def transpose_matrices(name: str, tensor: ir.TensorProtocol) -> SlicedTensor:
     """Swap the last two axes, without reading them.
 

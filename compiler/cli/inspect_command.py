@@ -3,7 +3,8 @@
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import click
 
 from ossc.compiler.cli.base import OsscCommand, format_option
 from ossc.runtimes.bundle import Bundle
-from ossc.runtimes.manifest import MemoryEntry, TensorScheme, schemes_of
+from ossc.runtimes.manifest import MemoryEntry, RuleEntry, TensorScheme, schemes_of
 from ossc.runtimes.plan import Segment
 from ossc.runtimes.sizes import format_bytes
 
@@ -35,7 +36,7 @@ def command(bundle: Path, steps: bool, form: str) -> None:
         "target": f"{manifest.target.name} ({manifest.target.host.arch})",
         "compiled by": f"ossc {manifest.ossc_version}",
         "quantization": f"{manifest.quantization.preset}: "
-        + ", ".join(f"{key} {value}" for key, value in manifest.quantization.schemes.items()),
+        + ", ".join(map(_rule_title, manifest.quantization.rules)),
         "tensors": _tensor_counts(manifest.quantization.tensors),
         "activations": manifest.quantization.activations,
         "context": f"{manifest.context} tokens, prompts in chunks of {manifest.prefill_chunk}",
@@ -54,6 +55,18 @@ def command(bundle: Path, steps: bool, form: str) -> None:
         if steps:
             for step in segment.steps:
                 click.echo(f"    {step.label:55} {step.kernel}")
+
+
+def _rule_title(rule: RuleEntry) -> str:
+    experts = "" if rule.experts is None else f" (experts {_ranges(rule.experts)})"
+    return f"{rule.match}{experts} {rule.scheme}"
+
+
+def _ranges(experts: Sequence[int]) -> str:
+    """Return rising numbers as a text: ``0, 3, 8-11``."""
+    runs = groupby(enumerate(experts), key=lambda pair: pair[1] - pair[0])
+    ends = [[expert for _, expert in run] for _, run in runs]
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in ends)
 
 
 def _tensor_counts(tensors: Mapping[str, TensorScheme]) -> str:

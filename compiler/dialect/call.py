@@ -8,17 +8,17 @@ import onnx_ir as ir
 
 from ossc.compiler.dialect import DOMAIN, find_operation
 from ossc.compiler.dialect.operation import Operation, Options
-from ossc.compiler.quantization.plan import TensorClass
-from ossc.compiler.quantization.scheme import WeightFormat
-from ossc.compiler.storage import find_format
+from ossc.compiler.quantization.rules import TensorClass
+from ossc.compiler.quantization.scheme import WeightType
+from ossc.compiler.storage import find_weight_type
 from ossc.targets.errors import LoweringError
 
 FLOAT = ir.DataType.FLOAT
 
 Attribute = int | float | str | Sequence[int] | ir.Attr
 
-Weight = tuple[WeightFormat, Sequence[ir.Value]]
-"""The format of a weight, and its parts."""
+Weight = tuple[WeightType, Sequence[ir.Value]]
+"""What a weight is held in, and its parts."""
 
 Dims = Sequence[int | str | ir.SymbolicDim]
 
@@ -31,7 +31,7 @@ class Call:
 
     node: ir.Node
     operation: Operation
-    format: WeightFormat | None
+    format: WeightType | None
     """Of its weight."""
     options: Options
 
@@ -118,7 +118,7 @@ def as_call(node: ir.Node | None, *names: str) -> Call | None:
         return None
     operation = find_operation(node.op_type)
     tokens = [token for token in node.overload.split(",") if token]
-    weight = find_format(tokens.pop(0)) if operation.weight is not None else None
+    weight = find_weight_type(tokens.pop(0)) if operation.weight is not None else None
     return Call(node, operation, weight, frozenset(tokens))
 
 
@@ -132,7 +132,7 @@ def calls_in(model: ir.Model, *names: str) -> list[Call]:
     return [call for node in model.graph if (call := as_call(node, *names)) is not None]
 
 
-def overload_of(operation: Operation, weight: WeightFormat | None, options: Options) -> str:
+def overload_of(operation: Operation, weight: WeightType | None, options: Options) -> str:
     """Return the overload of a function: ``"int8-g32,bias"``."""
     known = (*operation.variants, *(name for name, _ in operation.optional))
     assert options.issubset(known), f"{operation.name} has no {sorted(options - set(known))}"
@@ -217,9 +217,3 @@ def rebuilt(
 def tensor_classes(model: ir.Model) -> set[TensorClass]:
     """Return what a quantization plan calls the weights of a model."""
     return {call.tensor_class for call in calls_in(model) if call.tensor_class}
-
-
-def weight_schemes(model: ir.Model) -> dict[str, str]:
-    """Return the format of every weight that a plan can change, by the name of its node."""
-    calls = calls_in(model)
-    return {call.name: call.format.name for call in calls if call.format and call.tensor_class}

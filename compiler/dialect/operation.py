@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ossc.compiler.quantization.plan import TensorClass
+from ossc.compiler.quantization.rules import TensorClass
 
 Port = tuple[str, str]
 """Name of an input or output, and its dtype and shape for the documentation."""

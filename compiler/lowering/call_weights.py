@@ -6,7 +6,8 @@ from ossc.compiler.dialect.bodies.glu import activation_of
 from ossc.compiler.dialect.call import Call
 from ossc.compiler.lowering.glu import Glu
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
-from ossc.compiler.quantization.scheme import QuantizationScheme
+from ossc.compiler.quantization.mixed_experts import MixedExperts
+from ossc.compiler.quantization.scheme import QuantizationScheme, WeightType
 from ossc.targets.errors import LoweringError
 
 
@@ -17,12 +18,30 @@ def scheme_of(call: Call) -> QuantizationScheme:
         LoweringError: It is in a form of storage for which there are no kernels.
     """
     if not isinstance(call.format, QuantizationScheme):
-        name = call.format.name if call.format else "no format"
-        raise LoweringError(
-            f"The weight of {call.name!r} is stored as {name}, for which there are no kernels; "
-            "choose a scheme for it with --quant."
-        )
+        raise _no_kernels(call, call.format)
     return call.format
+
+
+def experts_type_of(call: Call) -> WeightType:
+    """Return the scheme of a node's experts, or those that they are in.
+
+    Raises:
+        LoweringError: Some are in a form of storage for which there are no kernels.
+    """
+    if not isinstance(call.format, MixedExperts):
+        return scheme_of(call)
+    for each in call.format.formats:
+        if not isinstance(each, QuantizationScheme):
+            raise _no_kernels(call, each)
+    return call.format
+
+
+def _no_kernels(call: Call, weight: WeightType | None) -> LoweringError:
+    name = weight.name if weight else "no format"
+    return LoweringError(
+        f"The weight of {call.name!r} is stored as {name}, for which there are no kernels; "
+        "choose a scheme for it with --quant."
+    )
 
 
 def weight_tensors(call: Call) -> list[ir.TensorProtocol]:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from ossc.runtimes.manifest import TensorScheme
 from ossc.runtimes.plan import Role
 
 Bytes = NDArray[np.uint8]
@@ -26,8 +27,9 @@ class PackedWeight:
 
     size_bytes: int
 
-    scheme: str
-    """The quantization scheme, or the element type of a tensor that is none's."""
+    scheme: TensorScheme
+    """The quantization scheme, those of experts that differ, or the element type of a tensor that
+    is in none."""
 
     pieces: Callable[[], Iterator[Bytes]]
     """Yields the bytes in order, in pieces that fit in memory; together ``size_bytes``."""

@@ -14,6 +14,7 @@ from ossc.compiler.dialect.call import calls_in
 from ossc.compiler.oracle.session import ort_session
 from ossc.compiler.passes.take_rotary_positions import ROTARY_POSITIONS
 from ossc.compiler.passes.take_routing import CHOSEN_EXPERTS, ROUTER_SHORTFALL
+from ossc.compiler.quantization.mixed_experts import MixedExperts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,10 @@ def _stacked(layers: list[NDArray[Any]], n_tokens: int) -> NDArray[np.int64]:
 
 
 def gathered_bytes(model: ir.Model) -> int:
-    """Return how many bytes of float32 matrices one token's experts are, in the largest layer."""
+    """Return how many bytes of float32 matrices one token's experts are, in the largest layer.
+
+    Experts in several formats are dequantized in each of them.
+    """
     sizes: Counter[int] = Counter()  # by the choice of experts
     for call in calls_in(model, "ExpertLinear", "ExpertGlu"):
         if call.format is not None:
@@ -113,7 +117,8 @@ def gathered_bytes(model: ir.Model) -> int:
                 tuple(tuple(p.shape.numpy()) for p in call.parts if p.shape)
             )
             k = int(str(indices.shape[-1])) if indices.shape else 1
-            sizes[id(indices)] += 4 * k * math.prod(shape[1:])
+            forms = len(call.format.formats) if isinstance(call.format, MixedExperts) else 1
+            sizes[id(indices)] += 4 * k * math.prod(shape[1:]) * forms
     return max(sizes.values(), default=0)
 
 

@@ -9,7 +9,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from ossc.compiler.dialect.functions import attach_functions
 from ossc.compiler.quantization import f32, is_float
-from ossc.compiler.quantization.scheme import WeightFormat
+from ossc.compiler.quantization.scheme import WeightType
 
 __all__ = [
     "FLOAT",
@@ -62,7 +62,7 @@ def module_of(name: str | None) -> str:
     return (name or "").rpartition(".")[0]
 
 
-def joint_format(formats: Sequence[WeightFormat]) -> WeightFormat | None:
+def joint_format(formats: Sequence[WeightType]) -> WeightType | None:
     """Return the format of matrices put together; None where they have to stay apart.
 
     Those of different float types become float32, which holds them exactly.

@@ -12,7 +12,7 @@ from ossc.compiler.passes.base import (
     register_initializer,
     replace_node,
 )
-from ossc.compiler.quantization.scheme import WeightFormat
+from ossc.compiler.quantization.scheme import WeightType
 
 
 class MergeGateUp(NodePass):
@@ -55,7 +55,7 @@ def _alike(gate: Call, up: Call) -> bool:
     return read[0] == read[1]
 
 
-def _merge(graph: ir.Graph, gate: Call, up: Call, joint: WeightFormat) -> ir.Node:
+def _merge(graph: ir.Graph, gate: Call, up: Call, joint: WeightType) -> ir.Node:
     axis = 0 if gate.operation.name == "Linear" else 1
     name = f"{module_of(gate.name)}.gate_up_proj"
 

@@ -12,7 +12,7 @@ from ossc.compiler.passes.base import (
     module_of,
     register_initializer,
 )
-from ossc.compiler.quantization.scheme import WeightFormat
+from ossc.compiler.quantization.scheme import WeightType
 
 
 class MergeQkv(NodePass):
@@ -52,7 +52,7 @@ def _projection(value: ir.Value) -> Call | None:
     return call_of(rope.input("x") if rope is not None else value, "Linear")
 
 
-def _merge(graph: ir.Graph, projections: list[Call], joint: WeightFormat) -> None:
+def _merge(graph: ir.Graph, projections: list[Call], joint: WeightType) -> None:
     first = projections[0]
     heights = [
         int(str(each.node.outputs[0].shape[-1]))

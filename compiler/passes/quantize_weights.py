@@ -1,31 +1,32 @@
 """Weights in the schemes of a quantization plan."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ossc.compiler.checkpoint.views import SlicedTensor, derive_tensors, read_rows
-from ossc.compiler.dialect.call import as_call, rebuilt, weight_schemes
+from ossc.compiler.checkpoint.views import SlicedTensor, derive_tensors, read_rows, take_rows
+from ossc.compiler.dialect.call import Call, as_call, calls_in, rebuilt
 from ossc.compiler.passes.base import NodePass, register_initializer, replace_node
+from ossc.compiler.passes.plan_rules import check_rules, experts_of
 from ossc.compiler.quantization import find_scheme, is_float
-from ossc.compiler.quantization.plan import (
-    AS_STORED,
-    QuantizationPlan,
-    TensorClass,
-    is_pattern,
-)
+from ossc.compiler.quantization.mixed_experts import TABLE, in_order, make_table
+from ossc.compiler.quantization.plan import QuantizationPlan
+from ossc.compiler.quantization.rules import AS_STORED, TensorClass
 from ossc.compiler.quantization.scheme import QuantizationScheme, WeightFormat
-from ossc.compiler.storage import find_storage
+from ossc.compiler.storage import find_storage, find_weight_type
+from ossc.runtimes.kernel_cost import JOINT
 from ossc.targets.errors import QuantizationError
 
 PIECE_ELEMENTS = 1 << 22
 """Weights of an expert that are in float32 at once: 16 MiB."""
+
+Stored = tuple[WeightFormat, Sequence[ir.TensorProtocol]]
+"""A weight as the checkpoint has it: its format, and the parts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +44,10 @@ class QuantizeWeights(NodePass):
     1. The weight is in another scheme: its parts become tensors that quantize a slice when it is
        read; without loss where the new scheme has a conversion from the old one. What a float type
        rounds is remembered then.
-    2. It is in that scheme, or the plan says ``as-stored``: leave it, bit for bit.
-    3. The weight of a router or a norm, a bias, sinks, or what is not fused: leave it; no plan
+    2. Its experts get several schemes: each scheme's experts become tensors of their own, and a
+       table says where each expert is; those whose scheme is the old one stay bit for bit.
+    3. It is in that scheme, or the plan says ``as-stored``: leave it, bit for bit.
+    4. The weight of a router or a norm, a bias, sinks, or what is not fused: leave it; no plan
        applies to them.
     """
 
@@ -64,43 +67,88 @@ class QuantizeWeights(NodePass):
         """Quantize what differs from the plan.
 
         Raises:
-            QuantizationError: A weight does not fit its scheme, or a pattern of the plan matches
-                none. (Weights that are not finite are found when they are read.)
+            QuantizationError: A weight does not fit its scheme, or a rule of the plan is for a
+                weight or an expert that is not there. (Weights that are not finite are found when
+                they are read.)
         """
-        modules = list(weight_schemes(model))
-        for rule in filter(is_pattern, self.plan.schemes):
-            if not any(fnmatchcase(module, rule) for module in modules):
-                raise QuantizationError(
-                    f"The pattern {rule!r} of the plan {self.plan.name} matches no weight; those "
-                    f"of this model are {', '.join(_in_all_layers(modules))}."
-                )
+        check_rules(self.plan, calls_in(model))
         return super().rewrite(model)
 
     def visit(self, graph: ir.Graph, node: ir.Node) -> bool:
         """Quantize a weight that differs from the plan."""
         call = as_call(node)
-        if call is None or call.format is None or call.tensor_class is None:  # case 3
+        if call is None or call.format is None or call.tensor_class is None:  # case 4
             return False
-        wanted = self.plan.scheme_of(call.name, call.tensor_class)
-        if wanted in (AS_STORED, call.format.name):  # case 2
+        wanted = self._schemes(call, call.format.name, call.tensor_class)
+        if set(wanted) == {call.format.name}:  # case 3
             return False
-        new, name = find_scheme(wanted), call.name
-        tensors = [part.const_value for part in call.parts if part.const_value is not None]
-        rounded = RoundedWeight(name=name, tensor_class=call.tensor_class, scheme=wanted)
-        own = {f"{name}.{part.name}" for part in new.parts}
-        if (is_float(call.format) and is_float(new)) or own & graph.initializers.keys():
-            name += f".{new.name}"  # a part of both has one name
-        quantized = convert(
-            name, tensors, call.format, new, on_rounding=lambda: self._rounded.add(rounded)
-        )
-        values = [register_initializer(graph, tensor) for tensor in quantized]
-        replace_node(graph, node, rebuilt(call, weight=(new, values)))
+        if not isinstance(call.format, WeightFormat):
+            raise QuantizationError(
+                f"{call.name}: its experts are in {call.format.name} already; quantize it once."
+            )
+        stored = call.format, [part.const_value for part in call.parts if part.const_value]
+        if len(set(wanted)) > 1:  # case 2
+            tensors = list(self._mix(call.name, stored, wanted))
+        else:
+            tensors = list(self._convert(graph, call.name, stored, wanted[0], call.tensor_class))
+        values = [register_initializer(graph, tensor) for tensor in tensors]
+        weight = find_weight_type(JOINT.join(in_order(wanted)))
+        replace_node(graph, node, rebuilt(call, weight=(weight, values)))
         return True
+
+    def _schemes(self, call: Call, stored: str, tensor_class: TensorClass) -> list[str]:
+        """Return the format that the plan has for each expert, or the one of a whole weight."""
+        experts = range(experts_of(call)) if tensor_class == "experts" else [None]
+        wanted = [self.plan.scheme_of(call.name, tensor_class, expert) for expert in experts]
+        return [stored if scheme == AS_STORED else scheme for scheme in wanted]
+
+    def _convert(
+        self,
+        graph: ir.Graph,
+        name: str,
+        stored: Stored,
+        scheme: str,
+        tensor_class: TensorClass,
+    ) -> Iterable[ir.TensorProtocol]:
+        """Return all of a weight in one scheme."""
+        old, tensors = stored
+        new, named = find_scheme(scheme), name
+        own = {f"{name}.{part.name}" for part in new.parts}
+        if (is_float(old) and is_float(new)) or own & graph.initializers.keys():
+            named += f".{new.name}"  # a part of both has one name
+        rounded = RoundedWeight(name=name, tensor_class=tensor_class, scheme=scheme)
+        return convert(named, tensors, old, new, on_rounding=lambda: self._rounded.add(rounded))
+
+    def _mix(
+        self, name: str, stored: Stored, schemes: Sequence[str]
+    ) -> Iterator[ir.TensorProtocol]:
+        """Yield the parts of experts in several schemes, in the order of their type."""
+        old, tensors = stored
+        for scheme in in_order(schemes):
+            named = f"{name}.{scheme}"
+            rows = [expert for expert, each in enumerate(schemes) if each == scheme]
+            own = [
+                take_rows(f"{named}.{part.name}", tensor, rows)
+                for part, tensor in zip(old.parts, tensors, strict=True)
+            ]
+            rounded = RoundedWeight(name=name, tensor_class="experts", scheme=scheme)
+            yield from (
+                own
+                if scheme == old.name
+                else convert(
+                    named,
+                    own,
+                    old,
+                    find_scheme(scheme),
+                    on_rounding=partial(self._rounded.add, rounded),
+                )
+            )
+        yield ir.Tensor(make_table(schemes), name=f"{name}.{TABLE.name}")
 
 
 def convert(
     name: str,
-    parts: list[ir.TensorProtocol],
+    parts: Sequence[ir.TensorProtocol],
     old: WeightFormat,
     new: QuantizationScheme,
     on_rounding: Callable[[], None] = lambda: None,
@@ -174,8 +222,3 @@ def _naming(name: str, function: Callable[P, R]) -> Callable[P, R]:
             raise QuantizationError(f"{name}: {error}") from error
 
     return named
-
-
-def _in_all_layers(modules: Iterable[str]) -> list[str]:
-    """Return the names of modules, each once for all layers, as a pattern writes them."""
-    return list(dict.fromkeys(re.sub(r"\.\d+\.", ".*.", module) for module in modules))

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ossc.compiler.quantization.scheme import QuantizationScheme, WeightFormat
+from ossc.compiler.quantization.scheme import QuantizationScheme, WeightType
 from ossc.targets.errors import UnknownNameError
 
-_NOT_SCHEMES = {"floats", "groups", "plan", "scheme"}
+_NOT_SCHEMES = {"floats", "groups", "mixed_experts", "plan", "rules", "scheme"}
 """Files of this folder that hold no scheme."""
 
 
@@ -42,7 +42,7 @@ def find_scheme(name: str) -> QuantizationScheme:
     return schemes[name]
 
 
-def is_float(weight: WeightFormat) -> bool:
+def is_float(weight: WeightType) -> bool:
     """Tell whether a weight in a format is one float, without codes and scales."""
     return isinstance(weight, QuantizationScheme) and weight.group_size == 1
 

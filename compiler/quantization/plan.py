@@ -7,29 +7,34 @@ A plan is a preset by name, or a TOML file; what the file leaves out is as in ``
     [schemes]
     dense = "bf16"
     "model.layers.0.*" = "int8-g32"
+
+    [[rules]]
+    match = "model.layers.1.*"
+    experts = [3, "8-11"]
+    scheme = "bf16"
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, get_args
 
-from ossc.compiler.quantization import all_schemes, find_scheme
+from ossc.compiler.quantization import all_schemes
+from ossc.compiler.quantization.rules import (
+    AS_STORED,
+    TENSOR_CLASSES,
+    Rule,
+    TensorClass,
+    read_rule,
+    read_rules,
+    refuse_unknown,
+    rules_of,
+)
 from ossc.targets.errors import QuantizationError, UnknownNameError
 
 Activations = Literal["f32", "int8", "int8x2"]
 """Type of a matrix product's activations: float32, or integers with one scale per 32 elements, of
 one int8 term (8 bits) or two (15 bits)."""
-
-TensorClass = Literal["experts", "dense", "embedding", "head"]
-"""``dense`` is every matrix outside the experts but the embedding, the head and the router."""
-
-TENSOR_CLASSES: tuple[TensorClass, ...] = get_args(TensorClass)
-
-AS_STORED = "as-stored"
-"""In place of a scheme's name: the form in which the checkpoint holds the tensor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,44 +43,48 @@ class QuantizationPlan:
 
     name: str
     """The preset, or the TOML file's name without its ending."""
-    schemes: Mapping[str, str]
-    """Rules: a tensor class, or a pattern of modules such as ``model.layers.0.*``, and the scheme
-    of the weights that it is for, or ``as-stored``. Of several that match, the last counts; every
-    class has one."""
+    rules: tuple[Rule, ...]
+    """Of several that match, the last counts; every class has one."""
     activations: Activations
 
-    def scheme_of(self, module: str, tensor_class: TensorClass) -> str:
-        """Return the scheme of a weight, or ``as-stored``."""
+    @property
+    def schemes(self) -> dict[str, str]:
+        """The scheme of each class and pattern, without those of single experts."""
+        return {rule.match: rule.scheme for rule in self.rules if rule.experts is None}
+
+    def scheme_of(self, module: str, tensor_class: TensorClass, expert: int | None = None) -> str:
+        """Return the scheme of a weight or of one of its experts, or ``as-stored``."""
         matching = [
-            scheme
-            for rule, scheme in self.schemes.items()
-            if (fnmatchcase(module, rule) if is_pattern(rule) else rule == tensor_class)
+            rule.scheme
+            for rule in self.rules
+            if rule.covers(module, tensor_class)
+            and (rule.experts is None or expert in rule.experts)
         ]
         return matching[-1]
 
     def with_schemes(self, **schemes: str) -> "QuantizationPlan":
         """Return the plan with other schemes for some classes."""
-        return replace(self, schemes={**self.schemes, **schemes})
-
-
-def is_pattern(rule: str) -> bool:
-    """Tell whether a rule is for modules whose names match it, and not for a class."""
-    return any(character in rule for character in ".*?[")
+        whole = [rule for rule in self.rules if rule.experts is None]
+        rest = [rule for rule in self.rules if rule.experts is not None]
+        changed = {rule.match: rule.scheme for rule in whole} | schemes
+        return replace(self, rules=(*rules_of(changed), *rest))
 
 
 _DEFAULT = QuantizationPlan(
     name="default",
-    schemes={
-        "experts": "mxfp4",
-        "dense": "int8-g32",
-        "embedding": "int8-g32",
-        "head": "int8-g32",
-    },
+    rules=rules_of(
+        {
+            "experts": "mxfp4",
+            "dense": "int8-g32",
+            "embedding": "int8-g32",
+            "head": "int8-g32",
+        }
+    ),
     activations="int8x2",
 )
 _SMALL = replace(_DEFAULT.with_schemes(dense="int4-g32", head="int4-g32"), name="small")
 _NONE = QuantizationPlan(
-    name="none", schemes=dict.fromkeys(TENSOR_CLASSES, AS_STORED), activations="f32"
+    name="none", rules=rules_of(dict.fromkeys(TENSOR_CLASSES, AS_STORED)), activations="f32"
 )
 
 
@@ -113,35 +122,17 @@ def _read_plan(path: Path) -> QuantizationPlan:
         raise QuantizationError(f"Cannot read the plan {path}: {error.strerror}.") from error
     except ValueError as error:  # not UTF-8, or not TOML
         raise QuantizationError(f"{path} is not a TOML file: {error}.") from error
-    _refuse_unknown(path, document, ("activations", "schemes"))
+    refuse_unknown(path, document, ("activations", "schemes", "rules"))
     schemes = document.get("schemes", {})
     if not isinstance(schemes, dict):
         raise QuantizationError(f"{path}: schemes must be a table, [schemes], not {schemes!r}.")
-    _refuse_unknown(path, [key for key in schemes if not is_pattern(key)], TENSOR_CLASSES)
-    for rule, name in schemes.items():
-        _check_scheme(path, rule, name)
+    whole = tuple(read_rule(path, match, scheme) for match, scheme in schemes.items())
     activations = document.get("activations", _DEFAULT.activations)
     if activations not in get_args(Activations):
         raise QuantizationError(
             f'{path}: activations must be "f32", "int8" or "int8x2", not {activations!r}.'
         )
     # What the file says comes after the defaults, in its own order.
-    rest = {rule: scheme for rule, scheme in _DEFAULT.schemes.items() if rule not in schemes}
-    return QuantizationPlan(name=path.stem, schemes={**rest, **schemes}, activations=activations)
-
-
-def _refuse_unknown(path: Path, table: Iterable[str], known: tuple[str, ...]) -> None:
-    for key in table:
-        if key not in known:
-            raise QuantizationError(f"{path}: {UnknownNameError('plan key', key, known)}")
-
-
-def _check_scheme(path: Path, rule: str, name: object) -> None:
-    if not isinstance(name, str):
-        raise QuantizationError(f"{path}: {rule} must name a scheme, not {name!r}.")
-    if name == AS_STORED:
-        return
-    try:
-        find_scheme(name)
-    except UnknownNameError as error:
-        raise QuantizationError(f"{path}: {rule}: {error}") from error
+    rest = tuple(rule for rule in _DEFAULT.rules if rule.match not in schemes)
+    rules = (*rest, *whole, *read_rules(path, document.get("rules", [])))
+    return QuantizationPlan(name=path.stem, rules=rules, activations=activations)

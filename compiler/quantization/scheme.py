@@ -34,19 +34,22 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightFormat:
-    """Arrays that hold a weight, and the way from them to float32.
-
-    A weight has shape ``[..., N, K]``.
-    """
+class WeightType:
+    """Arrays that hold a weight of shape ``[..., N, K]``."""
 
     name: str
     """As users write it, such as ``"int8-g32"``."""
     parts: tuple[Part, ...]
+    weight_shape: Callable[[tuple[tuple[int, ...], ...]], tuple[int, ...]]
+    """``[..., N, K]`` from the shape of each part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightFormat(WeightType):
+    """One form for all of a weight, and the way from it to float32."""
+
     part_shapes: Callable[[tuple[int, ...]], tuple[tuple[int, ...], ...]]
     """``part_shapes([..., N, K])``: shape of each part; QuantizationError where K does not fit."""
-    weight_shape: Callable[[tuple[tuple[int, ...], ...]], tuple[int, ...]]
-    """The inverse: ``[..., N, K]`` from the shape of each part."""
     dequantize: Callable[..., NDArray[np.float32]]
     """``dequantize(*parts, columns=K)``: ``[..., N, K]`` float32."""
     dequantize_body: str

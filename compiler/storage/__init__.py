@@ -8,8 +8,10 @@ from functools import cache
 from importlib import import_module
 
 from ossc.compiler.quantization import find_scheme
-from ossc.compiler.quantization.scheme import WeightFormat
+from ossc.compiler.quantization.mixed_experts import in_order, mixed_experts
+from ossc.compiler.quantization.scheme import WeightFormat, WeightType
 from ossc.compiler.storage.format import StorageFormat
+from ossc.runtimes.kernel_cost import JOINT
 
 _NOT_FORMATS = {"format", "tensor_index"}
 """Files of this folder that hold no format."""
@@ -38,3 +40,17 @@ def find_format(name: str) -> WeightFormat:
     """
     stored = find_storage(name)
     return stored.format if stored is not None else find_scheme(name)
+
+
+def find_weight_type(name: str) -> WeightType:
+    """Return what a node's weight is held in: a format, or several for the experts of one tensor.
+
+    Args:
+        name: Such as ``"int8-g32"`` or ``"mxfp4+int4-g32"``.
+
+    Raises:
+        UnknownNameError: There is none; near misses are suggested.
+    """
+    if JOINT not in name:
+        return find_format(name)
+    return mixed_experts(tuple(find_format(each) for each in in_order(name.split(JOINT))))

@@ -13,6 +13,7 @@ from ossc.runtimes.manifest.memory import MemoryEntry, SessionMemory
 from ossc.runtimes.manifest.quantization import (
     ExpertsScheme,
     QuantizationEntry,
+    RuleEntry,
     TensorScheme,
     schemes_of,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "Manifest",
     "MemoryEntry",
     "QuantizationEntry",
+    "RuleEntry",
     "SessionMemory",
     "TargetEntry",
     "TensorScheme",

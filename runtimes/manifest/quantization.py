@@ -22,13 +22,25 @@ TensorScheme = str | tuple[ExpertsScheme, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
+class RuleEntry:
+    """A rule of the quantization plan."""
+
+    match: str
+    """A tensor class, or a pattern of modules."""
+    experts: tuple[int, ...] | None
+    """Rising: only these of a weight; None: all of it."""
+    scheme: str
+    """Its name, or ``as-stored``."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class QuantizationEntry:
     """How the weights are stored and multiplied."""
 
     preset: str
     activations: str
-    schemes: Mapping[str, str]
-    """Tensor class to scheme."""
+    rules: tuple[RuleEntry, ...]
+    """Of several that are for a weight, the last counts."""
     tensors: Mapping[str, TensorScheme]
     """By the tensor's name."""
 
@@ -49,11 +61,30 @@ def read_quantization(fields: StrictObject) -> QuantizationEntry:
     entry = QuantizationEntry(
         preset=fields.text("preset"),
         activations=fields.text("activations"),
-        schemes=fields.object("schemes").all_texts(),
+        rules=tuple(_rule(rule) for rule in fields.objects("rules")),
         tensors=_tensors(fields.object("tensors")),
     )
     fields.finish()
     return entry
+
+
+def _rule(fields: StrictObject) -> RuleEntry:
+    rule = RuleEntry(
+        match=fields.text("match"),
+        experts=fields.integers_or_none("experts"),
+        scheme=fields.text("scheme"),
+    )
+    fields.finish()
+    if rule.experts is not None and (not rule.experts or not _rise(rule.experts)):
+        raise BundleError(
+            f"The manifest's rule for {rule.match} lacks experts, or has them out of order; "
+            "compile the model again."
+        )
+    return rule
+
+
+def _rise(experts: tuple[int, ...]) -> bool:
+    return experts == tuple(sorted(set(experts)))
 
 
 def _tensors(fields: StrictObject) -> dict[str, TensorScheme]:

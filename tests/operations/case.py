@@ -1,6 +1,6 @@
 """A case of the conformance suite: one operation of the dialect, with its sizes and numbers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import ml_dtypes
@@ -15,7 +15,7 @@ from ossc.compiler.dialect.builder import IR_VERSION
 from ossc.compiler.dialect.call import Attribute, Weight, dialect_node
 from ossc.compiler.dialect.functions import OPSET_VERSION, attach_functions
 from ossc.compiler.dialect.operation import Operation
-from ossc.compiler.storage import find_format
+from ossc.compiler.storage import find_weight_type
 
 Shape = tuple[int | str, ...]
 """Dimensions; ``"B"`` is the batch, ``"S"`` a sequence, ``"T"`` all tokens, ``"P"`` the cache."""
@@ -47,6 +47,8 @@ class Case:
     """Type of the small tensors."""
     experts: int = 0
     """How many there are to choose from, where experts are chosen."""
+    division: tuple[str, ...] = ()
+    """The scheme of each expert, where they are in several: ``weight`` then joins their names."""
     past: int = 0
     """Tokens in the cache, where there is one."""
     zeros: tuple[str, ...] = ()
@@ -101,7 +103,20 @@ class Case:
 
     def parts(self) -> list[NDArray]:
         """Return the parts of the weight; none where there is no weight of a format."""
+        if self.division:
+            return list(self._mixed_parts())
         return random_parts(*self.weight) if self.weight else []
+
+    def _mixed_parts(self) -> Iterator[NDArray]:
+        """Yield the parts of each scheme for its experts, and where each expert is."""
+        assert self.weight is not None
+        name, (_, *matrix) = self.weight
+        schemes = name.split("+")
+        for seed, scheme in enumerate(schemes):
+            yield from random_parts(scheme, (self.division.count(scheme), *matrix), seed)
+        rows = [self.division[:e].count(scheme) for e, scheme in enumerate(self.division)]
+        numbers = [schemes.index(scheme) for scheme in self.division]
+        yield np.array([numbers, rows], np.int32).T
 
     def exact(self, inputs: Arrays) -> Arrays:
         """Return the inputs and the weight as a reference takes them: floats in float64."""
@@ -155,7 +170,7 @@ class Case:
     def _weight(self) -> Weight | None:
         if self.weight is None:
             return None
-        weight = find_format(self.weight[0])
+        weight = find_weight_type(self.weight[0])
         return weight, [
             _constant(f"weight.{part.name}", array)
             for part, array in zip(weight.parts, self.parts(), strict=True)

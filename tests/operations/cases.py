@@ -5,6 +5,7 @@ is computed for one token and for several.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from operations.attention_cases import attention_cases
 from operations.case import SMALL, Case, Shape
@@ -194,6 +195,39 @@ def _expert_glus() -> Iterator[Case]:
         yield case("int8-g32", 96, ROUTES[0], kind, False, "f32")
 
 
+MIXTURES: tuple[tuple[tuple[str, ...], int], ...] = (
+    (("int4-g32", "mxfp4", "mxfp4", "int4-g32", "mxfp4"), 96),
+    (("bf16", "int8-g32", "int8-g32", "bf16", "int8-g32"), 33),
+    (("mxfp4", "f16", "int4-g32", "mxfp4", "f16"), 64),
+    (("f32", "bf16", "bf16", "f16", "f32"), 40),
+    (("mxfp4",) * 20 + ("int8-g32",) + ("mxfp4",) * 12, 32),
+)
+"""The scheme of each expert, and columns: codes, codes and floats, three schemes, floats alone, and
+33 experts of which one is in another scheme."""
+
+
+def _mixed_experts() -> Iterator[Case]:
+    order = ["mxfp4", "int4-g32", "int8-g32", "bf16", "f16", "f32"]  # by bits
+    for index, (division, k) in enumerate(MIXTURES):
+        experts = len(division)
+        bias, chosen = index % 2 == 0, 2 if experts == 5 else 3
+        name = "+".join(sorted(set(division), key=order.index))
+        linear = _expert_linear(name, (experts, 10, k), chosen, bias, SMALL[index % 3])
+        yield replace(linear, division=division)
+        biases: dict[str, Shape] = {} if bias else {"bias": (experts, 26)}
+        yield Case(
+            operation="ExpertGlu",
+            sizes=f"{chosen}of{experts}x2·13x{k}",
+            shapes={"x": ("T", k), "indices": ("T", chosen), **biases},
+            weight=(name, (experts, 26, k)),
+            variants=("silu" if bias else "swiglu_oss",),
+            attributes=GLU["silu" if bias else "swiglu_oss"],
+            floats=SMALL[index % 3],
+            experts=experts,
+            division=division,
+        )
+
+
 def _combinations() -> Iterator[Case]:
     for k, hidden in ((1, 40), (4, 44), (33, 10)):
         yield Case(
@@ -212,6 +246,7 @@ CASES: tuple[Case, ...] = (
     *_routers(),
     *_expert_linears(),
     *_expert_glus(),
+    *_mixed_experts(),
     *_combinations(),
     *attention_cases(),
 )

@@ -4,6 +4,7 @@ A format is read here from its description, by no code of the compiler.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,21 @@ NO_NUMBER = 255
 
 def dequantized(name: str, parts: Sequence[NDArray]) -> NDArray[np.float64]:
     """Return the weight ``[..., N, K]`` whose parts these are."""
+    if "+" in name:
+        return _mixed(name.split("+"), parts)
     return FORMATS[name](*parts)
+
+
+def _mixed(names: Sequence[str], parts: Sequence[NDArray]) -> NDArray[np.float64]:
+    """Return each expert from the place that the table, the last part, has for it."""
+    *held, table = parts
+    matrices = []
+    for name in names:
+        count = len(signature(FORMATS[name]).parameters)
+        matrices.append(FORMATS[name](*held[:count]))
+        held = held[count:]
+    assert not held
+    return np.stack([matrices[number][row] for number, row in table])
 
 
 def _nibbles(stored: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -44,8 +44,23 @@ def test_every_operation_has_a_case_of_each_variant(operation):
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_every_operation_has_a_case_of_each_format_of_weights(operation):
-    used = {case.weight[0] for case in cases_of(operation.name) if case.weight}
+    weights = [case for case in cases_of(operation.name) if case.weight]
+    used = {case.weight[0] for case in weights if not case.division}
     assert used == (set(FORMATS) if operation.weight else set())
+
+
+OF_EXPERTS = [each for each in OPERATIONS if each.weight and each.weight.tensor_class == "experts"]
+
+
+@pytest.mark.parametrize("operation", OF_EXPERTS, ids=lambda operation: operation.name)
+def test_experts_have_cases_of_several_schemes(operation):
+    """Of codes, of floats, of both, of three, and of one expert that is not as the others."""
+    divisions = [case.division for case in cases_of(operation.name) if case.division]
+    kinds = {frozenset(each in ("bf16", "f16", "f32") for each in set(d)) for d in divisions}
+    assert kinds == {frozenset({True}), frozenset({False}), frozenset({True, False})}
+    assert {len(set(division)) for division in divisions} == {2, 3}
+    alone = [d for d in divisions if 1 in {d.count(scheme) for scheme in d} and len(d) == 33]
+    assert alone
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)

@@ -9,7 +9,7 @@ from operations.cases import CASES
 from operations.conformance import BackendUnderTest
 from operations.node_comparison import compare, compare_over_cache, node_runner, options
 from ossc.compiler.backends.cpu.operations.attention import cache_capacity
-from ossc.compiler.backends.cpu.weights import find_format
+from ossc.compiler.backends.cpu.weights import find_formats
 from ossc.compiler.quantization.plan import Activations
 from ossc.runtimes.kv_type import KV_TYPES
 from ossc.targets.errors import LoweringError
@@ -45,15 +45,20 @@ def activation_types(case: Case) -> tuple[Activations, ...]:
 
 def reads_codes(case: Case) -> bool:
     try:
-        return case.weight is not None and bool(find_format(case.weight[0]).integer_sums)
+        return case.weight is not None and any(
+            each.integer_sums for each in find_formats(case.weight[0])
+        )
     except LoweringError:  # a form of storage for which there are no kernels
         return False
 
 
+def marks(case: Case, at: int) -> list[pytest.MarkDecorator]:
+    """Let each mixture of experts be computed by one of its two operations: the one with biases."""
+    return [pytest.mark.slow] if at or (case.division and not case.optional) else []
+
+
 PAIRS = [
-    pytest.param(
-        case, activations, id=f"{case.id}-{activations}", marks=[pytest.mark.slow] if at else []
-    )
+    pytest.param(case, activations, id=f"{case.id}-{activations}", marks=marks(case, at))
     for case in CASES
     if case.operation != "RopeAttention"
     for at, activations in enumerate(activation_types(case))

@@ -2,12 +2,15 @@
 
 import ctypes
 import re
+import subprocess
 
 import pytest
 
+from ossc.compiler.backends.runtime_link import device_table, runtime_sources
 from ossc.targets import all_targets
 from ossc.targets.machine import this_machine
-from synthetic.tiny_bundle import C_RUNTIME, ZIG, compile_c, runtime_sources
+from synthetic.tiny_bundle import C_RUNTIME, ZIG, compile_c, write_bundle
+from synthetic.tiny_bundle import runtime_sources as all_sources
 
 MAX_EXECUTABLE_BYTES = 1_000_000
 SMALL = ("-O2", "-s", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections")
@@ -17,17 +20,36 @@ ARCHS = sorted({target.host.arch for target in all_targets()})
 @pytest.mark.parametrize("arch", ARCHS)
 def test_the_static_executable_is_under_a_megabyte(tmp_path, arch):
     flags = ("-target", f"{arch}-linux-musl", "-static", "-fno-sanitize=undefined", *SMALL)
-    executable = compile_c(tmp_path / "ossc-run", runtime_sources(main=True), flags, ZIG)
+    executable = compile_c(tmp_path / "ossc-run", all_sources(main=True), flags, ZIG)
     assert executable.stat().st_size < MAX_EXECUTABLE_BYTES
 
 
 @pytest.mark.parametrize("arch", ARCHS)
 def test_the_library_builds_for_an_old_glibc(tmp_path, arch):
-    flags = ("-target", f"{arch}-linux-gnu.2.17", "-shared", "-fPIC", *SMALL)
-    library = compile_c(tmp_path / "libossc_model.so", runtime_sources(), flags, ZIG)
+    flags = ("-target", f"{arch}-linux-gnu.2.17", "-shared", "-fPIC", "-ldl", *SMALL)
+    library = compile_c(tmp_path / "libossc_model.so", all_sources(), flags, ZIG)
     assert library.stat().st_size < MAX_EXECUTABLE_BYTES
     if arch == this_machine().arch:
         ctypes.CDLL(str(library))
+
+
+@pytest.mark.parametrize("kind", ["cpu", "opencl"])
+def test_a_program_of_one_kind_of_device_needs_no_other(tmp_path, c_objects, kind):
+    kinds = (kind, "null")
+    table = tmp_path / "device_kinds.c"
+    table.write_text(device_table(kinds), encoding="utf-8")
+    kernels = [C_RUNTIME / "test" / "kernels.c"] if kind == "cpu" else []
+    sources = [*runtime_sources(kinds), table, *kernels]
+    program = compile_c(tmp_path / "ossc-run", sources, ("-O2",), ZIG, c_objects)
+    done = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)
+    assert "--device" in done.stdout
+    refused = subprocess.run(
+        [program, write_bundle(tmp_path / "bundle"), "--token-ids", "1", "--device", "abacus"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.stderr.endswith(f"or name one of: {kind}, null.\n")
 
 
 def test_the_library_exports_what_the_header_declares_and_nothing_else(binaries):
@@ -36,10 +58,10 @@ def test_the_library_exports_what_the_header_declares_and_nothing_else(binaries)
     declared = set(re.findall(r"^OSSC_API [^;(]*?(ossc_\w+)\(", header, re.MULTILINE))
     assert len(declared) > 15
     assert all(hasattr(library, name) for name in declared)
-    hidden = set(re.findall(r"^\w[\w* ]*?(\w+)\(", _all_sources(), re.MULTILINE)) - declared
+    hidden = set(re.findall(r"^\w[\w* ]*?(\w+)\(", _source_text(), re.MULTILINE)) - declared
     assert {"plan_parse", "fail", "main"} <= hidden
     assert not [name for name in hidden if hasattr(library, name) and name != "main"]
 
 
-def _all_sources():
+def _source_text():
     return "\n".join(path.read_text() for path in (C_RUNTIME / "src").rglob("*.c"))

@@ -1,13 +1,16 @@
 """The C runtime's own test programs, built by zig, and with sanitizers where gcc has them."""
 
+import os
 import random
 import struct
 import subprocess
 
 import pytest
 
+from opencl_icd import DRIVERS, installed_driver
 from ossc.runtimes.plan import Plan
 from ossc.targets.errors import BundleError
+from synthetic.opencl_bundle import write_opencl_bundle
 from synthetic.opencl_plan import make_opencl_plan
 from synthetic.tiny_bundle import ZIG, compile_c, program_sources, write_bundle
 from synthetic.tiny_plan import make_plan
@@ -51,9 +54,13 @@ def build(tmp_path_factory, c_objects):
     return build_once
 
 
-def run_program(program, *arguments):
+def run_program(program, *arguments, **environment):
     finished = subprocess.run(
-        [program, *map(str, arguments)], capture_output=True, text=True, check=False
+        [program, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
     )
     assert finished.returncode == 0, finished.stderr
     return finished.stdout
@@ -78,6 +85,18 @@ def test_the_api_does_what_its_header_says(build, variant, tmp_path):
 @pytest.mark.parametrize("variant", BUILDS)
 def test_every_entry_of_the_device_api_holds_for_every_kind_of_device(build, variant, tmp_path):
     run_program(build("device_suite", variant), write_bundle(tmp_path))
+
+
+@pytest.mark.parametrize("variant", ["zig", "asan-ubsan"])
+@pytest.mark.parametrize("name", DRIVERS)
+def test_every_entry_of_the_device_api_holds_on_an_opencl_driver(build, variant, name, tmp_path):
+    """What the drivers themselves leak is not ours; TSan would not see into their locks."""
+    driver = installed_driver(name)
+    leaks = tmp_path / "leaks"
+    leaks.write_text("leak:libpocl\nleak:libRusticlOpenCL\n")
+    folders = write_bundle(tmp_path / "cpu"), write_opencl_bundle(tmp_path / "opencl")
+    own = {"OSSC_CACHE_DIR": str(tmp_path / "cache"), "LSAN_OPTIONS": f"suppressions={leaks}"}
+    run_program(build("device_suite", variant), *folders, **driver.environment, **own)
 
 
 @pytest.mark.parametrize("variant", BUILDS)

@@ -10,6 +10,7 @@ from ossc.runtimes.manifest import (
     Manifest,
     MemoryEntry,
     QuantizationEntry,
+    RuleEntry,
     SessionMemory,
     TargetEntry,
 )
@@ -159,7 +160,10 @@ def make_manifest(files: dict[str, FileEntry], **changes: Any) -> Manifest:
         "model": {"model_type": "test", "vocab_size": VOCAB, "rope": [1.5, None, True, "é"]},
         "target": TargetEntry(name="cpu:test", host=HostEntry(arch="x86_64", cpu_features=())),
         "quantization": QuantizationEntry(
-            preset="none", activations="f32", schemes={"embedding": "bf16"}, tensors={}
+            preset="none",
+            activations="f32",
+            rules=(RuleEntry(match="embedding", experts=None, scheme="bf16"),),
+            tensors={},
         ),
         "context": CONTEXT,
         "prefill_chunk": CHUNK,

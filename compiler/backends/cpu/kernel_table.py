@@ -18,7 +18,7 @@ from ossc.compiler.backends.cpu.kernels.products.linear import linear
 from ossc.compiler.backends.cpu.kernels.products.linear_glu import linear_glu
 from ossc.compiler.backends.cpu.kernels.products.quantize_activations import quantize_activations
 from ossc.compiler.backends.cpu.kernels.rms_norm import rms_norm
-from ossc.compiler.backends.cpu.weights import find_format
+from ossc.compiler.backends.cpu.weights import find_formats
 from ossc.compiler.lowering.choice import Candidate, KernelTable, Request
 
 
@@ -31,9 +31,10 @@ def sees_sections(request: Request) -> bool:
 
 
 def multiplies(request: Request) -> bool:
-    """Tell whether weights of the scheme meet activations of this type."""
+    """Tell whether weights of the scheme, or of one of several, meet activations of this type."""
     assert request.scheme is not None
-    return request.activation == "f32" or bool(find_format(request.scheme).integer_sums)
+    formats = find_formats(request.scheme)
+    return request.activation == "f32" or any(each.integer_sums for each in formats)
 
 
 SECTIONS = f"one token that can see more than {SECTION} keys"

@@ -3,7 +3,7 @@
 import onnx_ir as ir
 
 from ossc.compiler.dialect.builder import GraphBuilder
-from ossc.compiler.quantization.plan import TensorClass
+from ossc.compiler.quantization.rules import TensorClass
 
 FLOAT = ir.DataType.FLOAT
 

@@ -7,7 +7,7 @@
 
 #include "check.h"
 #include "base/error.h"
-#include "device/thread_pool.h"
+#include "device/host/thread_pool.h"
 #include "base/ticks.h"
 
 enum { MOST_TASKS = 5000 };

@@ -6,13 +6,13 @@ it. A prediction divides the limits of a call by these shares.
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import ossc.targets
-from ossc.runtimes.kernel_cost import Call, KernelCost, Kind
+from ossc.runtimes.kernel_cost import JOINT, Call, KernelCost, Kind
 from ossc.targets import all_targets
 from ossc.targets.errors import TargetError, UnknownNameError
 
@@ -76,19 +76,47 @@ class Efficiencies:
     def of(self, cost: KernelCost) -> Efficiency:
         """Return the entry of a kernel, or of one that is as fast.
 
+        A kernel of experts in several schemes has the smallest shares of those that compute as it
+        does: with integers, of ``mxfp4+bf16`` the entry of mxfp4.
+
         Raises:
             TargetError: This kind was never measured.
         """
-        kind = cost.kind
-        if kind not in self._by_kind:
-            kind = (AS_FAST_AS.get(cost.operation, cost.operation), cost.scheme, cost.arithmetic)
-        if kind not in self._by_kind:
-            name = " ".join(part for part in cost.kind if part)
-            raise TargetError(
-                f"The speed of {name} was never measured for {self.isa}, so nothing can be "
-                "predicted; run tests/benchmarks/kernel_efficiency.py."
-            )
-        return self._by_kind[kind]
+        own = [replace(cost, scheme=scheme) for scheme in schemes_of(cost)]
+        entries = [self._find(each) for each in own]
+        for each, entry in zip(own, entries, strict=True):
+            if entry is None and (len(own) == 1 or not self._find(replace(each, arithmetic="f32"))):
+                raise self._unknown(each)
+        known = [entry for entry in entries if entry is not None]
+        if len(own) == 1:
+            return known[0]
+        if not known:
+            raise self._unknown(cost)
+        return Efficiency(
+            operation=cost.operation,
+            scheme=cost.scheme,
+            arithmetic=cost.arithmetic,
+            memory=min(entry.memory for entry in known),
+            token=min(entry.token for entry in known),
+            chunk=min(entry.chunk for entry in known),
+        )
+
+    def _find(self, cost: KernelCost) -> Efficiency | None:
+        """Return the entry of a kernel of one scheme, or of one that is as fast."""
+        alike = (AS_FAST_AS.get(cost.operation, cost.operation), cost.scheme, cost.arithmetic)
+        return self._by_kind.get(cost.kind, self._by_kind.get(alike))
+
+    def _unknown(self, cost: KernelCost) -> TargetError:
+        name = " ".join(part for part in cost.kind if part)
+        return TargetError(
+            f"The speed of {name} was never measured for {self.isa}, so nothing can be predicted; "
+            "run tests/benchmarks/kernel_efficiency.py."
+        )
+
+
+def schemes_of(cost: KernelCost) -> list[str | None]:
+    """Return the scheme of a kernel's weights, or each of several; one None without any."""
+    return list(cost.scheme.split(JOINT)) if cost.scheme else [None]
 
 
 def read_table() -> dict[str, list[Efficiency]]:

@@ -29,8 +29,8 @@ def device_files(kinds):
 @pytest.mark.parametrize(
     ("kinds", "expected"),
     [
-        (("cpu", "null"), {"cpu", "memory", "null"}),
-        (("null",), {"memory", "null"}),
+        (("cpu", "null"), {"cpu", "host", "null"}),
+        (("null",), {"host", "null"}),
     ],
 )
 def test_a_program_has_the_sources_of_its_kinds_alone(kinds, expected):

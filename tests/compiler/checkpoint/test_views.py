@@ -17,6 +17,7 @@ from ossc.compiler.checkpoint.views import (
     derive_tensors,
     iterate_rows,
     read_rows,
+    take_rows,
     transpose_matrices,
 )
 from ossc.targets.errors import CheckpointError
@@ -180,3 +181,19 @@ def test_a_sliced_tensor_is_an_initializer_that_onnx_can_write():
     proto = ir.to_proto(tensor)
     assert proto.dims == [3, 2]
     assert np.array_equal(ir.from_proto(proto).numpy(), np.eye(3, 2))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, ml_dtypes.bfloat16])
+def test_taken_rows_are_those_of_the_tensor_in_the_order_asked_for(tmp_path, dtype):
+    values = np.arange(40).reshape(5, 2, 4).astype(dtype)
+    taken = take_rows("some", in_file(tmp_path / "data", values), [4, 0, 3])
+    assert (taken.name, taken.dtype) == ("some", ir.DataType.from_numpy(np.dtype(dtype)))
+    assert tuple(taken.shape.numpy()) == (3, 2, 4)
+    assert taken.numpy().tobytes() == values[[4, 0, 3]].tobytes()
+    assert read_rows(taken, 1, 3).tobytes() == values[[0, 3]].tobytes()
+
+
+def test_one_taken_row_is_a_view_into_the_file(tmp_path):
+    values = np.arange(40, dtype=np.uint8).reshape(5, 8)
+    taken = take_rows("some", in_file(tmp_path / "data", values), [4, 0])
+    assert isinstance(begins_in(read_rows(taken, 0, 1)), mmap.mmap)

@@ -6,10 +6,12 @@ import onnx_ir as ir
 import pytest
 
 from family_models import CASES
+from onnx_graphs import weight_schemes
 from ossc.compiler.dialect import all_operations, find_operation
-from ossc.compiler.dialect.call import as_call, dialect_node, overload_of, rebuilt, weight_schemes
+from ossc.compiler.dialect.call import as_call, dialect_node, overload_of, rebuilt
 from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.quantization import find_scheme
+from ossc.compiler.storage import find_weight_type
 from ossc.targets.errors import LoweringError, UnknownNameError
 from synthetic import SyntheticShape, make_checkpoint
 
@@ -117,3 +119,14 @@ def test_the_document_has_every_operation_with_its_ports(name):
         assert f"`{port}`, optional | {description} |" in section
     for word in (*operation.attributes, *operation.variants):
         assert f"`{word}`" in section
+
+
+def test_a_weight_may_be_in_several_formats_those_of_the_fewest_bits_first():
+    weight = find_weight_type("bf16+mxfp4")
+    assert weight.name == "mxfp4+bf16"
+    names = ["mxfp4_blocks", "mxfp4_scales", "bf16_weight", "expert_table"]
+    assert [part.name for part in weight.parts] == names
+    shapes = ((3, 8, 2, 16), (3, 8, 2), (2, 8, 64), (5, 2))
+    assert weight.weight_shape(shapes) == (5, 8, 64)
+    with pytest.raises(UnknownNameError, match="did you mean 'mxfp4'"):
+        find_weight_type("bf16+mxfp5")

@@ -1,21 +1,25 @@
 """QuantizeWeights."""
 
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
 import onnx_ir as ir
 import pytest
 
-from onnx_graphs import export_tiny, op_types
+from onnx_graphs import export_tiny, op_types, weight_schemes
 from ossc.compiler.checkpoint.views import read_rows
-from ossc.compiler.dialect.call import weight_schemes
+from ossc.compiler.dialect.call import as_call, rebuilt
+from ossc.compiler.dialect.functions import attach_functions
 from ossc.compiler.oracle.reference import reference_logits
 from ossc.compiler.passes import quantize_weights
+from ossc.compiler.passes.base import replace_node
 from ossc.compiler.passes.fuse_glu import FuseGlu
 from ossc.compiler.passes.quantize_weights import QuantizeWeights, RoundedWeight
 from ossc.compiler.passes.transpose_experts import TransposeExperts
 from ossc.compiler.quantization import all_schemes, find_scheme
-from ossc.compiler.quantization.plan import TENSOR_CLASSES, QuantizationPlan, load_plan
+from ossc.compiler.quantization.plan import QuantizationPlan, load_plan
+from ossc.compiler.quantization.rules import AS_STORED, TENSOR_CLASSES, Rule, rules_of
 from ossc.targets.errors import QuantizationError
 from synthetic import SyntheticShape
 from synthetic.layout import FloatTypes
@@ -36,8 +40,12 @@ def quantized(path, preset: str, experts="mxfp4") -> ir.Model:
     return QuantizeWeights(load_plan(preset))(fused(path, experts)).model
 
 
+def node_of(model: ir.Model, name: str) -> ir.Node:
+    return next(node for node in model.graph if node.name == name)
+
+
 def parts_of(model: ir.Model, name: str, count: int) -> list[np.ndarray]:
-    node = next(node for node in model.graph if node.name == name)
+    node = node_of(model, name)
     at = 2 if "Expert" in node.op_type else 1
     return [value.const_value.numpy() for value in node.inputs[at : at + count]]
 
@@ -147,7 +155,7 @@ def test_quantizing_reads_the_values_as_they_are_stored(tmp_path, stored, preset
 )
 def test_weights_that_are_rounded_are_told_when_they_are_read(tmp_path, floats, scheme, names):
     plan = QuantizationPlan(
-        name="all", schemes=dict.fromkeys(TENSOR_CLASSES, scheme), activations="f32"
+        name="all", rules=rules_of(dict.fromkeys(TENSOR_CLASSES, scheme)), activations="f32"
     )
     before = fused(tmp_path, floats=floats)
     exact = {
@@ -265,3 +273,117 @@ def test_experts_that_are_quantized_in_pieces_are_those_of_one_piece(tmp_path, m
     pieces = parts_of(quantized(tmp_path / "pieces", scheme, "bf16"), EXPERTS, count)
     for one, other in zip(whole, pieces, strict=True):
         assert one.tobytes() == other.tobytes()
+
+
+def mixed_plan(*rules: Rule, base: str = "none") -> QuantizationPlan:
+    plan = load_plan(base)
+    return replace(plan, rules=(*plan.rules, *rules))
+
+
+MIXED = mixed_plan(
+    Rule(match="experts", scheme="int4-g32", experts=(1, 3)),
+    Rule(match="*.down_proj", scheme="bf16", experts=(0,)),
+)
+DOWN = EXPERTS.replace("gate_up", "down")
+
+
+def test_experts_of_one_tensor_get_several_schemes_and_the_rest_stays_bit_for_bit(tmp_path):
+    before = fused(tmp_path)
+    stored = {name: parts_of(before, name, 2) for name in (EXPERTS, DOWN)}
+    model = QuantizeWeights(MIXED)(before).model
+    assert weight_schemes(model)[EXPERTS] == "mxfp4+int4-g32"
+    assert weight_schemes(model)[DOWN] == "mxfp4+int4-g32+bf16"
+    blocks, scales, codes, bf16_scales, table = parts_of(model, EXPERTS, 5)
+    assert table.dtype == np.int32
+    assert table.tolist() == [[0, 0], [1, 0], [0, 1], [1, 1]]
+    np.testing.assert_array_equal(blocks, stored[EXPERTS][0][[0, 2]])
+    np.testing.assert_array_equal(scales, stored[EXPERTS][1][[0, 2]])
+    exact = find_scheme("mxfp4").dequantize(*stored[EXPERTS])
+    alone = find_scheme("int4-g32").quantize(exact[[1, 3]])
+    assert (codes.tobytes(), bf16_scales.tobytes()) == tuple(part.tobytes() for part in alone)
+    *_, weight, table = parts_of(model, DOWN, 6)
+    assert table.tolist() == [[2, 0], [1, 0], [0, 0], [1, 1]]
+    exact = find_scheme("mxfp4").dequantize(*stored[DOWN])
+    np.testing.assert_array_equal(weight.astype(np.float32), exact[:1])
+
+
+def test_logits_of_mixed_experts_are_those_of_the_dequantized_ones(tmp_path):
+    model, coarse = fused(tmp_path), QuantizeWeights(MIXED)(fused(tmp_path)).model
+    for node in tuple(model.graph):
+        if node.op_type in ("ExpertGlu", "ExpertLinear"):
+            values = find_scheme("mxfp4").dequantize(*parts_of(model, node.name, 2))
+            for expert in (1, 3):  # every scheme but int4-g32 holds mxfp4 exactly
+                codes = find_scheme("int4-g32").quantize(values[expert])
+                values[expert] = find_scheme("int4-g32").dequantize(*codes)
+            matrix = ir.Value(name=f"{node.name}.f32", const_value=ir.Tensor(values))
+            model.graph.register_initializer(matrix)
+            widened = rebuilt(as_call(node), weight=(find_scheme("f32"), [matrix]))
+            replace_node(model.graph, node, widened)
+    attach_functions(model)
+    expected = reference_logits(model, IDS).logits
+    actual = reference_logits(coarse, IDS).logits
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5)
+
+
+def test_mixed_experts_are_read_expert_by_expert(tmp_path, monkeypatch):
+    whole = parts_of(QuantizeWeights(MIXED)(fused(tmp_path / "whole", "bf16")).model, DOWN, 4)
+    monkeypatch.setattr(quantize_weights, "PIECE_ELEMENTS", 5 * 96)
+    model = QuantizeWeights(MIXED)(fused(tmp_path / "pieces", "bf16")).model
+    for one, value in zip(whole, node_of(model, DOWN).inputs[2:6], strict=True):
+        rows = [read_rows(value.const_value, row, row + 1) for row in range(len(one))]
+        assert np.concatenate(rows).tobytes() == one.tobytes()
+
+
+def test_rules_that_give_all_experts_one_scheme_make_no_mixture(tmp_path):
+    rules = [Rule(match="experts", scheme="bf16", experts=experts) for experts in ((0, 1), (2, 3))]
+    model = QuantizeWeights(mixed_plan(*rules))(fused(tmp_path)).model
+    assert weight_schemes(model)[EXPERTS] == "bf16"
+    stored = Rule(match="experts", scheme=AS_STORED, experts=(2,))
+    assert not QuantizeWeights(mixed_plan(stored))(fused(tmp_path)).modified
+
+
+def test_float_experts_that_are_rounded_are_told_with_their_scheme(tmp_path):
+    plan = mixed_plan(Rule(match=EXPERTS, scheme="bf16", experts=(2,)))
+    rounded: set[RoundedWeight] = set()
+    model = QuantizeWeights(plan, rounded)(fused(tmp_path, "bf16", floats=(("*", "F32"),))).model
+    assert weight_schemes(model)[EXPERTS] == "bf16+f32"
+    parts_of(model, EXPERTS, 3)
+    assert rounded == {RoundedWeight(name=EXPERTS, tensor_class="experts", scheme="bf16")}
+
+
+@pytest.mark.parametrize(
+    ("rule", "refusal"),
+    [
+        pytest.param(
+            Rule(match="experts", scheme="bf16", experts=(0, 4)),
+            r"'experts' of the plan none names expert 4, and model\.layers\.0\.\S+ has 4 experts; "
+            r"name some of 0 to 3",
+            id="expert",
+        ),
+        pytest.param(
+            Rule(match="*.self_attn.*", scheme="bf16", experts=(0,)),
+            "is for some experts, and matches no weight of experts",
+            id="dense",
+        ),
+        pytest.param(
+            Rule(match="dense", scheme="bf16", experts=(0,)),
+            "'dense' of the plan none is for some experts, and matches no weight of experts",
+            id="class",
+        ),
+        pytest.param(
+            Rule(match="model.layers.7.*", scheme="bf16", experts=(0,)),
+            r"pattern 'model\.layers\.7\.\*' of the plan none matches no weight",
+            id="pattern",
+        ),
+    ],
+)
+def test_a_rule_for_experts_that_are_not_there_is_refused(tmp_path, rule, refusal):
+    with pytest.raises(QuantizationError, match=refusal):
+        QuantizeWeights(mixed_plan(rule))(fused(tmp_path))
+
+
+def test_mixed_experts_are_not_quantized_again(tmp_path):
+    model = QuantizeWeights(MIXED)(fused(tmp_path)).model
+    assert not QuantizeWeights(load_plan("none"))(model).modified
+    with pytest.raises(QuantizationError, match=r"in mxfp4\+int4-g32 already; quantize it once"):
+        QuantizeWeights(MIXED)(model)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ossc.compiler.quantization.plan import AS_STORED, TENSOR_CLASSES, load_plan, presets
+from ossc.compiler.quantization.plan import load_plan, presets
+from ossc.compiler.quantization.rules import AS_STORED, TENSOR_CLASSES
 from ossc.targets.errors import QuantizationError, UnknownNameError
 
 
@@ -77,6 +78,53 @@ def test_a_rule_may_be_for_modules_and_the_last_that_matches_counts(tmp_path):
         assert plan.scheme_of(module, tensor_class) == scheme, module
 
 
+RULES = """
+activations = "f32"
+[schemes]
+"model.layers.1.*" = "int8-g32"
+[[rules]]
+match = "experts"
+experts = [0, "2-3", 3]
+scheme = "int4-g32"
+[[rules]]
+match = "model.layers.0.*"
+experts = ["3-5"]
+scheme = "as-stored"
+[[rules]]
+match = "head"
+scheme = "bf16"
+"""
+
+
+def test_a_rule_may_be_for_some_experts_and_comes_after_the_table(tmp_path):
+    path = tmp_path / "experts.toml"
+    path.write_text(RULES)
+    plan = load_plan(str(path))
+    assert plan.activations == "f32"
+    assert [rule.experts for rule in plan.rules[-3:]] == [(0, 2, 3), (3, 4, 5), None]
+
+    def schemes(module, tensor_class="experts"):
+        return [plan.scheme_of(module, tensor_class, expert) for expert in range(6)]
+
+    assert schemes("model.layers.0.mlp.experts.down_proj") == [
+        *("int4-g32", "mxfp4", "int4-g32", AS_STORED, AS_STORED, AS_STORED)
+    ]
+    assert schemes("model.layers.1.mlp.experts.down_proj") == [
+        *("int4-g32", "int8-g32", "int4-g32", "int4-g32", "int8-g32", "int8-g32")
+    ]
+    assert plan.scheme_of("model.layers.0.self_attn.o_proj", "dense") == "int8-g32"
+    assert plan.scheme_of("lm_head", "head") == "bf16"
+    changed = plan.with_schemes(experts="f32", dense="f16")
+    assert changed.scheme_of("model.layers.2.x", "experts", 0) == "int4-g32"
+    assert changed.scheme_of("model.layers.2.x", "experts", 1) == "f32"
+    assert changed.scheme_of("model.layers.0.x", "dense") == "f16"
+
+
+def rule(**fields: str) -> str:
+    given = {"match": '"experts"', "scheme": '"bf16"', **fields}
+    return "[[rules]]\n" + "\n".join(f"{key} = {value}" for key, value in given.items())
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -89,6 +137,24 @@ def test_a_rule_may_be_for_modules_and_the_last_that_matches_counts(tmp_path):
         pytest.param('[schemes]\n"a.*" = "int3"', r"a\.\*: There is no.*", id="pattern"),
         pytest.param("[schemes]\nhead = 8", "head must name a scheme", id="scheme-type"),
         pytest.param('[schemes]\nhead = "int8"', "head: There is no.*'int8-g32'", id="scheme"),
+        pytest.param("rules = 3", r"rules must be tables, \[\[rules\]\]", id="rules"),
+        pytest.param("rules = [3]", r"rules must be tables", id="rules-of-numbers"),
+        pytest.param('[[rules]]\nmatch = "head"', "a rule lacks scheme", id="no-scheme"),
+        pytest.param('[[rules]]\nscheme = "bf16"', "a rule lacks match", id="no-match"),
+        pytest.param(rule(expert="[1]"), "did you mean 'experts'", id="rule-key"),
+        pytest.param(rule(match='"expert"'), "did you mean 'experts'", id="rule-class"),
+        pytest.param(rule(match="3"), "match must be a tensor class or a pattern", id="match-type"),
+        pytest.param(rule(scheme="8"), "experts must name a scheme", id="rule-scheme-type"),
+        pytest.param(rule(scheme='"int3"'), "experts: There is no", id="rule-scheme"),
+        pytest.param(rule(experts="3"), "must be a list such as", id="experts-number"),
+        pytest.param(rule(experts="[]"), r"must be a list such as .* not \[\]", id="no-experts"),
+        pytest.param(rule(experts="[-1]"), "numbers from 0 on .* not -1", id="negative"),
+        pytest.param(rule(experts="[true]"), "numbers from 0 on .* not True", id="bool"),
+        pytest.param(rule(experts="[1.0]"), "numbers from 0 on", id="float"),
+        pytest.param(rule(experts='["3"]'), "numbers from 0 on", id="text"),
+        pytest.param(rule(experts='["8-4"]'), "numbers from 0 on .* not '8-4'", id="falling"),
+        pytest.param(rule(experts='["0-99999"]'), "numbers from 0 on", id="too-many"),
+        pytest.param(rule(experts="[99999]"), "numbers from 0 on", id="too-large"),
     ],
 )
 def test_a_file_that_is_no_plan_is_refused(tmp_path, text, complaint):

@@ -31,6 +31,8 @@ def without(*path):
     return json.dumps(fields).encode()
 
 
+RULE = {"match": "experts", "experts": [0, 2], "scheme": "mxfp4"}
+
 EXPERTS = [{"experts": [0, 2], "scheme": "mxfp4"}, {"experts": [1], "scheme": "int4-g32"}]
 
 
@@ -64,6 +66,31 @@ EXPERTS = [{"experts": [0, 2], "scheme": "mxfp4"}, {"experts": [1], "scheme": "i
             changed("files", "plan.bin", "role", value="text"), "plan.bin as a plan", id="no-plan"
         ),
         pytest.param(without("files", "plan.bin", "role"), "no field 'role'", id="no-role"),
+        pytest.param(
+            changed("quantization", "rules", value={"experts": "mxfp4"}),
+            "not a list of objects",
+            id="rules",
+        ),
+        pytest.param(
+            changed("quantization", "rules", value=[{**RULE, "bits": 4}]),
+            "unknown fields bits",
+            id="rule-field",
+        ),
+        pytest.param(
+            changed("quantization", "rules", value=[{**RULE, "experts": []}]),
+            "rule for experts lacks experts",
+            id="rule-without-experts",
+        ),
+        pytest.param(
+            changed("quantization", "rules", value=[{**RULE, "experts": [3, 3]}]),
+            "out of order",
+            id="rule-twice",
+        ),
+        pytest.param(
+            changed("quantization", "rules", value=[{**RULE, "experts": [-1]}]),
+            "not a list of integers",
+            id="rule-negative",
+        ),
         pytest.param(
             changed("quantization", "tensors", value={"w": 1}), "not a printable text", id="tensor"
         ),
@@ -110,6 +137,12 @@ def test_experts_of_one_tensor_may_differ():
     assert schemes_of(parts) == ("mxfp4", "int4-g32")
     assert schemes_of(manifest.quantization.tensors["v"]) == ("f32",)
     assert Manifest.from_json(manifest.to_json().encode()) == manifest
+
+
+def test_a_rule_is_for_all_or_for_some_experts():
+    data = changed("quantization", "rules", value=[RULE, {**RULE, "experts": None}])
+    rules = Manifest.from_json(data).quantization.rules
+    assert [rule.experts for rule in rules] == [(0, 2), None]
 
 
 def test_files_are_found_by_their_role():

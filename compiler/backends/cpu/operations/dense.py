@@ -70,7 +70,7 @@ def lower_linear_glu(segment: SegmentBuilder, call: Call) -> None:
         isa=segment.options.target.host.kernel_isa,
     )
     x = operand(segment, call.input("x"))
-    result = _call(segment, kernel, packed, x, bias, call.name)
+    result = _call(segment, kernel, packed, scheme, x, bias, call.name)
     segment.values[call.node.outputs[0]] = result
 
 
@@ -109,19 +109,20 @@ def product(
         n=segment.static_rows,
         isa=segment.options.target.host.kernel_isa,
     )
-    return _call(segment, kernel, packed, x, bias, label)
+    return _call(segment, kernel, packed, scheme, x, bias, label)
 
 
 def _call(
     segment: SegmentBuilder,
     kernel: Kernel,
     packed: PackedMatrix,
+    scheme: QuantizationScheme,
     x: Expr,
     bias: list[Expr],
     label: str,
 ) -> Expr:
     arguments = [
-        *activation_operands(segment, x, packed.scheme, label),
+        *activation_operands(segment, x, scheme.name, label),
         segment.packed_parameter(packed),
         *bias,
     ]

@@ -9,25 +9,25 @@ from collections.abc import Callable
 from ossc.compiler.backends.cpu.kernel_table import KERNELS
 from ossc.compiler.backends.cpu.operations.activations import activation_operands, activation_type
 from ossc.compiler.backends.cpu.operations.dense import product
-from ossc.compiler.backends.cpu.packed import (
+from ossc.compiler.backends.cpu.packed_experts import (
+    HeldExperts,
     PackedExperts,
     expert_glu_weight,
     expert_weight,
+    held_experts,
 )
 from ossc.compiler.dialect.bodies.expert_product import SHARED, TRANSPOSED
 from ossc.compiler.dialect.call import Call
 from ossc.compiler.lowering.call_weights import (
     bias_operands,
+    experts_type_of,
     glu_of,
-    scheme_of,
     weight_tensors,
 )
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
 from ossc.compiler.lowering.standard import operand
-from ossc.compiler.lowering.weight_rows import Tensors
 from ossc.compiler.quantization import find_float_scheme
-from ossc.compiler.quantization.scheme import QuantizationScheme
 from ossc.targets.errors import LoweringError
 
 
@@ -68,9 +68,10 @@ def lower_expert_glu(segment: SegmentBuilder, call: Call) -> None:
     kernel = KERNELS.kernel(
         segment,
         "ExpertGlu",
-        scheme=product.scheme.name,
-        activation=activation_type(segment, product.scheme.name),
+        scheme=product.scheme,
+        activation=activation_type(segment, product.scheme),
         experts=experts,
+        counts=product.counts,
         intermediate=rows // 2,
         hidden=columns,
         k=product.k,
@@ -102,9 +103,10 @@ def lower_expert_linear(segment: SegmentBuilder, call: Call) -> None:
     kernel = KERNELS.kernel(
         segment,
         "ExpertLinear",
-        scheme=product.scheme.name,
-        activation=activation_type(segment, product.scheme.name),
+        scheme=product.scheme,
+        activation=activation_type(segment, product.scheme),
         experts=experts,
+        counts=product.counts,
         hidden=rows,
         intermediate=columns,
         k=product.k,
@@ -132,11 +134,14 @@ class _ExpertProduct:
         self,
         segment: SegmentBuilder,
         call: Call,
-        pack: Callable[[QuantizationScheme, Tensors], PackedExperts],
+        pack: Callable[[HeldExperts], PackedExperts],
     ) -> None:
-        self._segment, self._call, self.scheme = segment, call, scheme_of(call)
+        self._segment, self._call = segment, call
+        weight = experts_type_of(call)
+        held = held_experts(weight, weight_tensors(call))
+        self.scheme, self.counts = weight.name, held.counts
         self._routing = operand(segment, call.input("indices"))
-        self.packed = pack(self.scheme, weight_tensors(call))
+        self.packed = pack(held)
         self.k = int(self._routing.ty.shape[1])
 
     def call(self, kernel: Kernel) -> None:
@@ -144,9 +149,9 @@ class _ExpertProduct:
         segment, label = self._segment, self._call.name
         x = operand(segment, self._call.input("x"))
         arguments = [
-            *activation_operands(segment, x, self.scheme.name, label),
+            *activation_operands(segment, x, self.scheme, label),
             *self._groups(label),
-            segment.weight(self.packed.table, self.packed.shape[:1], "int64"),
+            segment.weight(self.packed.table, self.packed.table_shape, "int64"),
             segment.packed_parameter(self.packed),
             *bias_operands(segment, self._call),
         ]

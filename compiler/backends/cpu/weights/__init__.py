@@ -9,6 +9,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from ossc.compiler.backends.cpu.weights.format import WeightFormat
+from ossc.compiler.lowering.kernel import Activation
+from ossc.runtimes.kernel_cost import JOINT
 from ossc.targets.errors import LoweringError
 
 
@@ -28,3 +30,22 @@ def find_format(scheme: str) -> WeightFormat:
         )
     found: WeightFormat = import_module(f"{__name__}.{name}").FORMAT
     return found
+
+
+def find_formats(schemes: str) -> tuple[WeightFormat, ...]:
+    """Return how the weights of a type such as ``mxfp4+int4-g32`` are packed, scheme by scheme.
+
+    Raises:
+        LoweringError: No kernel reads one of the schemes.
+    """
+    return tuple(map(find_format, schemes.split(JOINT)))
+
+
+def activation_of(weights: WeightFormat, activation: Activation) -> Activation:
+    """Return the type in which activations meet these weights: integers only where they have codes.
+
+    Args:
+        weights: One scheme's.
+        activation: The type that the model's weights with codes meet.
+    """
+    return activation if weights.integer_sums else "f32"

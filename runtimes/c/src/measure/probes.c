@@ -9,7 +9,7 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "measure/probe_loops.h"
-#include "device/thread_pool.h"
+#include "device/host/thread_pool.h"
 
 #define ROUNDS 9
 #define ROUND_S 0.015

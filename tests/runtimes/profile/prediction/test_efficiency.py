@@ -54,6 +54,28 @@ def test_the_entry_of_another_kind_is_not_taken():
         table.of(replace(DENSE, arithmetic="int8x2"))
 
 
+def mixed(scheme: str) -> KernelCost:
+    return replace(EXPERTS, operation="expert_linear", scheme=scheme, arithmetic="int8x2")
+
+
+def test_experts_in_several_schemes_are_as_slow_as_the_slowest_that_computes_alike():
+    table = find_efficiencies("avx2")
+    both = table.of(mixed("mxfp4+int8-g32"))
+    each = [table.of(mixed(scheme)) for scheme in ("mxfp4", "int8-g32")]
+    assert both.kind == ("expert_linear", "mxfp4+int8-g32", "int8x2")
+    assert both.memory == min(entry.memory for entry in each)
+    assert both.token == min(entry.token for entry in each)
+    assert both.chunk == min(entry.chunk for entry in each)
+    with_floats = table.of(mixed("mxfp4+bf16"))
+    assert with_floats.chunk == each[0].chunk
+
+
+@pytest.mark.parametrize("scheme", ["mxfp4+int3", "int3+bf16"])
+def test_of_several_schemes_each_has_to_be_measured(scheme):
+    with pytest.raises(TargetError, match="expert_linear int3 int8x2 was never measured"):
+        find_efficiencies("avx2").of(mixed(scheme))
+
+
 @pytest.mark.parametrize(
     ("operation", "measured", "scheme", "arithmetic"),
     [

@@ -6,12 +6,14 @@ from ossc.compiler.backends.cpu.kernels.experts.experts import (
     ExpertWeights,
     Routing,
     expert_biases,
+    scheme_symbol,
+    shares_of,
+    shares_symbol,
 )
-from ossc.compiler.backends.cpu.kernels.products.activations import declare_activations
+from ossc.compiler.backends.cpu.kernels.products.activations import declare_all_activations
 from ossc.compiler.backends.cpu.kernels.products.glu_rows import GluRows, groups_at_once
-from ossc.compiler.backends.cpu.packing import expert_stride, glu_bytes
+from ossc.compiler.backends.cpu.packing import glu_bytes
 from ossc.compiler.backends.cpu.vectors import vectors as v
-from ossc.compiler.backends.cpu.weights import find_format
 from ossc.compiler.lowering.glu import Glu
 from ossc.compiler.lowering.kernel import Activation, Isa, Kernel, building, symbol, with_variants
 from ossc.runtimes.kernel_cost import Work
@@ -30,48 +32,55 @@ def expert_glu(
     bias: bool,
     n: int | None,
     isa: Isa,
+    counts: tuple[int, ...] = (),
 ) -> Kernel:
     """Build the gated activation of the expert of each (token, slot) pair.
 
-    Parameters of the function: the activations ``[n, hidden]`` (x, or codes, scales and sums), the
-    routing (see `Routing`), the weights (see `ExpertWeights`) packed by `pack_glu`, with ``bias``
-    also bias ``[experts, 2 · intermediate]`` (a gate's before its up's) → out
-    ``[n, k, intermediate]`` float32. A task for each 8 outputs of each slot, or each 16 of each
-    expert.
+    Parameters of the function: the activations ``[n, hidden]`` (x, or codes, scales and sums; or
+    both, see `declare_all_activations`), the routing (see `Routing`), the weights (see
+    `ExpertWeights`) packed by `pack_glu`, with ``bias`` also bias ``[experts, 2 · intermediate]``
+    (a gate's before its up's) → out ``[n, k, intermediate]`` float32. A task for each 8 outputs of
+    each slot, or each 16 of each expert.
+
+    A ``scheme`` such as ``mxfp4+int4-g32`` is several; ``counts`` says how many experts each has.
 
     Raises:
         LoweringError: The kernels cannot multiply this scheme with this activation type.
     """
-    weights = find_format(scheme)
-    group_bytes = weights.row_group_bytes(hidden)
-    stride = expert_stride(glu_bytes(scheme, intermediate, hidden))
+    shares = shares_of(
+        scheme, counts or (experts,), lambda each: glu_bytes(each, intermediate, hidden)
+    )
+    formats = [share.weights for share in shares]
     operation = "expert_swiglu" if glu.kind == "swiglu_oss" else "expert_glu"
-    shape = f"{experts}x{intermediate}x{hidden}"
+    shape = f"{shares_symbol(shares)}x{intermediate}x{hidden}"
     kind = operation if bias else f"{operation}_no_bias"
-    name = symbol(kind, scheme, activation, shape, k, *glu.parameters, n=n)
+    name = symbol(kind, scheme_symbol(scheme), activation, shape, k, *glu.parameters, n=n)
     with building(name, n) as function:
-        product = declare_activations(function, activation, (), hidden, weights, isa)
+        products = declare_all_activations(function, activation, (), hidden, formats, isa)
         routing = Routing(function, experts, k, n)
-        weight = ExpertWeights(function, experts, stride)
+        weight = ExpertWeights(function, shares)
         rows = GluRows(
             glu=glu,
             outputs=intermediate,
-            size=groups_at_once(product.groups),
+            size=groups_at_once(products[0].groups),
             bias=expert_biases(function, experts, 2 * intermediate) if bias else None,
         )
         out = function.per_token("out", "float32", k, intermediate)
         with function.tasks(fixed=routing.tasks(rows.panels)) as number:
             task = routing.task(number, rows.panels)
             first = T.Bind(task.panel * rows.size)
-            begin = weight.begin(task)
-            panel = [
-                weights.rows(weight.buffer, T.Bind(begin + group * group_bytes), hidden, isa)
-                for group in rows.row_groups(first)
-            ]
-            for token, products in product.multiply(panel, task.pairs, lambda t: task.pair(t)[:1]):
-                pair = task.pair(token)
-                for row, value, count in rows.results(first, products, (task.expert,)):
-                    v.store_some(out, *pair, row, value=value, count=count)
+            for index, begin in weight.begins(task):
+                weights = formats[index]
+                group_bytes = weights.row_group_bytes(hidden)
+                panel = [
+                    weights.rows(weight.buffer, T.Bind(begin + group * group_bytes), hidden, isa)
+                    for group in rows.row_groups(first)
+                ]
+                multiplied = products[index].multiply(panel, task.pairs, lambda t: task.pair(t)[:1])
+                for token, results in multiplied:
+                    pair = task.pair(token)
+                    for row, value, count in rows.results(first, results, (task.expert,)):
+                        v.store_some(out, *pair, row, value=value, count=count)
     return function.kernel(
         operation,
         activation,

@@ -1,13 +1,18 @@
 """Which tokens meet which expert, and where it lies: one token's directly, a chunk's by expert."""
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from tvm import tirx
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.backends.cpu.packing import ALIGNMENT_BYTES
+from ossc.compiler.backends.cpu.packing import ALIGNMENT_BYTES, expert_stride
 from ossc.compiler.backends.cpu.vectors import vectors as v
+from ossc.compiler.backends.cpu.weights import find_formats
+from ossc.compiler.backends.cpu.weights.format import WeightFormat
 from ossc.compiler.lowering.kernel import Buffer, Expr, KernelBuilder, Parts
+from ossc.runtimes.kernel_cost import JOINT
 
 Pair = tuple[Expr, Expr]
 """A token and one of its slots."""
@@ -35,25 +40,91 @@ class ExpertTask:
         return T.Bind(pair // self.k), T.Bind(pair % self.k)
 
 
-class ExpertWeights:
-    """Packed weights of all experts, each found through a table of byte offsets.
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """The experts of one scheme."""
 
-    Parameters of the function: table int64 ``[experts]``, weights uint8. An expert may lie anywhere
-    in the weights, at a multiple of `ALIGNMENT_BYTES`. The runtime does not hash what it maps, so a
-    damaged table leads to a wrong expert, and never out of the weights.
+    weights: WeightFormat
+    count: int
+    stride_bytes: int
+    """Of an expert, a multiple of `ALIGNMENT_BYTES`."""
+
+
+def shares_of(
+    scheme: str,
+    counts: Sequence[int],
+    size_bytes: Callable[[str], int],
+) -> tuple[Share, ...]:
+    """Return the experts of each scheme of a type.
+
+    Args:
+        scheme: Such as ``mxfp4``, or ``mxfp4+int4-g32``.
+        counts: How many experts each has.
+        size_bytes: Of a packed expert of a scheme.
+
+    Raises:
+        LoweringError: No kernel reads one of the schemes.
+    """
+    return tuple(
+        Share(weights=weights, count=count, stride_bytes=expert_stride(size_bytes(weights.scheme)))
+        for weights, count in zip(find_formats(scheme), counts, strict=True)
+    )
+
+
+def shares_symbol(shares: Sequence[Share]) -> str:
+    """Return the numbers of experts as a part of a C symbol."""
+    return "_".join(str(share.count) for share in shares)
+
+
+def scheme_symbol(scheme: str) -> str:
+    """Return the schemes of a type as a part of a C symbol."""
+    return scheme.replace(JOINT, "_")
+
+
+class ExpertWeights:
+    """Packed weights of all experts, each found through a table.
+
+    Parameters of the function: table int64 ``[experts]`` of byte offsets, or where there are
+    several schemes ``[experts, 2]`` of the scheme's number and the offset; weights uint8. An expert
+    may lie anywhere in the weights, at a multiple of `ALIGNMENT_BYTES`. The runtime does not hash
+    what it maps, so a damaged table leads to a wrong expert, and never out of the weights.
     """
 
-    def __init__(self, function: KernelBuilder, experts: int, size_bytes: int) -> None:
+    def __init__(self, function: KernelBuilder, shares: Sequence[Share]) -> None:
+        experts = sum(share.count for share in shares)
+        self._shares = shares
+        self._size_bytes = sum(share.count * share.stride_bytes for share in shares)
+        entry = (2,) if len(shares) > 1 else ()
         parts: Parts = ("expert", experts)
-        self._table = function.buffer("table", "int64", experts, parts=parts)
-        self.buffer = function.buffer("weight", "uint8", experts * size_bytes, parts=parts)
-        self._last = (experts - 1) * size_bytes
+        self._table = function.buffer("table", "int64", experts, *entry, parts=parts)
+        self.buffer = function.buffer("weight", "uint8", self._size_bytes, parts=parts)
 
-    def begin(self, task: ExpertTask) -> Expr:
-        """Emit where the expert of a task begins, in bytes."""
-        last, first = (v.constant(value, "int64") for value in (self._last, 0))
-        place = tirx.max(tirx.min(self._table[task.expert], last), first)
-        return T.Bind(tirx.bitwise_and(place, v.constant(-ALIGNMENT_BYTES, "int64")))
+    def begins(self, task: ExpertTask) -> Iterator[tuple[int, Expr]]:
+        """Emit a branch for each scheme, if there are several.
+
+        Yields:
+            The number of the scheme, and where the expert of the task begins, in bytes.
+        """
+        last = len(self._shares) - 1
+        if last == 0:
+            yield 0, self._begin(self._table[task.expert], 0)
+            return
+        number = T.Bind(self._table[task.expert, 0])
+        place = T.Bind(self._table[task.expert, 1])
+        with ExitStack() as branches:
+            for index in range(last):
+                branches.enter_context(T.If(number == v.constant(index, "int64")))
+                with T.Then():
+                    yield index, self._begin(place, index)
+                branches.enter_context(T.Else())
+            yield last, self._begin(place, last)
+
+    def _begin(self, place: Expr, index: int) -> Expr:
+        """Keep an offset to those at which a whole expert of a scheme fits into the weights."""
+        size = self._shares[index].stride_bytes
+        last, first = (v.constant(value, "int64") for value in (self._size_bytes - size, 0))
+        kept = tirx.max(tirx.min(place, last), first)
+        return T.Bind(tirx.bitwise_and(kept, v.constant(-ALIGNMENT_BYTES, "int64")))
 
 
 class Routing:

@@ -15,6 +15,7 @@ from ossc.compiler.backends.cpu.kernels.products.panel import FloatStrip, Intege
 from ossc.compiler.backends.cpu.kernels.products.quantize_activations import TERM_RANGE
 from ossc.compiler.backends.cpu.kernels.products.tiles import Row, RowOf
 from ossc.compiler.backends.cpu.vectors import vectors as v
+from ossc.compiler.backends.cpu.weights import activation_of
 from ossc.compiler.backends.cpu.weights.format import BLOCK, QUAD, PackedRows, WeightFormat
 from ossc.compiler.lowering.kernel import TERMS, Activation, Buffer, Expr, Isa, KernelBuilder
 from ossc.targets.errors import LoweringError
@@ -172,6 +173,62 @@ class IntegerActivations:
         return T.Bind(v.multiply_add(high, v.constant(TERM_RANGE, "float32x8"), low))
 
 
+class FloatInput:
+    """Buffers of activations ``[n, *leading, columns]`` in float32."""
+
+    def __init__(
+        self, function: KernelBuilder, leading: Sequence[int], columns: int, isa: Isa
+    ) -> None:
+        """Add the buffer x to a function."""
+        self._single, self._columns, self._isa = function.single, columns, isa
+        self._x = function.per_token("x", "float32", *leading, columns)
+
+    def product(self, weights: WeightFormat) -> Product:
+        """Return what multiplies weights with them."""
+        if self._single:
+            return TokenProduct(FloatActivations(weights, self._x, self._columns).multiply_panel)
+        return PanelProduct(FloatStrip(weights, self._x, self._isa), self._columns)
+
+
+class IntegerInput:
+    """Buffers of activations ``[n, *leading, columns]`` in integers."""
+
+    def __init__(
+        self, function: KernelBuilder, leading: Sequence[int], columns: int, terms: int, isa: Isa
+    ) -> None:
+        """Add codes and scales to a function, and sums where it has a single token."""
+        self._isa, self._terms = isa, terms
+        self._blocks = -(-columns // BLOCK)
+        dtype, stored = ("int8", terms) if function.single else ("int16", 1)
+        codes = stored * self._blocks * BLOCK
+        self._codes = function.per_token("codes", dtype, *leading, codes)
+        self._scales = function.per_token("scales", "float32", *leading, self._blocks)
+        self._sums = None
+        if function.single:
+            self._sums = function.per_token("sums", "float32", *leading, terms * self._blocks)
+
+    def product(self, weights: WeightFormat) -> Product:
+        """Return what multiplies weights with them.
+
+        Raises:
+            LoweringError: The kernels cannot multiply these weights with integers.
+        """
+        if self._isa not in weights.integer_sums:
+            raise LoweringError(
+                f"No {self._isa} kernel multiplies {weights.scheme} weights with int8 activations; "
+                "use f32 activations for this weight."
+            )
+        codes, scales, isa = self._codes, self._scales, self._isa
+        if self._sums is None:
+            strip = IntegerStrip(weights, codes, scales, isa)
+            direct = DirectProduct(weights, codes, scales, strip.tiling.direct)
+            return PanelProduct(strip, self._blocks * BLOCK, direct)
+        integers = IntegerActivations(
+            weights=weights, codes=codes, scales=scales, sums=self._sums, terms=self._terms
+        )
+        return TokenProduct(integers.multiply_panel)
+
+
 def declare_activations(
     function: KernelBuilder,
     activation: Activation,
@@ -188,29 +245,44 @@ def declare_activations(
     Raises:
         LoweringError: The kernels cannot multiply these weights with this type.
     """
+    return _declare(function, activation, leading, columns, isa).product(weights)
+
+
+def declare_all_activations(
+    function: KernelBuilder,
+    activation: Activation,
+    leading: Sequence[int],
+    columns: int,
+    weights: Sequence[WeightFormat],
+    isa: Isa,
+) -> list[Product]:
+    """Add the buffers that weights of several schemes meet: integers, float32, or both.
+
+    Args:
+        function: The function; integers come first.
+        activation: What weights with codes meet; others meet float32.
+        leading: Dimensions between tokens and columns.
+        columns: Of the weights.
+        weights: The schemes.
+        isa: The instructions to use.
+
+    Returns:
+        What multiplies each.
+
+    Raises:
+        LoweringError: None of the weights has codes, and the activations are integers.
+    """
+    types = [activation_of(each, activation) for each in weights]
+    if activation not in types:
+        types = [activation] * len(weights)
+    ordered = sorted(set(types), key=lambda each: each == "f32")
+    inputs = {each: _declare(function, each, leading, columns, isa) for each in ordered}
+    return [inputs[type_].product(each) for type_, each in zip(types, weights, strict=True)]
+
+
+def _declare(
+    function: KernelBuilder, activation: Activation, leading: Sequence[int], columns: int, isa: Isa
+) -> FloatInput | IntegerInput:
     if activation == "f32":
-        x = function.per_token("x", "float32", *leading, columns)
-        if function.single:
-            return TokenProduct(FloatActivations(weights, x, columns).multiply_panel)
-        return PanelProduct(FloatStrip(weights, x, isa), columns)
-    if isa not in weights.integer_sums:
-        raise LoweringError(
-            f"No {isa} kernel multiplies {weights.scheme} weights with {activation} activations; "
-            f"use f32 activations for this weight."
-        )
-    blocks = -(-columns // BLOCK)
-    if not function.single:
-        codes = function.per_token("codes", "int16", *leading, blocks * BLOCK)
-        scales = function.per_token("scales", "float32", *leading, blocks)
-        strip = IntegerStrip(weights, codes, scales, isa)
-        direct = DirectProduct(weights, codes, scales, strip.tiling.direct)
-        return PanelProduct(strip, blocks * BLOCK, direct)
-    terms = TERMS[activation]
-    integers = IntegerActivations(
-        weights=weights,
-        codes=function.per_token("codes", "int8", *leading, terms * blocks * BLOCK),
-        scales=function.per_token("scales", "float32", *leading, blocks),
-        sums=function.per_token("sums", "float32", *leading, terms * blocks),
-        terms=terms,
-    )
-    return TokenProduct(integers.multiply_panel)
+        return FloatInput(function, leading, columns, isa)
+    return IntegerInput(function, leading, columns, TERMS[activation], isa)

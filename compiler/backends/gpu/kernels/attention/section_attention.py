@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tvm import tirx
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.backends.gpu.expressions import Local, Registers, barrier, store
+from ossc.compiler.backends.gpu.expressions import Local, Registers, barrier, i32, store
 from ossc.compiler.backends.gpu.kernel_builder import building
 from ossc.compiler.backends.gpu.kernels.attention.keys_seen import (
     Softmax,
@@ -81,7 +81,7 @@ class _Sections:
 
     def tiles_of_each(self, tiles: Expr) -> Expr:
         """Return how many tiles a section has where so many are seen; the last one has fewer."""
-        return T.Bind((tiles + (self.count - 1)) // self.count)
+        return T.Bind(tirx.truncdiv(tiles + (self.count - 1), i32(self.count)))
 
 
 def section_attention(

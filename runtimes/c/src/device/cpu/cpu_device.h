@@ -3,7 +3,7 @@
 #define OSSC_CPU_DEVICE_H_
 
 #include "device/cpu/kernel_table.h"
-#include "device/memory/memory.h"
+#include "device/host/memory.h"
 #include "device/device.h"
 
 extern const device_api cpu_device_api;

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "device/cpu/cpu_device.h"
 #include "device/cpu/kernel_call.h"
-#include "device/thread_pool.h"
+#include "device/host/thread_pool.h"
 
 typedef struct cpu_queue {
   device_queue base;

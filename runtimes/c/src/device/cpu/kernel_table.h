@@ -6,7 +6,7 @@
 
 #include "base/tvm_abi.h"
 #include "bundle/plan.h"
-#include "device/memory/memory.h"
+#include "device/host/memory.h"
 
 /* Instructions that not every machine of the target has. */
 typedef struct ossc_instruction_set {

@@ -4,7 +4,7 @@
 
 #include "base/tvm_abi.h"
 #include "bundle/plan.h"
-#include "device/memory/memory.h"
+#include "device/host/memory.h"
 
 typedef struct kernel_trial {
   const plan_step* step;

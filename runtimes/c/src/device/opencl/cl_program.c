@@ -16,7 +16,7 @@
 /* A file of code, and the device that it is built for. */
 typedef struct build {
   const cl_target* target;
-  const char* path;
+  const char* name; /* of the file */
   char* code;
   size_t size;
   program_key key;
@@ -62,7 +62,7 @@ static ossc_status compile(const build* b, cl_program program) {
   return fail(OSSC_ERROR_MACHINE,
               "The driver of the OpenCL device %.64s cannot build %s (%s: %s); update the driver, "
               "or choose another device with --device.",
-              t->info.name, b->path, cl_error_name(error), log);
+              t->info.name, b->name, cl_error_name(error), log);
 }
 
 static ossc_status from_source(const build* b, cl_program* program_out) {
@@ -122,7 +122,7 @@ static ossc_status build_code(const build* b, cl_program* program_out) {
 }
 
 ossc_status cl_program_build(const cl_target* target, const char* path, cl_program* program_out) {
-  build b = {.target = target, .path = path};
+  build b = {.target = target, .name = strrchr(path, '/') + 1};
   ossc_status status = file_read(path, MAX_CODE_BYTES, &b.code, &b.size);
   if (status != OSSC_OK) return status;
   compute_key(&b);

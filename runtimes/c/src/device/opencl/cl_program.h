@@ -12,7 +12,7 @@ typedef struct cl_target {
   ossc_device_info info;
 } cl_target;
 
-/* Builds a file of OpenCL C, or takes what the driver made of it before. */
+/* Builds a file of OpenCL C, or takes what the driver made of it before.  path: with a folder. */
 ossc_status cl_program_build(const cl_target* target, const char* path, cl_program* program_out);
 
 #endif /* OSSC_CL_PROGRAM_H_ */

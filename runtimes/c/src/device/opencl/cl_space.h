@@ -3,7 +3,7 @@
 #define OSSC_CL_SPACE_H_
 
 #include "bundle/plan.h"
-#include "device/memory/memory.h"
+#include "device/host/memory.h"
 #include "device/opencl/cl_program.h"
 
 typedef struct cl_space {

@@ -48,10 +48,13 @@ static ossc_status check_call(const opencl_queue* q, int32_t error, const char* 
   return cl_check(error, q->device->target.info.name, what);
 }
 
-/* After it, nothing that was staged is needed any more. */
+/* After it, nothing that was staged is needed any more. The clFinish of Mesa 22.3 does not wait for
+ * what clFlush has handed over, but for a command behind it. */
 static int32_t wait_for_all(opencl_queue* q) {
+  const cl_api* cl = q->device->target.cl;
   q->staging.used = 0;
-  return q->device->target.cl->clFinish(q->queue);
+  int32_t error = cl->clEnqueueMarkerWithWaitList(q->queue, 0, NULL, NULL);
+  return error == CL_SUCCESS ? cl->clFinish(q->queue) : error;
 }
 
 static ossc_status create_queue(opencl_queue* q, uint64_t properties, cl_queue* queue_out) {
@@ -307,7 +310,7 @@ void opencl_queue_release(device_queue* base) {
   opencl_queue* q = (opencl_queue*)base;
   const opencl_device* d = q->device;
   const cl_api* cl = d->target.cl;
-  if (q->queue != NULL) cl->clFinish(q->queue);
+  if (q->queue != NULL) wait_for_all(q);
   for (uint32_t i = 0; q->launches != NULL && i < d->plan->num_steps; ++i) {
     if (q->launches[i].kernel != NULL) cl->clReleaseKernel(q->launches[i].kernel);
   }

@@ -1,5 +1,5 @@
 #define _POSIX_C_SOURCE 200809L /* clock_gettime, pthread_sigmask */
-#include "device/thread_pool.h"
+#include "device/host/thread_pool.h"
 
 #include <pthread.h>
 #include <signal.h>

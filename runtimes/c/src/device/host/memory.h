@@ -2,7 +2,7 @@
 #ifndef OSSC_MEMORY_H_
 #define OSSC_MEMORY_H_
 
-#include "device/memory/watched_pages.h"
+#include "device/host/watched_pages.h"
 #include "ossc.h"
 
 /* Memory of the process, page-aligned. */

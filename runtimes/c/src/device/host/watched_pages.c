@@ -1,5 +1,5 @@
 #define _GNU_SOURCE /* MAP_ANONYMOUS, sigaction */
-#include "device/memory/watched_pages.h"
+#include "device/host/watched_pages.h"
 
 #include <errno.h>
 #include <pthread.h>

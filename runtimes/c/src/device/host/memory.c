@@ -1,5 +1,5 @@
 #define _GNU_SOURCE /* MAP_ANONYMOUS, madvise */
-#include "device/memory/memory.h"
+#include "device/host/memory.h"
 
 #include <errno.h>
 #include <stdint.h>
