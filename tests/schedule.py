@@ -15,6 +15,7 @@ ONE_WORKER = {
     "compiler/end_to_end/test_kv_types.py": "the logits of each type",
     "compiler/end_to_end/test_regression_gate.py": "a slow bundle",
     "compiler/end_to_end/test_same_bytes.py": "bundles that are compiled once more",
+    "compiler/end_to_end/test_webgpu.py": "a browser, and models in it",
     "growth/test_device.py": "a model of transformers",
     "growth/test_family.py": "a model of transformers and its logits",
     "growth/test_storage.py": "a model of transformers and its logits",

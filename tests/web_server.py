@@ -69,17 +69,21 @@ def web_site(profile: Path) -> Iterator[Site]:
         thread.join()
 
 
-def call(page: chromium.Page, body: str, modules: str = "model", **values: Any) -> Any:
+def call(
+    page: chromium.Page, body: str, modules: str = "model", folder: str = "web", **values: Any
+) -> Any:
     """Run statements in a page and return what they return; what they throw is its message.
 
     Args:
         page: Of the web runtime.
         body: Statements of an async function.
         modules: Names of modules whose exports the statements use.
+        folder: Where the modules are.
         values: JSON values that the statements use by name.
     """
     imports = "".join(
-        f"const {{ {EXPORTS[name]} }} = await import('/web/{name}.js');" for name in modules.split()
+        f"const {{ {EXPORTS[name]} }} = await import('/{folder}/{name}.js');"
+        for name in modules.split()
     )
     constants = "".join(f"const {name} = {json.dumps(value)};" for name, value in values.items())
     return page.evaluate(
