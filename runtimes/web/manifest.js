@@ -1,8 +1,8 @@
 /**
  * The manifest of a bundle, manifest.json: what the bundle is, and the hash of every file.
  *
- * docs/bundle-format.md specifies it. The costs of kernels are taken as they are: nothing here
- * computes with them.
+ * docs/bundle-format.md specifies it. The costs of kernels and the schemes of weights are taken as
+ * they are: nothing here computes with them.
  *
  * @module
  */
@@ -124,7 +124,7 @@ function readTarget(fields) {
 /** @param {StrictObject} fields */
 function readQuantization(fields) {
   const entry = { preset: fields.text("preset"), activations: fields.text("activations") };
-  fields.mapping("schemes");
+  fields.list("rules");
   fields.mapping("tensors");
   fields.finish();
   return entry;

@@ -94,6 +94,15 @@ export class StrictObject {
   }
 
   /**
+   * A list of anything.
+   *
+   * @param {string} name
+   */
+  list(name) {
+    return this.#taken(name, Array.isArray, "a list");
+  }
+
+  /**
    * An object with any fields.
    *
    * @param {string} name

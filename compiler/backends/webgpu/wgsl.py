@@ -20,15 +20,15 @@ def with_access(source: str, apart: Sequence[bool]) -> str:
         source: By TVM, which declares as ``read`` what a kernel only reads.
         apart: Whether each binding is a buffer that holds nothing that is written meanwhile.
     """
+    count = len(_BUFFER.findall(source))
+    assert count == len(apart), f"{count} buffers are declared, and {len(apart)} bound"
 
     def declared(match: re.Match[str]) -> str:
         binding, access = int(match[1]), match[2]
         new = access if apart[binding] else "read_write"
         return f"@group(0) @binding({binding}) var<storage, {new}>"
 
-    replaced, count = _BUFFER.subn(declared, source)
-    assert count == len(apart), f"{count} buffers are declared, and {len(apart)} bound"
-    return replaced
+    return _BUFFER.sub(declared, source)
 
 
 def with_literals(source: str) -> str:
