@@ -52,15 +52,16 @@ class WebCalls(DeviceCalls):
         return {file: self._modules(symbols) for file, symbols in self.files.items()}
 
     def _modules(self, symbols: Iterable[str]) -> str:
-        modules = {self.functions[symbol].name: self._module(symbol) for symbol in symbols}
+        modules = {self.functions[symbol].name: self.module(symbol) for symbol in symbols}
         return json.dumps(modules, indent=1, sort_keys=True) + "\n"
 
-    def _module(self, symbol: str) -> str:
+    def module(self, symbol: str) -> str:
+        """Return the text of the module of a symbol that was called."""
         source = with_access(self.functions[symbol].source, self.apart[symbol])
         return with_angles(with_literals(source))
 
 
 def _lies_apart(storage: Storage) -> bool:
     if storage.origin == "input":
-        return INTERFACE[storage.name] in APART
+        return INTERFACE.get(storage.name) in APART
     return storage.origin == "weight" or storage.role in APART
