@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from ossc.compiler.backends.gpu.operations import OPERATIONS
 from ossc.compiler.backends.webgpu.web_calls import WebCalls
 from ossc.compiler.lowering.flatten import FlatStep
 from ossc.compiler.lowering.importer import OperationTable
+from ossc.runtimes.plan import Groups
 
 PREPARE = """(async () => {
     const adapter = await navigator.gpu.requestAdapter();
@@ -96,18 +98,30 @@ class Web:
         kernel = self.calls.step(step, range(len(arguments)), "f32")
         source = self.calls.module(step.symbol)
         buffers = [arguments[index] for index in kernel.tensors]
+        self.launch(kernel.kernel, source, buffers, kernel.grid, kernel.takes_rows, tokens)
+
+    def launch(
+        self,
+        name: str,
+        source: str,
+        buffers: Arguments,
+        grid: Sequence[Groups],
+        takes_rows: bool,
+        rows: int,
+    ) -> None:
+        """Run a shader module on arrays; those that it may write are changed."""
         written = [index for index in range(len(buffers)) if _is_written(source, index)]
         call = {
-            "name": kernel.kernel,
+            "name": name,
             "source": source,
             "launch": {
-                "takesRows": kernel.takes_rows,
+                "takesRows": takes_rows,
                 "grid": [
                     {"fixed": each.fixed, "perToken": each.per_token, "divisor": each.divisor}
-                    for each in kernel.grid
+                    for each in grid
                 ],
             },
-            "rows": tokens,
+            "rows": rows,
             "written": written,
             "buffers": [b64encode(each.tobytes()).decode() for each in buffers],
         }
