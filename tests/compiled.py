@@ -147,7 +147,9 @@ def compile_once(build: Build, folder: Path, backend: CpuBackend) -> Compiled:
                 generation_config=False,
                 tied=build.tied,
             )
-            compile_model(result.recipe(out=result.bundle), backend=backend)
+            is_cpu = resolve_target(build.target).kind == backend.kind
+            recipe = result.recipe(out=result.bundle)
+            compile_model(recipe, backend=backend if is_cpu else None)
     return result
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tvm
 from tvm.tirx.script import builder as T
 
@@ -20,8 +21,15 @@ def u32(value: int) -> Expr:
 
 
 def f32(value: float) -> Expr:
-    """Return a constant float32."""
-    return tvm.tirx.const(value, "float32")
+    """Return a constant float32, exactly.
+
+    TVM writes seven digits of it in C, and WGSL, which is not enough for each: 16777216 becomes
+    1.677722e+07. Those that it would change are given by their bits, in a variable of the kernel.
+    """
+    exact = np.float32(value)
+    if np.float32(f"{exact:e}") == exact:
+        return tvm.tirx.const(value, "float32")
+    return bits(T.Bind(u32(int(exact.view(np.uint32)))), "float32")
 
 
 def bits(value: Expr, dtype: str) -> Expr:

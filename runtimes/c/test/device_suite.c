@@ -174,13 +174,33 @@ static void rows_are_copied_to_the_begin_of_another_tensor(const subject* s) {
   s->api->release(q);
 }
 
+/* A plan may have both tensors in one place. */
+static void rows_are_copied_over_each_other(const subject* s) {
+  float answer[4][HIDDEN];
+  uint32_t hidden = s->plan.prefill->hidden;
+  device_queue* q = start(s);
+  CHECK(s->api->write(q, hidden, 0, embedding, sizeof(answer)) == OSSC_OK);
+  CHECK(s->api->copy(q, hidden, hidden, sizeof(answer[0]), 3 * sizeof(answer[0])) == OSSC_OK);
+  read_bytes(q, hidden, 0, answer, sizeof(answer));
+  check_answer(s, answer, embedding[1], 3 * sizeof(answer[0]));
+  check_answer(s, answer[3], embedding[3], sizeof(answer[0]));
+  s->api->release(q);
+}
+
+static uint32_t cache_of(const subject* s) {
+  uint32_t tensor = 0;
+  while (s->plan.tensors[tensor].role != PLAN_ROLE_CACHE) ++tensor;
+  return tensor;
+}
+
 static void filling_reaches_the_whole_state_of_one_queue(const subject* s) {
   uint8_t expected[HIDDEN * sizeof(float)], answer[sizeof(expected)];
   device_queue *filled = start(s), *other = start(s);
   memset(expected, 0x3c, sizeof(expected));
   CHECK(s->api->fill(filled, 0x3c) == OSSC_OK);
-  const uint32_t tensors[] = {s->plan.decode->hidden, s->plan.head->hidden, s->plan.head->logits};
-  for (size_t i = 0; i < 3; ++i) {
+  const uint32_t tensors[] = {s->plan.decode->hidden, s->plan.head->hidden, s->plan.head->logits,
+                              cache_of(s)};
+  for (size_t i = 0; i < 4; ++i) {
     read_bytes(filled, tensors[i], 0, answer, sizeof(answer));
     check_answer(s, answer, expected, sizeof(answer));
     read_bytes(other, tensors[i], 0, answer, sizeof(answer));
@@ -215,23 +235,31 @@ static void steps_run_in_order_together_and_one_by_one(const subject* s) {
   s->api->release(single);
 }
 
+static void check_last_row(const subject* s, device_queue* q, const int64_t* ids, int32_t rows) {
+  const plan_segment* body = s->plan.prefill;
+  float answer[HIDDEN];
+  write_tokens(s, q, body, ids, (size_t)rows);
+  CHECK(run_all(q, body, rows) == OSSC_OK);
+  read_bytes(q, body->hidden, (size_t)(rows - 1) * sizeof(answer), answer, sizeof(answer));
+  check_answer(s, answer, embedding[ids[0]], sizeof(answer));
+}
+
+/* More rows than the run before, and fewer; the mean of equal embeddings is the embedding. */
 static void a_run_has_the_rows_of_its_call(const subject* s) {
   const plan_segment* body = s->plan.prefill;
-  const int64_t ids[] = {3, 3, 3, 8};
+  const int64_t threes[] = {3, 3, 3, 3}, sixes[] = {6, 6, 6, 6}, mixed[] = {3, 3, 3, 8};
   int32_t chosen[4][2];
   const int32_t expected[4][2] = {{3, 0}, {3, 0}, {3, 0}, {0, 1}};
-  float answer[HIDDEN];
   device_queue* q = start(s);
-  write_tokens(s, q, body, ids, 3);
-  CHECK(run_all(q, body, 3) == OSSC_OK);
+  check_last_row(s, q, threes, 2);
   read_bytes(q, body->router_indices[0], 0, chosen, sizeof(chosen));
-  CHECK(all_are(chosen[3], sizeof(chosen[3]), 0));
-  write_tokens(s, q, body, ids, 4);
+  CHECK(all_are(chosen[2], 2 * sizeof(chosen[2]), 0));
+  check_last_row(s, q, sixes, 4);
+  check_last_row(s, q, threes, 1);
+  write_tokens(s, q, body, mixed, 4);
   CHECK(run_all(q, body, 4) == OSSC_OK);
   read_bytes(q, body->router_indices[0], 0, chosen, sizeof(chosen));
   check_answer(s, chosen, expected, sizeof(chosen));
-  read_bytes(q, body->hidden, sizeof(answer), answer, sizeof(answer));
-  check_answer(s, answer, embedding[3], sizeof(answer));
   s->api->release(q);
 }
 
@@ -301,6 +329,7 @@ static void test_kind(const device_api* api, const char* directory) {
       what_was_written_is_read,
       many_writes_keep_their_order,
       rows_are_copied_to_the_begin_of_another_tensor,
+      rows_are_copied_over_each_other,
       filling_reaches_the_whole_state_of_one_queue,
       steps_run_in_order_together_and_one_by_one,
       a_run_has_the_rows_of_its_call,

@@ -1,5 +1,8 @@
 """Sessions on OpenCL devices, against float64."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +12,7 @@ from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.plan import DType
 from ossc.runtimes.profile.places import LOCAL
 from ossc.runtimes.session import Session
+from ossc.targets.errors import BundleError
 from synthetic.opencl_bundle import write_opencl_bundle
 from synthetic.opencl_plan import (
     ARENA,
@@ -130,3 +134,62 @@ def test_token_ids_have_the_type_of_the_plan(tmp_path, binaries, rusticl):
     bundle = write_opencl_bundle(tmp_path / "wide", binaries, plan=plan, kernels=kernels)
     with Session(bundle, device=rusticl.device) as session:
         assert_close(session.prefill(IDS, all_logits=True), reference_logits(IDS))
+
+
+def test_weights_are_copied_in_pieces(tmp_path, binaries, any_driver):
+    """The second embedding lies behind the first piece; the file between is a hole."""
+    place = 64 * 2**20
+    space = replace(WEIGHTS, size_bytes=place + WEIGHTS.size_bytes)
+    moved = replace(TENSORS[0], offset_bytes=place)
+    plan = make_opencl_plan(spaces=(space, STATE, ARENA), tensors=(moved, *TENSORS[1:]))
+    data = bytes(place) + weights().tobytes()
+    bundle = write_opencl_bundle(
+        tmp_path / "large", binaries, plan=plan, files={"weights.bin": data}
+    )
+    with Session(bundle, weights="resident", device=any_driver.device) as session:
+        assert_close(session.prefill(IDS), reference_logits(IDS)[-1])
+
+
+def test_weights_that_are_cut_are_noticed(bundle, pocl):
+    """PoCL reads them where they are."""
+    with Session(bundle, device=pocl.device) as session:
+        session.prefill([1])
+        os.truncate(bundle / "weights.bin", 0)
+        for _ in range(2):
+            with pytest.raises(BundleError, match=r"weights.bin was cut, or can no longer be read"):
+                session.decode(2)
+
+
+def test_a_fork_has_no_driver(bundle, any_driver):
+    """Its threads are in the parent; whoever forks neither hangs nor computes."""
+    code = (
+        "import os, sys\n"
+        "from ossc.runtimes.session import Session\n"
+        "from ossc.targets.errors import SessionError\n"
+        "session = Session(sys.argv[1], device=sys.argv[2])\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    for call in (lambda: session.prefill([1]), lambda: Session(sys.argv[1])):\n"
+        "        try:\n"
+        "            call()\n"
+        "        except SessionError as error:\n"
+        "            print(error, flush=True)\n"
+        "    library = session._library._library\n"
+        "    library.ossc_session_destroy(session._handle._session)\n"
+        "    library.ossc_model_close(session._handle._model)\n"
+        "    os._exit(7)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+        "session.prefill([1])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(bundle), any_driver.device],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second, status = done.stdout.splitlines()
+    assert "fork" in first
+    assert second.startswith("OpenCL was in use before this process was forked")
+    assert status == "7"

@@ -1,14 +1,17 @@
+#define _POSIX_C_SOURCE 200809L /* getpid */
 #include "device/opencl/cl_library.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include "base/error.h"
 
 static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
 static cl_api loaded;
-static bool is_loaded;
+static _Atomic pid_t loaded_by; /* 0: not loaded */
 
 static const char* named_library(void) {
   const char* name = getenv(CL_LIBRARY_VARIABLE);
@@ -52,7 +55,7 @@ static ossc_status load(void) {
   if (library == NULL) return fail_to_open();
   const char* lacking = find_all(library, &loaded);
   if (lacking == NULL) {
-    is_loaded = true;
+    loaded_by = getpid();
     return OSSC_OK;
   }
   dlclose(library);
@@ -62,9 +65,16 @@ static ossc_status load(void) {
               lacking);
 }
 
+bool cl_library_is_lost(void) { return loaded_by != 0 && loaded_by != getpid(); }
+
 ossc_status cl_library_load(const cl_api** api_out) {
+  if (cl_library_is_lost()) {
+    return fail(OSSC_ERROR_MACHINE,
+                "OpenCL was in use before this process was forked, and works in its parent alone; "
+                "open the bundle in a new process.");
+  }
   pthread_mutex_lock(&loading);
-  ossc_status status = is_loaded ? OSSC_OK : load();
+  ossc_status status = loaded_by != 0 ? OSSC_OK : load();
   pthread_mutex_unlock(&loading);
   *api_out = &loaded;
   return status;

@@ -53,14 +53,19 @@ static ossc_status load_weights(opencl_device* d, ossc_weights_mode mode) {
   return status == OSSC_OK ? cl_slices_make(&d->target, p, d->weights, &d->tensors) : status;
 }
 
-static void close_device(device* base) {
-  opencl_device* d = (opencl_device*)base;
+static void release_objects(opencl_device* d) {
   cl_slices_free(&d->target, d->plan, d->tensors);
   for (uint32_t i = 0; d->weights != NULL && i < d->plan->num_spaces; ++i) {
     cl_space_free(&d->target, &d->weights[i]);
   }
   cl_programs_free(&d->target, &d->programs);
   if (d->target.context != NULL) d->target.cl->clReleaseContext(d->target.context);
+}
+
+/* A child of the process that made the objects has no driver to give them back to. */
+static void close_device(device* base) {
+  opencl_device* d = (opencl_device*)base;
+  if (!cl_library_is_lost()) release_objects(d);
   free(d->weights);
   free(d->directory);
   free(d);

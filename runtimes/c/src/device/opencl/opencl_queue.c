@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/ticks.h"
 #include "device/opencl/cl_error.h"
+#include "device/opencl/cl_library.h"
 #include "device/opencl/cl_slices.h"
 #include "device/opencl/opencl_device.h"
 
@@ -306,8 +307,7 @@ ossc_status opencl_queue_finish(device_queue* base) {
   return check_call(q, wait_for_all(q), "finish its work");
 }
 
-void opencl_queue_release(device_queue* base) {
-  opencl_queue* q = (opencl_queue*)base;
+static void release_objects(opencl_queue* q) {
   const opencl_device* d = q->device;
   const cl_api* cl = d->target.cl;
   if (q->queue != NULL) wait_for_all(q);
@@ -320,6 +320,12 @@ void opencl_queue_release(device_queue* base) {
   }
   if (q->plain != NULL) cl->clReleaseCommandQueue(q->plain);
   if (q->with_times != NULL) cl->clReleaseCommandQueue(q->with_times);
+}
+
+/* A child of the process that made the objects has no driver to give them back to. */
+void opencl_queue_release(device_queue* base) {
+  opencl_queue* q = (opencl_queue*)base;
+  if (!cl_library_is_lost()) release_objects(q);
   free(q->staging.data);
   free(q->launches);
   free(q->spaces);

@@ -39,6 +39,11 @@ static bool find_folder(char path_out[FILE_PATH_BYTES]) {
   return has_text(home) && join(home, ".cache/ossc", path_out);
 }
 
+bool program_cache_is_on(void) {
+  char path[FILE_PATH_BYTES];
+  return find_folder(path);
+}
+
 static bool find_file(const program_key key, const char* ending, char path_out[FILE_PATH_BYTES]) {
   char folder[FILE_PATH_BYTES], name[NAME_BYTES];
   snprintf(name, sizeof(name), "%s%s", key, ending);

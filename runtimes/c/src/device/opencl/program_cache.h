@@ -3,6 +3,8 @@
 #ifndef OSSC_PROGRAM_CACHE_H_
 #define OSSC_PROGRAM_CACHE_H_
 
+#include <stdbool.h>
+
 #include "base/sha256.h"
 #include "ossc.h"
 
@@ -11,6 +13,9 @@
 
 /* Of all that the bytes depend on. */
 typedef char program_key[SHA256_HEX_LENGTH + 1];
+
+/* Whether there is a folder for it. */
+bool program_cache_is_on(void);
 
 /* The bytes that were stored; the caller frees them. NULL: there are none, or they are damaged. */
 uint8_t* program_cache_load(const program_key key, size_t* size_out);
