@@ -14,6 +14,7 @@ from ossc.compiler.quantization.plan import QuantizationPlan
 from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME
 from ossc.runtimes.kv_type import PLAN_NAMES
 from ossc.runtimes.manifest import (
+    BrowserEntry,
     CpuEntry,
     DeviceEntry,
     DriverEntry,
@@ -30,11 +31,13 @@ from ossc.runtimes.manifest import (
 from ossc.runtimes.text_files import CONFIG_NAME as TOKENIZER_CONFIG_NAME
 from ossc.runtimes.text_files import TEXT_FILES, TOKENIZER_NAME
 from ossc.runtimes.version import __version__
+from ossc.runtimes.web_page import web_page_files
 from ossc.targets import Target
 
 _ROLES: dict[str, FileRole] = {
     EXECUTABLE_NAME: "program",
     LIBRARY_NAME: "program",
+    **dict.fromkeys(web_page_files(), "program"),
     **dict.fromkeys(PLAN_NAMES.values(), "plan"),
     **dict.fromkeys(TEXT_FILES, "text"),
     TOKENIZER_NAME: "tokenizer",
@@ -143,6 +146,8 @@ def _target_entry(target: Target) -> TargetEntry:
 
 
 def _device_entry(target: Target) -> DeviceEntry:
+    if target.device.in_browser:
+        return BrowserEntry()
     if target.device.loads_drivers:
         return DriverEntry(host_glibc=target.host.glibc)
     return CpuEntry()

@@ -10,6 +10,7 @@ from ossc.runtimes.emulation import run_emulated
 from ossc.runtimes.finish_reason import FinishReason
 from ossc.runtimes.generation import generate_tokens
 from ossc.runtimes.interrupt import noticed_interrupt
+from ossc.runtimes.machine_check import check_program
 from ossc.runtimes.manifest import Manifest
 from ossc.runtimes.run_report import RunOptions, RunReport
 from ossc.runtimes.session import Session
@@ -41,7 +42,9 @@ def run_bundle(
         UsageError: The prompt is empty, or has an id that is not in the vocabulary.
         SessionError: This machine cannot run it, or the prompt or an option is refused.
     """
-    if Manifest.read(path).target.host.arch != this_machine().arch:
+    target = Manifest.read(path).target
+    check_program(target)
+    if target.host.arch != this_machine().arch:
         bundle = Bundle.open(path, kv=options.kv)
         check_prompt(token_ids, bundle.plan.vocab_size, bundle.plan.context)
         report = run_emulated(bundle, token_ids, options)

@@ -69,6 +69,9 @@ class Device:
     float_activations: ClassVar[bool] = False
     """Whether activations meet all weights as float32, which is at least as exact as any plan."""
 
+    in_browser: ClassVar[bool] = False
+    """Whether the runtime is a page in a browser, and the host any machine that has one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CpuDevice(Device):

@@ -12,7 +12,7 @@ import select
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,13 @@ OPTIONS = [
     "--disable-background-networking",
     "--hide-scrollbars",
 ]
+
+WEBGPU_OPTIONS = [
+    *(option for option in OPTIONS if option != "--disable-gpu"),
+    "--enable-unsafe-webgpu",  # which allows WebGPU without a graphics card
+    "--use-webgpu-adapter=swiftshader",  # on the CPU
+]
+"""For pages that compute with WebGPU."""
 
 TIMEOUT_S = 120
 
@@ -80,8 +87,8 @@ class Browser:
         message, _, self._unread = self._unread.partition(b"\0")
         return json.loads(message)
 
-    def open(self, path: Path, *, width: int = 1200, dark: bool = False) -> "Page":
-        """Open a file in a window of a width, with the system's colours light or dark.
+    def open(self, page: Path | str, *, width: int = 1200, dark: bool = False) -> "Page":
+        """Open a file or an address in a window of a width, with light or dark colours.
 
         The page that was open before is closed.
         """
@@ -89,15 +96,16 @@ class Browser:
             self.call("Target.closeTarget", targetId=self._target)
         self._target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=self._target, flatten=True)
-        page = Page(self, attached["sessionId"])
+        opened = Page(self, attached["sessionId"])
         self.events = []
         for domain in ("Page", "Runtime", "Log", "Network"):
-            page.call(f"{domain}.enable")
-        page.resize(width)
-        page.prefer(dark=dark)
-        page.call("Page.navigate", url=path.as_uri())
+            opened.call(f"{domain}.enable")
+        opened.resize(width)
+        opened.prefer(dark=dark)
+        url = page.as_uri() if isinstance(page, Path) else page
+        opened.call("Page.navigate", url=url)
         self.wait_for("Page.loadEventFired")
-        return page
+        return opened
 
 
 class Page:
@@ -174,7 +182,7 @@ def _session(session: str | None) -> dict[str, str]:
 
 
 @contextmanager
-def browser(profile: Path) -> Iterator[Browser]:
+def browser(profile: Path, options: Sequence[str] = OPTIONS) -> Iterator[Browser]:
     """Run a browser that keeps its files in a folder."""
     assert EXECUTABLE is not None
     read_end, to_browser = os.pipe()
@@ -185,7 +193,7 @@ def browser(profile: Path) -> Iterator[Browser]:
         os.dup2(ends[0], 3)
         os.dup2(ends[1], 4)
 
-    command = [EXECUTABLE, *OPTIONS, f"--user-data-dir={profile}", "about:blank"]
+    command = [EXECUTABLE, *options, f"--user-data-dir={profile}", "about:blank"]
     process = subprocess.Popen(
         command, preexec_fn=take_ends, close_fds=False, stderr=subprocess.DEVNULL
     )

@@ -16,12 +16,17 @@ ONE_WORKER = {
     "compiler/end_to_end/test_kv_types.py": "the logits of each type",
     "compiler/end_to_end/test_regression_gate.py": "a slow bundle",
     "compiler/end_to_end/test_same_bytes.py": "bundles that are compiled once more",
+    "compiler/end_to_end/test_webgpu.py": "a browser, and models in it",
     "growth/test_device.py": "a model of transformers",
     "growth/test_family.py": "a model of transformers and its logits",
     "growth/test_storage.py": "a model of transformers and its logits",
+    "operations/test_webgpu.py": "a browser, and kernels in it",
     "runtimes/profile/places/test_ssh_place.py": "a server",
     "runtimes/profile/report/test_html_in_chromium.py": "a browser",
     "runtimes/test_c_programs.py": "programs with sanitizers",
+    "runtimes/web/test_web_page.py": "a browser",
+    "runtimes/web/test_web_plan.py": "a browser",
+    "runtimes/web/test_web_session.py": "a browser",
     "sample_model/test_compiled.py": "bundles of the sample model",
 }
 """Files whose tests share what takes seconds to make, and what that is."""

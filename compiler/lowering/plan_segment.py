@@ -19,7 +19,7 @@ from ossc.runtimes.plan import (
 )
 from ossc.runtimes.plan.step_kinds import Step
 
-_INTERFACE = {
+INTERFACE = {
     "input_ids": Role.TOKEN_IDS,
     "position_ids": Role.POSITIONS,
     "hidden": Role.HIDDEN,
@@ -139,11 +139,11 @@ class PlacedSegment:
         if storage.origin == "state":
             return Role.CACHE
         if storage.origin == "input":
-            return _INTERFACE[storage.name]
+            return INTERFACE[storage.name]
         return self._roles.get(storage, storage.role)
 
 
 def _binding_of(name: str) -> tuple[Role, int]:
     """Return the role and the layer, or -1, of an input or output of a segment."""
     router = _ROUTER.fullmatch(name)
-    return (Role.EXPERT_INDICES, int(router[1])) if router else (_INTERFACE[name], -1)
+    return (Role.EXPERT_INDICES, int(router[1])) if router else (INTERFACE[name], -1)

@@ -17,13 +17,21 @@ from ossc.runtimes.manifest.quantization import (
     TensorScheme,
     schemes_of,
 )
-from ossc.runtimes.manifest.target import CpuEntry, DeviceEntry, DriverEntry, HostEntry, TargetEntry
+from ossc.runtimes.manifest.target import (
+    BrowserEntry,
+    CpuEntry,
+    DeviceEntry,
+    DriverEntry,
+    HostEntry,
+    TargetEntry,
+)
 
 __all__ = [
     "DIGEST_NAME",
     "FORMAT_VERSION",
     "MANIFEST_NAME",
     "WEIGHTS_NAME",
+    "BrowserEntry",
     "CpuEntry",
     "DeviceEntry",
     "DriverEntry",

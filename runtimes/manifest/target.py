@@ -15,7 +15,7 @@ class HostEntry:
     """What the runtime runs on."""
 
     arch: str
-    """As in ``platform.machine()``."""
+    """As in ``platform.machine()``; ``browser`` where a browser runs the page of the bundle."""
     cpu_features: tuple[str, ...]
     """Flags of /proc/cpuinfo that the machine must have."""
     instruction_sets: tuple[str, ...] = ()
@@ -36,7 +36,12 @@ class DriverEntry:
     the driver."""
 
 
-DeviceEntry = CpuEntry | DriverEntry
+@dataclass(frozen=True, kw_only=True)
+class BrowserEntry:
+    """A browser with WebGPU; what its adapter must have follows from the plan."""
+
+
+DeviceEntry = CpuEntry | DriverEntry | BrowserEntry
 """What a manifest says of a device, by its kind."""
 
 
@@ -99,8 +104,14 @@ def _driver(fields: StrictObject) -> DriverEntry:
     return entry
 
 
+def _browser(fields: StrictObject) -> BrowserEntry:
+    fields.finish()
+    return BrowserEntry()
+
+
 _DEVICES: dict[str, Callable[[StrictObject], DeviceEntry]] = {
     "cpu": _cpu,
     "cuda": _driver,
     "opencl": _driver,
+    "webgpu": _browser,
 }

@@ -151,6 +151,8 @@ def role_of(name: str) -> FileRole:
     }
     if name.startswith("weights"):
         return "weights"
+    if name.endswith(".wgsl.json"):
+        return "code"
     return "plan" if name.startswith("plan") else roles.get(name[name.rfind(".") :], "program")
 
 

@@ -26,7 +26,7 @@ Block = tuple[int, ...]
 class Item:
     """One work-item: int32 numbers of its group, and its own in the group."""
 
-    group: tuple[Expr, Expr, Expr]
+    group: tuple[Expr, Expr]
     local: tuple[Expr, Expr, Expr]
 
     @property
@@ -46,25 +46,25 @@ class GpuKernelBuilder(KernelBuilder):
         return super()._argument(name, shape, dtype)
 
     @contextmanager
-    def grid(
-        self, x: Groups = ONE_GROUP, y: Groups = ONE_GROUP, z: Groups = ONE_GROUP, *, block: Block
-    ) -> Iterator[Item]:
+    def grid(self, x: Groups = ONE_GROUP, y: Groups = ONE_GROUP, *, block: Block) -> Iterator[Item]:
         """Open the body that every work-item runs.
+
+        There are no groups in z: WebGPU has at most 65535 in a dimension, and TVM's code for it
+        takes z for those that x has beyond.
 
         Args:
             x: Groups in x; those that share weights are neighbours.
             y: Groups in y.
-            z: Groups in z.
             block: Work-items of a group, together at most `MAX_ITEMS`.
         """
         width, height, depth = (*block, 1, 1, 1)[:3]
         assert width * height * depth <= MAX_ITEMS, f"{self._name} has groups of {block}"
-        self._launch = Grid(groups=(x, y, z), block=(width, height, depth))
+        self._launch = Grid(groups=(x, y, ONE_GROUP), block=(width, height, depth))
         T.func_attr({"tirx.noalias": True})
         with ExitStack() as stack:
             groups = [
                 stack.enter_context(T.launch_thread(f"blockIdx.{axis}", self._extent(count)))
-                for axis, count in zip("xyz", (x, y, z), strict=True)
+                for axis, count in zip("xy", (x, y), strict=True)
             ]
             items = [
                 stack.enter_context(T.launch_thread(f"threadIdx.{axis}", size))

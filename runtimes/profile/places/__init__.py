@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ossc.runtimes.bundle import EXECUTABLE_NAME, Bundle
 from ossc.runtimes.emulation import find_emulator
-from ossc.runtimes.machine_check import check_machine
+from ossc.runtimes.machine_check import check_machine, check_program
 from ossc.runtimes.profile.device.runner import Runner
 from ossc.runtimes.profile.places.place import Place, check_executable, measure_arguments
 from ossc.runtimes.profile.places.ssh_place import SshPlace
@@ -68,6 +68,7 @@ class EmulatedPlace:
         device: str | None = None,
     ) -> Runner:
         """See `Place.start`."""
+        check_program(bundle.manifest.target)
         if bundle.manifest.target.host.arch != self.arch:
             raise SessionError(
                 f"The bundle is for {bundle.manifest.target.host.arch} and {self.name} runs "

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from ossc.runtimes.bundle import EXECUTABLE_NAME, Bundle
+from ossc.runtimes.machine_check import check_program
 from ossc.runtimes.profile.device.runner import Runner
 from ossc.runtimes.weights_mode import WeightsMode
 from ossc.targets.errors import BundleError
@@ -57,10 +58,12 @@ def measure_arguments(
 
 
 def check_executable(bundle: Bundle) -> None:
-    """Refuse a bundle that only Python can run.
+    """Refuse a bundle that only Python or a browser can run.
 
     Raises:
         BundleError: It has no executable.
+        SessionError: A browser runs it.
     """
+    check_program(bundle.manifest.target)
     if EXECUTABLE_NAME not in bundle.manifest.files:
         raise BundleError(f"{bundle.path} has no {EXECUTABLE_NAME}; compile the model again.")

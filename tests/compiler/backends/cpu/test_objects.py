@@ -31,6 +31,8 @@ from ossc.compiler.lowering.kernel import Kernel
 from ossc.runtimes.kv_type import KV_TYPES
 from ossc.targets import Target, all_targets, find_target
 
+CPUS = [target for target in all_targets() if target.kind == "cpu"]
+
 ATTENTION = AttentionShape(
     num_heads=5, num_kv_heads=1, head_dim=20, window=9, scale=0.25, sinks=True
 )
@@ -97,8 +99,6 @@ def gated_kernels(isa: str, n: int | None) -> list[Kernel]:
     return kernels
 
 
-CPU_TARGETS = [target for target in all_targets() if target.kind == "cpu"]
-
 SHARES = {"cpu:x86-64-v2": slice(0, None, 2), "cpu:aarch64": slice(1, None, 2)}
 """Which kernels are compiled for a target: these two have the same bodies, and take turns."""
 
@@ -115,7 +115,7 @@ def object_files(target: Target, folder: Path, share: slice) -> list[bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", CPU_TARGETS, ids=lambda target: target.name)
+@pytest.mark.parametrize("target", CPUS, ids=lambda target: target.name)
 def test_objects_are_the_same_each_time_and_need_no_library(target, tmp_path):
     files = object_files(target, tmp_path, SHARES.get(target.name, slice(None)))
     data = b"\0".join(files)

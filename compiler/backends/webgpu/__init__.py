@@ -1,0 +1,1 @@
+"""Browsers with WebGPU."""
