@@ -5,26 +5,28 @@ import re
 
 import pytest
 
+from ossc.compiler.backends.cpu import toolchain
 from ossc.targets import all_targets
 from ossc.targets.machine import this_machine
-from synthetic.tiny_bundle import C_RUNTIME, ZIG, compile_c, runtime_sources
+from synthetic.tiny_bundle import C_RUNTIME, runtime_sources
 
 MAX_EXECUTABLE_BYTES = 1_000_000
-SMALL = ("-O2", "-s", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections")
-ARCHS = sorted({target.host.arch for target in all_targets()})
+HOSTS = {target.host.arch: target.host for target in all_targets()}
 
 
-@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("arch", HOSTS)
 def test_the_static_executable_is_under_a_megabyte(tmp_path, arch):
-    flags = ("-target", f"{arch}-linux-musl", "-static", "-fno-sanitize=undefined", *SMALL)
-    executable = compile_c(tmp_path / "ossc-run", runtime_sources(main=True), flags, ZIG)
+    executable, triple = tmp_path / "ossc-run", HOSTS[arch].zig_static
+    assert triple == f"{arch}-linux-musl"
+    toolchain._link(triple, toolchain._STATIC, runtime_sources(main=True), executable)
     assert executable.stat().st_size < MAX_EXECUTABLE_BYTES
 
 
-@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("arch", HOSTS)
 def test_the_library_builds_for_an_old_glibc(tmp_path, arch):
-    flags = ("-target", f"{arch}-linux-gnu.2.17", "-shared", "-fPIC", *SMALL)
-    library = compile_c(tmp_path / "libossc_model.so", runtime_sources(), flags, ZIG)
+    library, triple = tmp_path / "libossc_model.so", HOSTS[arch].zig_shared
+    assert triple == f"{arch}-linux-gnu.2.17"
+    toolchain._link(triple, toolchain._SHARED, runtime_sources(), library)
     assert library.stat().st_size < MAX_EXECUTABLE_BYTES
     if arch == this_machine().arch:
         ctypes.CDLL(str(library))
