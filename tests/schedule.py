@@ -14,6 +14,7 @@ ONE_WORKER = {
     "compiler/backends/cpu/kernels/attention/test_attention.py": "layers of the same shape",
     "compiler/backends/cpu/kernels/products/test_linear.py": "matrices of the same shape",
     "compiler/end_to_end/test_changed_bytes.py": "a program with sanitizers",
+    "compiler/end_to_end/test_interruptions.py": "a process that is interrupted",
     "compiler/end_to_end/test_kv_types.py": "the logits of each type",
     "compiler/end_to_end/test_regression_gate.py": "a slow bundle",
     "compiler/end_to_end/test_same_bytes.py": "bundles that are compiled once more",
