@@ -15,16 +15,16 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
-from ossc.compiler.backends.cpu.backend import CpuBackend
 from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.pipeline import compile_model, quantized_model
 from ossc.compiler.quantization.plan import load_plan
 from ossc.compiler.recipe import Recipe
+from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.manifest import WEIGHTS_NAME
 from ossc.runtimes.session import Session
 from ossc.targets import resolve_target
 from ossc.targets.machine import this_machine
-from shared_objects import shared_backend
+from shared_objects import SharedBackend, shared_backend
 from synthetic import SyntheticShape, make_checkpoint
 from synthetic.layout import Experts, FloatTypes
 
@@ -51,6 +51,9 @@ class Build:
     prefill_chunk: int | None = 128
     instruction_sets: tuple[str, ...] | None = ()
     """Each one more makes compiling a third longer; the tests of kernels compare them all."""
+
+    kv_types: tuple[KvType, ...] = ("f32",)
+    """Those that a session of the bundle can have; all three make compiling half as long again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,18 +119,32 @@ Compile = Callable[[Build], Compiled]
 
 
 @pytest.fixture(scope="session")
-def backend(run_folder: Path) -> CpuBackend:
-    """Compiles a kernel once per test run."""
-    return shared_backend(run_folder / "objects")
+def objects(run_folder: Path) -> Path:
+    """Where the objects of kernels are, each compiled once per test run."""
+    return run_folder / "objects"
 
 
 @pytest.fixture(scope="session")
-def compiled(run_folder: Path, backend: CpuBackend) -> Compile:
+def backend(objects: Path) -> SharedBackend:
+    """Makes bundles with KV caches in float32 only."""
+    return shared_backend(objects, Build.kv_types)
+
+
+@pytest.fixture(scope="session")
+def backend_of_all_caches(objects: Path) -> SharedBackend:
+    """Makes bundles with all that ossc gives them."""
+    return shared_backend(objects)
+
+
+@pytest.fixture(scope="session")
+def compiled(run_folder: Path, objects: Path) -> Compile:
     """``compiled(build)`` gives the bundle; workers of one test run share them."""
-    return lambda build: compile_once(build, run_folder / "compiled", backend)
+    return lambda build: compile_once(
+        build, run_folder / "compiled", shared_backend(objects, build.kv_types)
+    )
 
 
-def compile_once(build: Build, folder: Path, backend: CpuBackend) -> Compiled:
+def compile_once(build: Build, folder: Path, backend: SharedBackend) -> Compiled:
     """Compile, unless that was done already; another process that is at it is waited for."""
     place = folder / hashlib.sha256(repr(build).encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)

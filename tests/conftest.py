@@ -43,10 +43,10 @@ def c_objects(run_folder) -> Path:
 
 
 @pytest.fixture(scope="session")
-def binaries(tmp_path_factory):
+def binaries(tmp_path_factory, c_objects):
     """The runtime with the tests' kernels: ``libossc_model.so`` and ``ossc-run``."""
     directory = tmp_path_factory.mktemp("binaries")
-    return [build_library(directory), build_executable(directory)]
+    return [build_library(directory), build_executable(directory, c_objects)]
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,12 @@
 Run by tests/compiler/end_to_end/test_interruptions.py, in a process without threads, because it
 forks. Every line that it prints describes what one child left: ``status state siblings``, where the
 status is the child's exit status (negative: its signal), the state that of the bundle at the place,
-and the siblings are the hidden folders beside it. A line that begins with ``Error:`` is an error's.
+and the siblings are the hidden folders beside it. A line that begins with ``Error:`` is an error's,
+and ``case NAME`` comes before the lines of each case.
 
-Usage: python interrupted_compile.py MODEL PLACE FINISHED CASE, where FINISHED is a bundle of the
-model, whose binaries spare most children the ten seconds of code generation, and CASE a function.
+Usage: python interrupted_compile.py MODEL PLACE FINISHED OBJECTS CASES, where FINISHED is a bundle
+of the model, whose binaries spare most children code generation and linking, OBJECTS the folder of
+its kernels' objects, which spares others the code generation, and CASES the names of functions.
 """
 
 import os
@@ -21,6 +23,7 @@ from typing import NoReturn
 
 from ossc.compiler import atomic_folder, pipeline
 from ossc.compiler.backends.cpu.backend import BACKEND, CpuBackend
+from ossc.compiler.backends.cpu.objects import GenerateObject, generate_object
 from ossc.compiler.cli.ending import ENDING_SIGNALS, die_of, interrupt_on_signals, signal_of
 from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.order import Order
@@ -29,9 +32,10 @@ from ossc.compiler.recipe import Recipe
 from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME, Bundle
 from ossc.runtimes.manifest import Manifest
 from ossc.targets.errors import BundleError, OsscError
+from shared_objects import SharedObjects
 from synthetic.tiny_bundle import write_bundle
 
-MODEL, PLACE, FINISHED = map(Path, sys.argv[1:4])
+MODEL, PLACE, FINISHED, OBJECTS = map(Path, sys.argv[1:5])
 MANIFEST = Manifest.read(FINISHED)
 RECIPE = Recipe(
     model=MODEL,
@@ -44,6 +48,9 @@ RECIPE = Recipe(
     force=True,
 )
 N_KILLS = 15
+
+read_object = SharedObjects(OBJECTS)
+"""Takes the place of `generate_object`."""
 
 
 class AtPhase(Reporter):
@@ -78,23 +85,25 @@ def lower_before_forking() -> None:
     CpuBackend.lower = lambda *_: lowered
 
 
-def compile_in_child(reporter: Reporter, *, link: bool) -> int:
+def compile_in_child(
+    reporter: Reporter, *, link: bool, generate: GenerateObject = read_object
+) -> int:
     """Compile over what is at the place, and print what is left; return the child's status."""
     child = os.fork()
     if not child:
-        compile_and_exit(reporter, link=link)
+        compile_and_exit(reporter, CpuBackend(generate=generate), link=link)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     siblings = sum(path.name.startswith(f".{PLACE.name}") for path in PLACE.parent.iterdir())
     print(status, state_of_place(), siblings, flush=True)
     return status
 
 
-def compile_and_exit(reporter: Reporter, *, link: bool) -> NoReturn:
+def compile_and_exit(reporter: Reporter, backend: CpuBackend, *, link: bool) -> NoReturn:
     """Compile, and end this process."""
     if not link:
         CpuBackend.emit = copy_binaries
     try:
-        pipeline.compile_model(RECIPE, reporter)
+        pipeline.compile_model(RECIPE, reporter, backend)
     except OsscError as error:
         print(f"Error: {error}", flush=True)
         os._exit(error.exit_code)
@@ -114,10 +123,15 @@ def state_of_place() -> str:
     return "new" if bundle.manifest == MANIFEST else "old"
 
 
-def put_old_bundle() -> None:
-    """Put another bundle at the place."""
+def remove_bundle() -> None:
+    """Leave nothing at the place."""
     if PLACE.exists():
         shutil.rmtree(PLACE)
+
+
+def put_old_bundle() -> None:
+    """Put another bundle at the place."""
+    remove_bundle()
     write_bundle(PLACE)
 
 
@@ -167,8 +181,8 @@ def killed_while_packing() -> None:
 
 def killed_while_generating_code() -> None:
     """In LLVM, and while zig links; then undisturbed."""
-    for kill in (kill_after(0.5), kill_while_zig_runs):
-        compile_in_child(AtPhase("Compiling", kill), link=True)
+    compile_in_child(AtPhase("Compiling", kill_after(0.5)), link=True, generate=generate_object)
+    compile_in_child(AtPhase("Compiling", kill_while_zig_runs), link=True)
     compile_in_child(AtPhase("never", print), link=False)
 
 
@@ -239,4 +253,7 @@ CASES = {
 
 if __name__ == "__main__":
     lower_before_forking()
-    CASES[sys.argv[4]]()
+    for name in sys.argv[5:]:
+        remove_bundle()
+        print("case", name, flush=True)
+        CASES[name]()

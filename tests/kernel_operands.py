@@ -1,6 +1,7 @@
 """Random weights and activations in the forms that matrix kernels read, with their values."""
 
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 import ml_dtypes
 import numpy as np
@@ -49,6 +50,37 @@ def supported_isas() -> list[str]:
     here = this_machine().cpu_features
     more = find_target("cpu:x86-64-v3").host.instruction_sets
     return ["avx2", "portable", *(each.name for each in more if here.issuperset(each.cpu_features))]
+
+
+def products() -> list[tuple[str, str, str]]:
+    """Return each weight scheme, activation type and instruction set that a kernel may have here.
+
+    An instruction set for integers only has no kernels of float32; see `write_objects`.
+    """
+    sets = find_target("cpu:x86-64-v3").host.instruction_sets
+    integers_only = {each.name for each in sets if each.integers_only}
+    return [
+        (scheme, activation, isa)
+        for scheme, activation in PAIRS
+        for isa in supported_isas()
+        if activation != "f32" or isa not in integers_only
+    ]
+
+
+def some_products() -> list[tuple[str, str, str]]:
+    """Return as few of `products` as have each pair, and each instruction set with each type.
+
+    For kernels that differ from the plain matrix product in where rows and tokens are, and have the
+    rest from it: of that, test_linear.py has them all.
+    """
+    chosen: list[tuple[str, str, str]] = []
+    for first, activation in enumerate(dict.fromkeys(activation for _, activation in PAIRS)):
+        here = [each for each in products() if each[1] == activation]
+        schemes, isas = (list(dict.fromkeys(each[i] for each in here)) for i in (0, 2))
+        count = max(len(schemes), len(isas))
+        with_isas = zip(cycle(schemes), islice(cycle(isas), first, first + count), strict=False)
+        chosen += [(scheme, activation, isa) for scheme, isa in with_isas]
+    return chosen
 
 
 def random_parts(scheme: str, shape: tuple[int, ...], seed: int = 0) -> list[NDArray]:

@@ -68,3 +68,35 @@ MODELS = [
     *(pytest.param(shape, "bf16", id=f"bf16-{name}") for name, shape in BF16_SHAPES.items()),
 ]
 """Shape and layout of the experts."""
+
+BUNDLES = [
+    *(
+        pytest.param(MXFP4_SHAPES[name], "mxfp4", id=f"mxfp4-{name}")
+        for name in (
+            "default",
+            "33-experts-top-3",
+            "top-4-of-5",
+            "odd-sizes",
+            "as-many-kv-heads",
+            "window-150",
+        )
+    ),
+    pytest.param(
+        SyntheticShape(
+            num_attention_heads=5,
+            num_key_value_heads=1,
+            head_dim=20,
+            num_experts_per_tok=1,
+            sliding_window=1,
+            swiglu_limit=0.75,
+            rope_factor=1.0,
+        ),
+        "mxfp4",
+        id="mxfp4-one-kv-head-top-1-window-1",
+    ),
+    *(
+        pytest.param(BF16_SHAPES[name], "bf16", id=f"bf16-{name}")
+        for name in ("default", "no-multiple-of-32")
+    ),
+]
+"""As few as have what `MODELS` have, for tests that compile them: seconds each."""

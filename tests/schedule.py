@@ -11,8 +11,11 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 ONE_WORKER = {
+    "compiler/backends/cpu/kernels/attention/test_attention.py": "layers of the same shape",
+    "compiler/backends/cpu/kernels/products/test_linear.py": "matrices of the same shape",
     "compiler/backends/cuda/test_machine_code.py": "models that are lowered",
     "compiler/end_to_end/test_changed_bytes.py": "a program with sanitizers",
+    "compiler/end_to_end/test_interruptions.py": "a process that is interrupted",
     "compiler/end_to_end/test_kv_types.py": "the logits of each type",
     "compiler/end_to_end/test_regression_gate.py": "a slow bundle",
     "compiler/end_to_end/test_same_bytes.py": "bundles that are compiled once more",
@@ -68,13 +71,18 @@ def path_of(nodeid: str) -> str:
 def mark_slow_tests(items: list[pytest.Item]) -> None:
     """Mark tests by where they are, and let workers begin with the slow ones.
 
-    So no worker is alone with a long one at the end.
+    Files that one worker does follow them, so that none is alone with much at the end.
     """
     for item in items:
         if is_slow(item):
             item.add_marker("slow")
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+        items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> tuple[bool, bool]:
+    """Return what tests are sorted by."""
+    return item.get_closest_marker("slow") is None, path_of(item.nodeid) not in ONE_WORKER
 
 
 def is_slow(item: pytest.Item) -> bool:

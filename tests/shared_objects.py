@@ -1,6 +1,7 @@
 """Object code of kernels: each is generated once per test run, whichever worker asks first."""
 
 import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tvm
@@ -9,6 +10,9 @@ import tvm_ffi
 from once import once
 from ossc.compiler.backends.cpu.backend import CpuBackend
 from ossc.compiler.backends.cpu.objects import generate_object
+from ossc.compiler.lowering.lower import LoweredModel
+from ossc.runtimes.kv_type import KV_TYPES, KvType
+from ossc.targets import Target
 
 
 class SharedObjects:
@@ -32,9 +36,39 @@ class SharedObjects:
         return once(self._folder / _digest(symbol, function, target), generate).read_bytes()
 
 
-def shared_backend(folder: Path) -> CpuBackend:
+@dataclass(frozen=True, kw_only=True)
+class SharedBackend(CpuBackend):
+    """A backend that links only the kernels of some types of KV caches.
+
+    Two of three attention kernels are for types that most tests never ask for. The plans of those
+    types are in a bundle all the same; a session for one of them is refused.
+    """
+
+    kv_types: tuple[KvType, ...] = KV_TYPES
+
+    def emit(self, lowered: LoweredModel, target: Target, folder: Path, scratch: Path) -> None:
+        """See `Backend`."""
+        super().emit(kernels_of(lowered, self.kv_types), target, folder, scratch)
+
+
+def shared_backend(folder: Path, kv_types: tuple[KvType, ...] = KV_TYPES) -> SharedBackend:
     """Return a backend that shares its objects with all that were made for the same folder."""
-    return CpuBackend(generate=SharedObjects(folder))
+    return SharedBackend(generate=SharedObjects(folder), kv_types=kv_types)
+
+
+def kernels_of(lowered: LoweredModel, kv_types: tuple[KvType, ...]) -> LoweredModel:
+    """Leave out the kernels that only plans for other types of KV caches call."""
+    called = {
+        step.kernel
+        for kv in kv_types
+        for segment in lowered.plans[kv].segments
+        for step in segment.steps
+    }
+    return replace(
+        lowered,
+        kernels={name: each for name, each in lowered.kernels.items() if name in called},
+        generated={name: each for name, each in lowered.generated.items() if name in called},
+    )
 
 
 def _digest(symbol: str, function: tvm.tirx.PrimFunc, target: tvm.target.Target) -> str:

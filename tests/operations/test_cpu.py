@@ -26,21 +26,24 @@ CPU = BackendUnderTest(
     },
 )
 
-OTHER_ACTIVATIONS: dict[str, Activations] = {
-    "Linear": "int8",
-    "LinearGlu": "int8",
-    "ExpertLinear": "f32",
-    "ExpertGlu": "f32",
+OTHER_ACTIVATIONS: dict[str, tuple[str, Activations]] = {
+    "Linear": ("int4-g32", "int8"),
+    "LinearGlu": ("int8-g32", "int8"),
+    "ExpertLinear": ("mxfp4", "f32"),
+    "ExpertGlu": ("mxfp4", "f32"),
 }
-"""What meets codes in a model of the preset ``none`` (experts as stored) or of a plan of int8;
-tests/compiler/backends/cpu/kernels has the products of all types with all schemes."""
+"""What meets codes in a model of the preset ``none`` (experts as stored) or of a plan of int8, and
+the format with which an operation is lowered for it here: tests/compiler/backends/cpu/kernels has
+the products of all types with all schemes."""
 
 
 def activation_types(case: Case) -> tuple[Activations, ...]:
     """Return the types in which activations meet the weight of a case, the usual one first."""
     if case.operation not in OTHER_ACTIVATIONS or not reads_codes(case):
         return ("f32",)
-    return ("int8x2", OTHER_ACTIVATIONS[case.operation]) if case.optional else ("int8x2",)
+    scheme, other = OTHER_ACTIVATIONS[case.operation]
+    assert case.weight is not None, "it has codes"
+    return ("int8x2", other) if case.optional and case.weight[0] == scheme else ("int8x2",)
 
 
 def reads_codes(case: Case) -> bool:

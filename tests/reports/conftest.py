@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from tokenizers import Tokenizer
 
-from compiled import Build, backend, compiled
+from compiled import Build, backend, compiled, objects
 from ossc.compiler.backends.cpu.backend import CpuBackend
 from ossc.compiler.cli import main
 from ossc.runtimes.bundle import EXECUTABLE_NAME, LIBRARY_NAME
@@ -16,7 +16,7 @@ from ossc.runtimes.sampler import Sampler
 from reports.commands import list_files, one_sentence
 from synthetic.tokenizer import write_tokenizer
 
-__all__ = ["backend", "compiled"]
+__all__ = ["backend", "compiled", "objects"]
 
 BUILD = Build(quant="default")
 """What other tests compile too, so that one run of all tests compiles it once."""

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from ossc.compiler.backends import runtime_link
 from ossc.compiler.backends.runtime_link import device_table, runtime_sources
 from ossc.targets import all_targets
 from ossc.targets.machine import this_machine
@@ -13,21 +14,23 @@ from synthetic.tiny_bundle import C_RUNTIME, ZIG, compile_c, write_bundle
 from synthetic.tiny_bundle import runtime_sources as all_sources
 
 MAX_EXECUTABLE_BYTES = 1_000_000
-SMALL = ("-O2", "-s", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections")
-ARCHS = sorted({each.host.arch for each in all_targets() if not each.device.in_browser})
+HOSTS = {each.host.arch: each.host for each in all_targets() if not each.device.in_browser}
 
 
-@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("arch", HOSTS)
 def test_the_static_executable_is_under_a_megabyte(tmp_path, arch):
-    flags = ("-target", f"{arch}-linux-musl", "-static", "-fno-sanitize=undefined", *SMALL)
-    executable = compile_c(tmp_path / "ossc-run", all_sources(main=True), flags, ZIG)
+    executable, triple = tmp_path / "ossc-run", HOSTS[arch].zig_static
+    assert triple == f"{arch}-linux-musl"
+    runtime_link._link(triple, runtime_link._STATIC, all_sources(main=True), executable)
     assert executable.stat().st_size < MAX_EXECUTABLE_BYTES
 
 
-@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("arch", HOSTS)
 def test_the_library_builds_for_an_old_glibc(tmp_path, arch):
-    flags = ("-target", f"{arch}-linux-gnu.2.17", "-shared", "-fPIC", "-ldl", *SMALL)
-    library = compile_c(tmp_path / "libossc_model.so", all_sources(), flags, ZIG)
+    library, triple = tmp_path / "libossc_model.so", HOSTS[arch].zig_shared
+    assert triple == f"{arch}-linux-gnu.2.17"
+    flags = (*runtime_link._SHARED, *runtime_link._DRIVERS)
+    runtime_link._link(triple, flags, all_sources(), library)
     assert library.stat().st_size < MAX_EXECUTABLE_BYTES
     if arch == this_machine().arch:
         ctypes.CDLL(str(library))

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from compiled import backend
+from compiled import backend, backend_of_all_caches, objects
 
-__all__ = ["backend"]
+__all__ = ["backend", "backend_of_all_caches", "objects"]
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -18,10 +18,11 @@ CHARACTERS = 6000
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory, backend: CpuBackend) -> Path:
+def bundle(tmp_path_factory: pytest.TempPathFactory, backend_of_all_caches: CpuBackend) -> Path:
     """The bundle of the preset ``default``."""
     out = tmp_path_factory.mktemp("default") / "bundle"
-    return compile_model(Recipe(model=MODEL, context=512, out=out), backend=backend)
+    recipe = Recipe(model=MODEL, context=512, out=out)
+    return compile_model(recipe, backend=backend_of_all_caches)
 
 
 @pytest.fixture(scope="module")

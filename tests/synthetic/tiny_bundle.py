@@ -138,6 +138,7 @@ def build_library(directory: Path) -> Path:
     return compile_c(directory / LIBRARY_NAME, runtime_sources(), flags)
 
 
-def build_executable(directory: Path) -> Path:
-    """``ossc-run`` of runtime and kernels, for this machine."""
-    return compile_c(directory / EXECUTABLE_NAME, runtime_sources(main=True), ("-O2",))
+def build_executable(directory: Path, objects: Path | None = None) -> Path:
+    """``ossc-run`` of runtime and kernels, for this machine; see `compile_c` for the objects."""
+    sources = runtime_sources(main=True)
+    return compile_c(directory / EXECUTABLE_NAME, sources, ("-O2",), objects=objects)

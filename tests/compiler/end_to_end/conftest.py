@@ -1,5 +1,5 @@
 """Bundles that are shared between the tests, and between the workers that run them."""
 
-from compiled import backend, compiled
+from compiled import backend, compiled, objects
 
-__all__ = ["backend", "compiled"]
+__all__ = ["backend", "compiled", "objects"]

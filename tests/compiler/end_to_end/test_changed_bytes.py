@@ -23,6 +23,7 @@ from ossc.runtimes import devices
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.session import Session
 from ossc.targets.errors import BundleError
+from shared_objects import kernels_of
 from synthetic.tiny_bundle import compile_c, write_bundle
 
 FLIPS = (0x01, 0x20, 0x80, 0xFF)
@@ -59,7 +60,8 @@ def instrumented(model, backend, c_objects, tmp_path_factory):
     build = model.build
     recipe = model.recipe()
     options = Order.of(recipe).options(model.source.config)
-    lowered = backend.lower(quantized_model(model.source, load_plan(build.quant)), options)
+    whole = backend.lower(quantized_model(model.source, load_plan(build.quant)), options)
+    lowered = kernels_of(whole, build.kv_types)
     kernels = (lowered.kernels, lowered.generated)
     objects = write_objects(*kernels, options.target, folder, backend.generate)
     table = folder / "kernel_table.c"

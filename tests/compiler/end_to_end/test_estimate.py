@@ -9,6 +9,7 @@ from compiled import Build
 from ossc.compiler.bundle import CODE_BYTES
 from ossc.compiler.estimate import RUNTIME_BYTES, estimate
 from ossc.compiler.recipe import Recipe
+from ossc.runtimes.kv_type import KV_TYPES
 from ossc.runtimes.manifest import Manifest
 from ossc.targets import resolve_target
 from synthetic import SyntheticShape, make_checkpoint
@@ -16,7 +17,7 @@ from synthetic import SyntheticShape, make_checkpoint
 
 @pytest.mark.parametrize("quant", ["none", "default"])
 def test_the_sizes_are_those_of_the_bundle(compiled, quant):
-    build = Build(quant=quant)
+    build = Build(quant=quant, kv_types=KV_TYPES)
     real = compiled(build)
     ours = estimate(real.recipe())
     manifest = Manifest.read(real.bundle)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compiled import Build, token_by_token
-from model_shapes import MODELS
+from model_shapes import BUNDLES
 from ossc.compiler.oracle.reference import reference_logits as graph_logits
 from tolerances import BUNDLE_LOGITS
 from transformers_model import load_float32, reference_logits
@@ -18,7 +18,7 @@ def relative_difference(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return np.abs(actual - expected).max(axis=1) / np.abs(expected).max(axis=1)
 
 
-@pytest.mark.parametrize(("shape", "experts"), MODELS)
+@pytest.mark.parametrize(("shape", "experts"), BUNDLES)
 def test_every_position_has_the_logits_of_transformers(compiled, shape, experts):
     model = compiled(Build(shape=shape, experts=experts))
     ids = model.token_ids()
@@ -31,7 +31,7 @@ def test_every_position_has_the_logits_of_transformers(compiled, shape, experts)
     assert relative_difference(decode, expected).max() <= BUNDLE_LOGITS
 
 
-@pytest.mark.parametrize(("shape", "experts"), MODELS)
+@pytest.mark.parametrize(("shape", "experts"), BUNDLES)
 def test_greedy_tokens_are_those_of_transformers(compiled, shape, experts):
     model = compiled(Build(shape=shape, experts=experts))
     prompt = model.token_ids(PROMPT_TOKENS)

@@ -8,13 +8,13 @@ import pytest
 from compiled import Build, Compiled
 from ossc.runtimes.kv_type import KV_TYPES
 from ossc.runtimes.session import Session
-from ossc.targets.errors import SessionError
+from ossc.targets.errors import OsscError, SessionError
 from tolerances import KV_LOGITS
 
 CONTEXT = 700
 """More than the 512 positions of a section."""
 
-BUILD = Build(context=CONTEXT)
+BUILD = Build(context=CONTEXT, kv_types=KV_TYPES)
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +85,8 @@ def test_the_program_takes_the_type_too(model, ids, kv):
     with Session(model.bundle, kv=kv) as session:
         expected = list(session.generate(ids[:9], max_new_tokens=5))
     assert [int(word) for word in printed.split()] == expected
+
+
+def test_a_test_s_own_bundle_that_lacks_a_type_refuses_it(compiled):
+    with pytest.raises(OsscError, match="kernel"):
+        Session(compiled(Build()).bundle, kv="int8")

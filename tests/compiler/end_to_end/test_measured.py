@@ -9,6 +9,7 @@ import pytest
 
 from compiled import CONTEXT, Build
 from ossc.runtimes.bundle import Bundle
+from ossc.runtimes.kv_type import KV_TYPES
 from ossc.runtimes.profile.measure import profile_bundle
 from ossc.runtimes.profile.places import LOCAL, find_place
 from ossc.runtimes.profile.prediction.report import predict_workload
@@ -18,7 +19,7 @@ from synthetic.ssh_server import ssh_server
 PROMPT_TOKENS = 150
 """More than a prefill chunk."""
 NEW_TOKENS = 40
-BUILD = Build(quant="default")
+BUILD = Build(quant="default", kv_types=KV_TYPES)
 WORKLOAD = Workload(prompt_tokens=(8,), new_tokens=4, repeats=2, threads=2)
 
 

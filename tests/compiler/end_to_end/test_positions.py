@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compiled import CONTEXT, Build, token_by_token
-from model_shapes import BF16_SHAPES, MODELS, MXFP4_SHAPES
+from model_shapes import BF16_SHAPES, BUNDLES, MXFP4_SHAPES
 from ossc.runtimes.session import Session
 from ossc.targets.errors import SessionError
 
@@ -14,7 +14,7 @@ SMALL_CONTEXT = 5
 INT8 = 'activations = "int8"'
 
 CASES = [
-    *(pytest.param(*model.values, "none", id=f"none-{model.id}") for model in MODELS),
+    *(pytest.param(*model.values, "none", id=f"none-{model.id}") for model in BUNDLES),
     *(
         pytest.param(MXFP4_SHAPES[name], "mxfp4", "default", id=f"default-mxfp4-{name}")
         for name in ("default", "33-experts-top-3", "as-many-kv-heads")

@@ -5,12 +5,27 @@ import numpy as np
 import pytest
 
 import tolerances
-from kernel_operands import PAIRS, random_activations, random_parts, supported_isas, values
+from kernel_operands import (
+    PAIRS,
+    products,
+    random_activations,
+    random_parts,
+    supported_isas,
+    values,
+)
 from ossc.compiler.backends.cpu.kernels.products.linear import linear
 from ossc.compiler.backends.cpu.packing import pack_rows
 from ossc.targets.errors import LoweringError
 
 ISAS = supported_isas()
+
+ACTIVATIONS = {
+    scheme: [activation for each, activation in PAIRS if each == scheme] for scheme, _ in PAIRS
+}
+"""The types of each scheme."""
+
+SHAPE = (37, 2880)
+"""More than a panel of 32 rows, a last group of 5 rows, and as many columns as gpt-oss has."""
 
 DIRECT = 3
 """Tokens of a chunk that integer products take without a panel; 5 and more make one."""
@@ -36,55 +51,69 @@ def product(run, scheme, activation, isa, shape, n, *, bias=True, cpu=None):
     return out, x.values @ values(scheme, parts).T + (added if bias else 0)
 
 
-@pytest.mark.parametrize(("scheme", "activation"), PAIRS)
-@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(("scheme", "activation", "isa"), products())
 @pytest.mark.parametrize("n", [1, DIRECT, 13])
 def test_product_matches_float64(run, scheme, activation, isa, n):
-    out, expected = product(run, scheme, activation, isa, (21, 2880), n)
+    out, expected = product(run, scheme, activation, isa, SHAPE, n)
     largest = np.abs(expected).max()
     np.testing.assert_allclose(out, expected, rtol=0, atol=tolerances.PRODUCT * largest)
 
 
-@pytest.mark.parametrize(("scheme", "activation"), PAIRS)
-@pytest.mark.parametrize("shape", [(3, 32), (8, 64), (17, 96)])
+@pytest.mark.parametrize(
+    ("shape", "scheme", "activation"),
+    [
+        (shape, scheme, each[(i + j) % len(each)])
+        for i, (scheme, each) in enumerate(ACTIVATIONS.items())
+        for j, shape in enumerate([(3, 32), (8, 64), (17, 96)])
+    ],
+)
 def test_any_number_of_rows(run, scheme, activation, shape):
+    """The rows of a scheme are packed for all types of activations alike."""
     out, expected = product(run, scheme, activation, "avx2", shape, 5, bias=False)
     largest = np.abs(expected).max()
     np.testing.assert_allclose(out, expected, rtol=0, atol=tolerances.PRODUCT * largest)
 
 
-@pytest.mark.parametrize(("scheme", "activation"), [pair for pair in PAIRS if pair[0] != "mxfp4"])
-@pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize(("columns", "n"), [(5, DIRECT), (78, DIRECT), (78, 6)])
-def test_any_number_of_columns(run, scheme, activation, isa, columns, n):
-    columns += columns % 2 if scheme == "int4-g32" else 0
-    out, expected = product(run, scheme, activation, isa, (12, columns), n)
+@pytest.mark.parametrize(
+    ("scheme", "activation", "isa"), [each for each in products() if each[0] != "mxfp4"]
+)
+@pytest.mark.parametrize("n", [DIRECT, 6])
+def test_a_short_last_block_of_columns(run, scheme, activation, isa, n):
+    out, expected = product(run, scheme, activation, isa, (12, 78), n)
     largest = np.abs(expected).max()
     np.testing.assert_allclose(out, expected, rtol=0, atol=tolerances.PRODUCT * largest)
 
 
-@pytest.mark.parametrize(("scheme", "activation"), PAIRS)
-@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(("scheme", "activation"), [pair for pair in PAIRS if pair[0] != "mxfp4"])
+def test_less_than_a_block_of_columns(run, scheme, activation):
+    columns = 6 if scheme == "int4-g32" else 5
+    out, expected = product(run, scheme, activation, "avx2", (12, columns), DIRECT)
+    largest = np.abs(expected).max()
+    np.testing.assert_allclose(out, expected, rtol=0, atol=tolerances.PRODUCT * largest)
+
+
+@pytest.mark.parametrize(("scheme", "activation", "isa"), products())
 @pytest.mark.parametrize("n", [DIRECT, 7])
 def test_one_token_and_a_chunk_agree_bit_for_bit(run, scheme, activation, isa, n):
-    shape = (19, 160)
-    chunk, _ = product(run, scheme, activation, isa, shape, n)
+    rows, columns = SHAPE
+    chunk, _ = product(run, scheme, activation, isa, SHAPE, n)
     kernel = linear(
-        scheme=scheme, activation=activation, rows=19, columns=160, bias=True, n=1, isa=isa
+        scheme=scheme, activation=activation, rows=rows, columns=columns, bias=True, n=1, isa=isa
     )
-    weight = pack_rows(scheme, random_parts(scheme, shape))
-    bias = np.random.default_rng(2).standard_normal(19).astype(np.float32)
-    x = random_activations(activation, (n, 160))
+    weight = pack_rows(scheme, random_parts(scheme, SHAPE))
+    bias = np.random.default_rng(2).standard_normal(rows).astype(np.float32)
+    x = random_activations(activation, (n, columns))
     for token in range(n):
         arrays = x.of(slice(token, token + 1)).arrays(1)
-        (one,) = run(kernel, [*arrays, weight, bias], [("float32", (1, 19))])
+        (one,) = run(kernel, [*arrays, weight, bias], [("float32", (1, rows))])
         np.testing.assert_array_equal(one[0], chunk[token])
 
 
 @pytest.mark.parametrize(("scheme", "activation"), PAIRS)
 @pytest.mark.parametrize("n", [1, DIRECT, 7])
 def test_all_instruction_sets_agree_bit_for_bit(run, scheme, activation, n):
-    first, *others = [product(run, scheme, activation, isa, (36, 2880), n)[0] for isa in ISAS]
+    isas = [isa for *pair, isa in products() if pair == [scheme, activation]]
+    first, *others = [product(run, scheme, activation, isa, SHAPE, n)[0] for isa in isas]
     for other in others:
         np.testing.assert_array_equal(first, other)
 
