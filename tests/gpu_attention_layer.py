@@ -16,6 +16,9 @@ from ossc.compiler.backends.gpu.kv_cache.cache import cache_buffers
 from ossc.compiler.backends.gpu.kv_cache.layout import TILE, CacheShape
 from ossc.compiler.lowering.library import KernelLibrary
 
+LIBRARY = KernelLibrary()
+"""Layers of one shape share their kernels."""
+
 
 class GpuLayer(Layer):
     """Queries, keys and values of a whole text, and the kernels with their cache."""
@@ -25,7 +28,6 @@ class GpuLayer(Layer):
     ):
         self.kv, self.driver, self.largest_chunk = kv, driver, largest_chunk
         options = {"window": window, "tokens": tokens, "largest_chunk": largest_chunk}
-        self.library = KernelLibrary()
         super().__init__(None, shape, **options, sinks=sinks)
 
     def reset(self):
@@ -57,7 +59,7 @@ class GpuLayer(Layer):
         return self._run(join_sections, [*self._sinks(), positions, *parts])[0]
 
     def _run(self, build, inputs, tokens=1, **options):
-        kernel = self.library.get(build, **self.kernel, **options)
+        kernel = LIBRARY.get(build, **self.kernel, **options)
         return run_kernel(kernel, inputs, tokens, self.driver)
 
     def forget(self, positions):

@@ -11,8 +11,6 @@ CASES = [
     pytest.param((8, 1, 64), 0, 70, 33, "f32", True, id="one-kv-head"),
     pytest.param((5, 1, 20), 7, 90, 12, "f16", True, id="window-below-chunk-not-dividing-it"),
     pytest.param((6, 2, 18), 33, 150, 64, "int8", True, id="window-of-more-than-half-a-tile"),
-    pytest.param((2, 2, 80), 1, 20, 5, "int8", False, id="sees-itself-only"),
-    pytest.param((3, 3, 128), 0, 40, 40, "f32", False, id="one-head-a-group"),
     pytest.param((10, 1, 130), 100, 130, 70, "f16", False, id="ten-heads-of-130"),
 ]
 
@@ -26,9 +24,7 @@ def test_chunks_and_single_tokens_match_float64(shape, window, tokens, chunk, kv
     np.testing.assert_allclose(layer.one_by_one(first), expected[first:], rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize(
-    ("window", "kv", "sinks"), [(0, "f32", True), (300, "f16", False), (0, "int8", False)]
-)
+@pytest.mark.parametrize(("window", "kv", "sinks"), [(0, "f32", True), (300, "f16", False)])
 def test_a_token_that_sees_many_keys_joins_what_groups_made_of_its_sections(window, kv, sinks):
     layer = GpuLayer((4, 2, 16), window=window, tokens=700, largest_chunk=350, kv=kv, sinks=sinks)
     assert has_sections(layer.shape, layer.capacity)
@@ -40,16 +36,14 @@ def test_a_token_that_sees_many_keys_joins_what_groups_made_of_its_sections(wind
     np.testing.assert_allclose(first[0], expected[0], rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize(("window", "kv"), [(9, "f32"), (0, "int8")])
-def test_what_is_invisible_is_never_used(window, kv):
-    position, tokens = 70, 80
-    layer = GpuLayer((3, 1, 20), window=window, tokens=tokens, largest_chunk=tokens, kv=kv)
+def test_what_is_invisible_is_never_used():
+    position, tokens, window = 70, 80, 9
+    layer = GpuLayer((3, 1, 20), window=window, tokens=tokens, largest_chunk=tokens)
     expected = layer.in_chunks(tokens)
     layer.qkv[position + 1 :, 3:] = np.nan
     np.testing.assert_array_equal(layer.in_chunks(tokens)[: position + 1], expected[: position + 1])
     slots = np.arange(layer.capacity)
-    first = max(0, position - window + 1) if window else 0
-    layer.forget(slots[(slots < first) | (slots > position)])
+    layer.forget(slots[(slots <= position - window) | (slots > position)])
     atol = tolerances.ATTENTION["f32"]
     out = layer.attend(position, position + 1, n=1)
     np.testing.assert_allclose(out[0], expected[position], rtol=0, atol=atol)

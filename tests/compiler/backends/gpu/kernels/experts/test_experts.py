@@ -92,14 +92,15 @@ def assert_close(result, expected):
 
 
 CASES = [
-    pytest.param("mxfp4", {"experts": 33, "k": 4, "rows": 3, "n": 21}, id="mxfp4-33-experts"),
-    pytest.param("mxfp4", {"experts": 1, "k": 1, "n": 70, "rows": 33}, id="mxfp4-one-for-all"),
-    pytest.param("int8-g32", {"columns": 45, "bias": False}, id="int8-short-block"),
-    pytest.param("int4-g32", {"glu": Glu(kind="silu"), "columns": 70}, id="int4-silu"),
-    pytest.param("bf16", {"experts": 4, "k": 4, "n": 33, "columns": 33}, id="bf16-all-chosen"),
-    pytest.param("f16", {"glu": Glu(kind="gelu"), "bias": False}, id="f16-gelu"),
-    pytest.param("f32", {"glu": Glu(kind="gelu_tanh"), "columns": 40}, id="f32-gelu-tanh"),
+    pytest.param("mxfp4", {"experts": 33, "k": 4, "rows": 3, "n": 21}, id="33-experts"),
+    pytest.param("int8-g32", {"experts": 1, "k": 1, "n": 70, "columns": 45}, id="one-for-all"),
+    pytest.param(
+        "bf16",
+        {"experts": 4, "k": 4, "n": 33, "columns": 33, "glu": Glu(kind="silu"), "bias": False},
+        id="all-chosen-without-bias",
+    ),
 ]
+"""Every scheme with every gate is among the cases of tests/operations."""
 
 
 @pytest.mark.parametrize(("scheme", "options"), CASES)

@@ -15,7 +15,7 @@ def route(logits, k, *, n=None):
     return run_kernel(router_top_k(experts=experts, k=k, n=n), [logits], tokens)
 
 
-@pytest.mark.parametrize(("experts", "k"), [(4, 4), (33, 3), (130, 5)])
+@pytest.mark.parametrize(("experts", "k"), [(33, 33), (130, 5)])
 def test_the_k_largest_by_falling_logit_with_their_softmax(experts, k):
     logits = np.random.default_rng(0).standard_normal((9, experts)).astype(np.float32)
     indices, weights = route(logits, k)
