@@ -14,6 +14,7 @@ ONE_WORKER = {
     "compiler/backends/cuda/test_machine_code.py": "models that are lowered",
     "compiler/end_to_end/test_changed_bytes.py": "a program with sanitizers",
     "compiler/end_to_end/test_kv_types.py": "the logits of each type",
+    "compiler/end_to_end/test_opencl.py": "bundles for OpenCL, and what a driver builds of them",
     "compiler/end_to_end/test_regression_gate.py": "a slow bundle",
     "compiler/end_to_end/test_same_bytes.py": "bundles that are compiled once more",
     "growth/test_device.py": "a model of transformers",
@@ -31,7 +32,9 @@ KERNELS = "compiler/backends/cpu/kernels/"
 
 SLOW = {
     "compiler/backends/cuda/test_machine_code.py": "kernels are compiled for five GPUs",
+    "compiler/backends/gpu/kernels/": "a driver builds kernels",
     "compiler/end_to_end/": "bundles are compiled, and models run in transformers",
+    "operations/test_gpu.py": "a driver builds kernels",
     "sample_model/test_compiled.py": "bundles are compiled, and read a text",
 }
 """Folders and files whose tests take seconds each, and why."""
