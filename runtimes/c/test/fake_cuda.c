@@ -202,14 +202,14 @@ static int32_t begin_work(const char* name) {
   return error;
 }
 
-#define CALL(function)                             \
-  do {                                             \
-    int32_t call_error = begin_call(#function);    \
+#define CALL(function)                               \
+  do {                                               \
+    int32_t call_error = begin_call(#function);      \
     if (call_error != CU_SUCCESS) return call_error; \
   } while (0)
-#define WORK(function)                             \
-  do {                                             \
-    int32_t call_error = begin_work(#function);    \
+#define WORK(function)                               \
+  do {                                               \
+    int32_t call_error = begin_work(#function);      \
     if (call_error != CU_SUCCESS) return call_error; \
   } while (0)
 
@@ -229,11 +229,16 @@ API int32_t cuGetErrorName(int32_t error, const char** name) {
     int32_t error;
     const char* name;
   } names[] = {
-      {1, "CUDA_ERROR_INVALID_VALUE"},        {2, "CUDA_ERROR_OUT_OF_MEMORY"},
-      {3, "CUDA_ERROR_NOT_INITIALIZED"},      {46, "CUDA_ERROR_DEVICE_UNAVAILABLE"},
-      {201, "CUDA_ERROR_INVALID_CONTEXT"},    {218, "CUDA_ERROR_INVALID_PTX"},
-      {500, "CUDA_ERROR_NOT_FOUND"},          {700, "CUDA_ERROR_ILLEGAL_ADDRESS"},
-      {719, "CUDA_ERROR_LAUNCH_FAILED"},      {801, "CUDA_ERROR_NOT_SUPPORTED"},
+      {1, "CUDA_ERROR_INVALID_VALUE"},
+      {2, "CUDA_ERROR_OUT_OF_MEMORY"},
+      {3, "CUDA_ERROR_NOT_INITIALIZED"},
+      {46, "CUDA_ERROR_DEVICE_UNAVAILABLE"},
+      {201, "CUDA_ERROR_INVALID_CONTEXT"},
+      {218, "CUDA_ERROR_INVALID_PTX"},
+      {500, "CUDA_ERROR_NOT_FOUND"},
+      {700, "CUDA_ERROR_ILLEGAL_ADDRESS"},
+      {719, "CUDA_ERROR_LAUNCH_FAILED"},
+      {801, "CUDA_ERROR_NOT_SUPPORTED"},
       {803, "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"},
   };
   for (size_t i = 0; i < COUNT_OF(names); ++i) {
@@ -587,7 +592,8 @@ API int32_t cuStreamDestroy_v2(cu_stream stream) {
 API int32_t cuMemcpyHtoDAsync_v2(cu_address to, const void* from, size_t size, cu_stream stream) {
   WORK(cuMemcpyHtoDAsync_v2);
   if (!is_reachable(to, size)) return INVALID_VALUE;
-  return enqueue(stream, &(op){.kind = COPY, .to = (void*)(uintptr_t)to, .from = from, .size = size});
+  return enqueue(stream,
+                 &(op){.kind = COPY, .to = (void*)(uintptr_t)to, .from = from, .size = size});
 }
 
 API int32_t cuMemcpyDtoHAsync_v2(void* to, cu_address from, size_t size, cu_stream stream) {
@@ -601,16 +607,17 @@ API int32_t cuMemcpyDtoDAsync_v2(cu_address to, cu_address from, size_t size, cu
   WORK(cuMemcpyDtoDAsync_v2);
   if (!is_reachable(to, size) || !is_reachable(from, size)) return INVALID_VALUE;
   if (to < from + size && from < to + size) return INVALID_VALUE;
-  return enqueue(stream, &(op){.kind = COPY,
-                               .to = (void*)(uintptr_t)to,
-                               .from = (void*)(uintptr_t)from,
-                               .size = size});
+  return enqueue(
+      stream,
+      &(op){
+          .kind = COPY, .to = (void*)(uintptr_t)to, .from = (void*)(uintptr_t)from, .size = size});
 }
 
 API int32_t cuMemsetD8Async(cu_address to, uint8_t byte, size_t size, cu_stream stream) {
   WORK(cuMemsetD8Async);
   if (!is_reachable(to, size)) return INVALID_VALUE;
-  return enqueue(stream, &(op){.kind = FILL, .to = (void*)(uintptr_t)to, .byte = byte, .size = size});
+  return enqueue(stream,
+                 &(op){.kind = FILL, .to = (void*)(uintptr_t)to, .byte = byte, .size = size});
 }
 
 API int32_t cuLaunchKernel(cu_function function, uint32_t grid_x, uint32_t grid_y, uint32_t grid_z,

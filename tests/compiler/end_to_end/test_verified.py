@@ -13,8 +13,8 @@ from ossc.targets.machine import this_machine
 LEVELS = ("compiled", "emulated", "device")
 PROMPT_TOKENS = 150
 V3 = find_target("cpu:x86-64-v3")
-ALIKE = "cuda:sm_89", "cuda:sm_100", "cuda:sm_120"
-"""As `cuda:sm_90`, but for what tests/compiler/backends/cuda/test_machine_code.py compiles."""
+ALIKE = "cuda:sm_89", "cuda:sm_90", "cuda:sm_100", "cuda:sm_120"
+"""As `cuda:sm_87` and `opencl`, but for the code: compiler/backends/cuda/test_machine_code.py."""
 OPTIONS = RunOptions(max_new_tokens=32)
 
 RUN_HERE = [

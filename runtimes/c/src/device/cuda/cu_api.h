@@ -52,49 +52,49 @@ enum {
 };
 
 /* X(result, name, parameters) for every function; names are those of the library. */
-#define CU_FUNCTIONS(X)                                                                          \
-  X(int32_t, cuInit, (uint32_t))                                                                 \
-  X(int32_t, cuDriverGetVersion, (int32_t*))                                                     \
-  X(int32_t, cuGetErrorName, (int32_t, const char**))                                            \
-  X(int32_t, cuDeviceGetCount, (int32_t*))                                                       \
-  X(int32_t, cuDeviceGet, (cu_device*, int32_t))                                                 \
-  X(int32_t, cuDeviceGetName, (char*, int32_t, cu_device))                                       \
-  X(int32_t, cuDeviceGetAttribute, (int32_t*, int32_t, cu_device))                               \
-  X(int32_t, cuDeviceTotalMem_v2, (size_t*, cu_device))                                          \
-  X(int32_t, cuDevicePrimaryCtxRetain, (cu_context*, cu_device))                                 \
-  X(int32_t, cuDevicePrimaryCtxRelease_v2, (cu_device))                                          \
-  X(int32_t, cuCtxPushCurrent_v2, (cu_context))                                                  \
-  X(int32_t, cuCtxPopCurrent_v2, (cu_context*))                                                  \
-  X(int32_t, cuModuleLoadDataEx, (cu_module*, const void*, uint32_t, const int32_t*, void**))    \
-  X(int32_t, cuModuleUnload, (cu_module))                                                        \
-  X(int32_t, cuModuleGetFunction, (cu_function*, cu_module, const char*))                        \
-  X(int32_t, cuFuncGetAttribute, (int32_t*, int32_t, cu_function))                               \
-  X(int32_t, cuMemGetInfo_v2, (size_t*, size_t*))                                                \
-  X(int32_t, cuMemAlloc_v2, (cu_address*, size_t))                                               \
-  X(int32_t, cuMemFree_v2, (cu_address))                                                         \
-  X(int32_t, cuMemAllocHost_v2, (void**, size_t))                                                \
-  X(int32_t, cuMemFreeHost, (void*))                                                             \
-  X(int32_t, cuMemHostRegister_v2, (void*, size_t, uint32_t))                                    \
-  X(int32_t, cuMemHostGetDevicePointer_v2, (cu_address*, void*, uint32_t))                       \
-  X(int32_t, cuMemHostUnregister, (void*))                                                       \
-  X(int32_t, cuMemcpyHtoDAsync_v2, (cu_address, const void*, size_t, cu_stream))                 \
-  X(int32_t, cuMemcpyDtoHAsync_v2, (void*, cu_address, size_t, cu_stream))                       \
-  X(int32_t, cuMemcpyDtoDAsync_v2, (cu_address, cu_address, size_t, cu_stream))                  \
-  X(int32_t, cuMemsetD8Async, (cu_address, uint8_t, size_t, cu_stream))                          \
-  X(int32_t, cuStreamCreate, (cu_stream*, uint32_t))                                             \
-  X(int32_t, cuStreamSynchronize, (cu_stream))                                                   \
-  X(int32_t, cuStreamDestroy_v2, (cu_stream))                                                    \
-  X(int32_t, cuStreamBeginCapture_v2, (cu_stream, int32_t))                                      \
-  X(int32_t, cuStreamEndCapture, (cu_stream, cu_graph*))                                         \
-  X(int32_t, cuGraphInstantiateWithFlags, (cu_graph_exec*, cu_graph, uint64_t))                  \
-  X(int32_t, cuGraphLaunch, (cu_graph_exec, cu_stream))                                          \
-  X(int32_t, cuGraphDestroy, (cu_graph))                                                         \
-  X(int32_t, cuGraphExecDestroy, (cu_graph_exec))                                                \
-  X(int32_t, cuEventCreate, (cu_event*, uint32_t))                                               \
-  X(int32_t, cuEventRecord, (cu_event, cu_stream))                                               \
-  X(int32_t, cuEventElapsedTime, (float*, cu_event, cu_event))                                   \
-  X(int32_t, cuEventDestroy_v2, (cu_event))                                                      \
-  X(int32_t, cuLaunchKernel,                                                                     \
+#define CU_FUNCTIONS(X)                                                                            \
+  X(int32_t, cuInit, (uint32_t))                                                                   \
+  X(int32_t, cuDriverGetVersion, (int32_t*))                                                       \
+  X(int32_t, cuGetErrorName, (int32_t, const char**))                                              \
+  X(int32_t, cuDeviceGetCount, (int32_t*))                                                         \
+  X(int32_t, cuDeviceGet, (cu_device*, int32_t))                                                   \
+  X(int32_t, cuDeviceGetName, (char*, int32_t, cu_device))                                         \
+  X(int32_t, cuDeviceGetAttribute, (int32_t*, int32_t, cu_device))                                 \
+  X(int32_t, cuDeviceTotalMem_v2, (size_t*, cu_device))                                            \
+  X(int32_t, cuDevicePrimaryCtxRetain, (cu_context*, cu_device))                                   \
+  X(int32_t, cuDevicePrimaryCtxRelease_v2, (cu_device))                                            \
+  X(int32_t, cuCtxPushCurrent_v2, (cu_context))                                                    \
+  X(int32_t, cuCtxPopCurrent_v2, (cu_context*))                                                    \
+  X(int32_t, cuModuleLoadDataEx, (cu_module*, const void*, uint32_t, const int32_t*, void**))      \
+  X(int32_t, cuModuleUnload, (cu_module))                                                          \
+  X(int32_t, cuModuleGetFunction, (cu_function*, cu_module, const char*))                          \
+  X(int32_t, cuFuncGetAttribute, (int32_t*, int32_t, cu_function))                                 \
+  X(int32_t, cuMemGetInfo_v2, (size_t*, size_t*))                                                  \
+  X(int32_t, cuMemAlloc_v2, (cu_address*, size_t))                                                 \
+  X(int32_t, cuMemFree_v2, (cu_address))                                                           \
+  X(int32_t, cuMemAllocHost_v2, (void**, size_t))                                                  \
+  X(int32_t, cuMemFreeHost, (void*))                                                               \
+  X(int32_t, cuMemHostRegister_v2, (void*, size_t, uint32_t))                                      \
+  X(int32_t, cuMemHostGetDevicePointer_v2, (cu_address*, void*, uint32_t))                         \
+  X(int32_t, cuMemHostUnregister, (void*))                                                         \
+  X(int32_t, cuMemcpyHtoDAsync_v2, (cu_address, const void*, size_t, cu_stream))                   \
+  X(int32_t, cuMemcpyDtoHAsync_v2, (void*, cu_address, size_t, cu_stream))                         \
+  X(int32_t, cuMemcpyDtoDAsync_v2, (cu_address, cu_address, size_t, cu_stream))                    \
+  X(int32_t, cuMemsetD8Async, (cu_address, uint8_t, size_t, cu_stream))                            \
+  X(int32_t, cuStreamCreate, (cu_stream*, uint32_t))                                               \
+  X(int32_t, cuStreamSynchronize, (cu_stream))                                                     \
+  X(int32_t, cuStreamDestroy_v2, (cu_stream))                                                      \
+  X(int32_t, cuStreamBeginCapture_v2, (cu_stream, int32_t))                                        \
+  X(int32_t, cuStreamEndCapture, (cu_stream, cu_graph*))                                           \
+  X(int32_t, cuGraphInstantiateWithFlags, (cu_graph_exec*, cu_graph, uint64_t))                    \
+  X(int32_t, cuGraphLaunch, (cu_graph_exec, cu_stream))                                            \
+  X(int32_t, cuGraphDestroy, (cu_graph))                                                           \
+  X(int32_t, cuGraphExecDestroy, (cu_graph_exec))                                                  \
+  X(int32_t, cuEventCreate, (cu_event*, uint32_t))                                                 \
+  X(int32_t, cuEventRecord, (cu_event, cu_stream))                                                 \
+  X(int32_t, cuEventElapsedTime, (float*, cu_event, cu_event))                                     \
+  X(int32_t, cuEventDestroy_v2, (cu_event))                                                        \
+  X(int32_t, cuLaunchKernel,                                                                       \
     (cu_function, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, cu_stream, \
      void**, void**))
 

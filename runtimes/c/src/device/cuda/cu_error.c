@@ -33,14 +33,18 @@ static const struct {
 
 static const char* const advice_for[] = {
     [CALL] = "update its driver, or choose another device with --device",
-    [FORKED] = "CUDA works in the process that opened it, and not in its forks: open the bundle in a new "
-               "process",
-    [BUSY] = "another process has it for itself: end that one, or choose another device with "
-             "--device",
-    [LOST] = "it takes no more work from this process: run it again, or choose another device with "
-             "--device",
-    [MEMORY] = "close what else uses it, choose another device with --device, or compile the model "
-               "with a smaller --context",
+    [FORKED] =
+        "CUDA works in the process that opened it, and not in its forks: open the bundle in a new "
+        "process",
+    [BUSY] =
+        "another process has it for itself: end that one, or choose another device with "
+        "--device",
+    [LOST] =
+        "it takes no more work from this process: run it again, or choose another device with "
+        "--device",
+    [MEMORY] =
+        "close what else uses it, choose another device with --device, or compile the model "
+        "with a smaller --context",
 };
 
 static meaning meaning_of(int32_t error) {

@@ -10,7 +10,7 @@ typedef struct cu_functions {
   struct {
     const char* file; /* of the plan */
     cu_module module;
-  } * modules;          /* [num_modules], one for each file of code */
+  }* modules;           /* [num_modules], one for each file of code */
   cu_function* by_step; /* [plan.num_steps], by a step's number */
 } cu_functions;
 

@@ -62,8 +62,9 @@ static ossc_status load(void) {
   if (lacking == NULL) {
     status = initialize();
   } else {
-    status = fail(OSSC_ERROR_MACHINE,
-                  "NVIDIA's driver lacks %s, which is of CUDA 12; install a newer driver.", lacking);
+    status =
+        fail(OSSC_ERROR_MACHINE,
+             "NVIDIA's driver lacks %s, which is of CUDA 12; install a newer driver.", lacking);
   }
   if (status == OSSC_OK) {
     loaded_by = getpid();

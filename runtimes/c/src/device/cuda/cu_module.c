@@ -54,10 +54,11 @@ static ossc_status fail_to_load(const cu_target* t, int32_t error, const char* p
                 "update the driver, or compile the model for cuda:sm_%d.",
                 t->info.name, t->info.driver, path, (int)cu_target_architecture(t));
   }
-  return fail(OSSC_ERROR_MACHINE,
-              "The driver of the CUDA device %.64s (%s) cannot load %s (%s: %s); update the driver, "
-              "or choose another device with --device.",
-              t->info.name, t->info.driver, path, cu_error_name(t->cu, error), log);
+  return fail(
+      OSSC_ERROR_MACHINE,
+      "The driver of the CUDA device %.64s (%s) cannot load %s (%s: %s); update the driver, "
+      "or choose another device with --device.",
+      t->info.name, t->info.driver, path, cu_error_name(t->cu, error), log);
 }
 
 static ossc_status compile_ptx(const cu_target* t, const char* path, const char* ptx,

@@ -16,8 +16,8 @@ void cu_staging_close(const cu_target* target, cu_staging* staging) {
   *staging = (cu_staging){0};
 }
 
-static int32_t write_piece(const cu_target* t, cu_staging* staging, cu_stream stream,
-                           cu_address to, const char* data, size_t size) {
+static int32_t write_piece(const cu_target* t, cu_staging* staging, cu_stream stream, cu_address to,
+                           const char* data, size_t size) {
   int32_t error = CU_SUCCESS;
   if (size > STAGING_BYTES - staging->used) {
     error = t->cu->cuStreamSynchronize(stream);

@@ -22,7 +22,8 @@ void cu_target_close(cu_target* target);
 /* Lets the calls that follow in this thread go to the device, until cu_target_leave. */
 ossc_status cu_target_enter(const cu_target* target);
 
-/* The same for what is released: where the device was lost, the reason of that stays the last one. */
+/* The same for what is released: where the device was lost, the reason of that stays the last one.
+ */
 bool cu_target_try_enter(const cu_target* target);
 
 void cu_target_leave(const cu_target* target);

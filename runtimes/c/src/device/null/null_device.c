@@ -10,10 +10,12 @@
  *      num_tokens. It may return before they are done, if `read` and `finish` wait.
  *   5. `write`, `read`, `copy`, `fill`: in the order of the calls, between the runs.
  *   6. `check`: whether the weights are still what was loaded.
- *   7. A kind of step of its own: a file in bundle/ that reads its part, and a line in
+ *   7. `list`: where there are several devices, device/listed_devices finds the one that is meant;
+ *      device/clock turns the times of a device's own clock into ticks.
+ *   8. A kind of step of its own: a file in bundle/ that reads its part, and a line in
  *      bundle/plan_step.c; docs/bundle-format.md says what the part holds.
- *   8. Name the kind in bundle/manifest_target.c, and in runtimes/manifest/target.py.
- *   9. Run test/device_suite.c over it: every entry of the api is tested there for all kinds.
+ *   9. Name the kind in bundle/manifest_target.c, and in runtimes/manifest/target.py.
+ *   10. Run test/device_suite.c over it: every entry of the api is tested there for all kinds.
  */
 #include "device/null/null_device.h"
 
