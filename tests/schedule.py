@@ -13,6 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 ONE_WORKER = {
     "compiler/end_to_end/test_changed_bytes.py": "a program with sanitizers",
     "compiler/end_to_end/test_kv_types.py": "the logits of each type",
+    "compiler/end_to_end/test_opencl.py": "bundles for OpenCL, and what a driver builds of them",
     "compiler/end_to_end/test_regression_gate.py": "a slow bundle",
     "compiler/end_to_end/test_same_bytes.py": "bundles that are compiled once more",
     "compiler/end_to_end/test_webgpu.py": "a browser, and models in it",
@@ -34,7 +35,9 @@ KERNELS = "compiler/backends/cpu/kernels/"
 """Tests of kernels that differ in numbers alone mostly call the same kernel."""
 
 SLOW = {
+    "compiler/backends/gpu/kernels/": "a driver builds kernels",
     "compiler/end_to_end/": "bundles are compiled, and models run in transformers",
+    "operations/test_gpu.py": "a driver builds kernels",
     "sample_model/test_compiled.py": "bundles are compiled, and read a text",
 }
 """Folders and files whose tests take seconds each, and why."""

@@ -51,6 +51,10 @@ typedef enum memory_order {
   memory_order_seq_cst
 } memory_order;
 
+#define as_int(x) __builtin_astype((x), int)
+#define as_uint(x) __builtin_astype((x), uint)
+#define as_float(x) __builtin_astype((x), float)
+
 #define INFINITY (__builtin_inff())
 #define NAN (__builtin_nanf(""))
 
