@@ -5,6 +5,8 @@ import signal
 import pytest
 
 from ossc.runtimes import run as run_module
+from ossc.runtimes.bundle import Bundle
+from ossc.runtimes.profile.places import EmulatedPlace
 from ossc.runtimes.run import run_bundle
 from ossc.runtimes.run_report import RunOptions
 from ossc.runtimes.session import Session
@@ -12,6 +14,7 @@ from ossc.targets.errors import SessionError, UsageError
 from ossc.targets.machine import Machine
 from synthetic.tiny_bundle import write_bundle
 from synthetic.tiny_plan import CHUNK, CONTEXT, VOCAB
+from synthetic.web_plan import write_web_bundle
 
 PROMPT = [5, 1, 30]
 
@@ -47,6 +50,17 @@ def test_a_bundle_for_another_architecture_is_emulated(tiny_bundle, monkeypatch)
     monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(SessionError, match=r"is not installed; install it"):
         run_bundle(tiny_bundle, PROMPT, RunOptions())
+
+
+def test_a_bundle_for_browsers_is_refused_with_how_it_is_run(tmp_path):
+    bundle = write_web_bundle(tmp_path / "bundle")
+    for run in (run_bundle, lambda path, *_: Session(path), measure_emulated):
+        with pytest.raises(SessionError, match=r"runs in a browser: serve its folder \(python -m"):
+            run(bundle, PROMPT, RunOptions())
+
+
+def measure_emulated(path, *_):
+    EmulatedPlace("aarch64").start(Bundle.open(path))
 
 
 def test_without_a_number_the_context_is_the_limit(tiny_bundle):

@@ -36,8 +36,8 @@ def with_literals(source: str) -> str:
 
     TVM writes ``inff``, which there is not. Kernels use minus infinity as the score of a key that
     is not seen, and compare with the same; the exponential of how far the smallest number is below
-    any score is 0 as well. And it writes the smallest int32 as the opposite of a number that is too
-    large.
+    any score is 0 as well. What a row adds up before it has seen a key is multiplied by that 0 when
+    it sees one. And TVM writes the smallest int32 as the opposite of a number that is too large.
     """
     return _SMALLEST.sub(r"i32(\1)", _INFINITY.sub(_LARGEST, source))
 

@@ -8,6 +8,7 @@ import pytest
 from ossc.runtimes.manifest import DriverEntry, ExpertsScheme, FileEntry, Manifest, schemes_of
 from ossc.targets.errors import BundleError
 from synthetic.tiny_plan import make_manifest
+from synthetic.web_plan import TARGET as WEB_TARGET
 
 ENTRIES = {"plan.bin": FileEntry.of("plan", b"p"), "weights.bin": FileEntry.of("weights", b"w")}
 
@@ -149,6 +150,13 @@ def test_files_are_found_by_their_role():
     manifest = Manifest.from_json(make_manifest(ENTRIES).to_json().encode())
     assert list(manifest.files_of("weights")) == ["weights.bin"]
     assert manifest.files_of("card") == {}
+
+
+def test_a_bundle_for_browsers_has_no_machine_as_its_host():
+    data = make_manifest(ENTRIES, target=WEB_TARGET).to_json().encode()
+    assert Manifest.from_json(data).target == WEB_TARGET
+    with pytest.raises(BundleError, match="unknown fields cores"):
+        Manifest.from_json(data.replace(b'"device": {}', b'"device": {"cores": 4}'))
 
 
 def test_a_device_behind_a_driver_says_which_glibc_its_program_needs():
