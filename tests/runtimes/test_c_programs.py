@@ -13,7 +13,7 @@ from ossc.targets.errors import BundleError
 from synthetic.cuda_bundle import write_cuda_bundle
 from synthetic.opencl_bundle import write_opencl_bundle
 from synthetic.opencl_plan import make_opencl_plan
-from synthetic.tiny_bundle import ZIG, compile_c, program_sources, write_bundle
+from synthetic.tiny_bundle import C_RUNTIME, ZIG, compile_c, program_sources, write_bundle
 from synthetic.tiny_plan import make_plan
 
 BUILDS = {
@@ -104,6 +104,18 @@ def test_every_entry_of_the_device_api_holds_on_an_opencl_driver(build, variant,
     folders = write_bundle(tmp_path / "cpu"), write_opencl_bundle(tmp_path / "opencl")
     own = {"OSSC_CACHE_DIR": str(tmp_path / "cache"), "LSAN_OPTIONS": f"suppressions={leaks}"}
     run_program(build("device_suite", variant), *folders, **driver.environment, **own)
+
+
+def test_a_failure_of_any_call_of_an_opencl_driver_is_met(build, tmp_path):
+    """On PoCL: Mesa 22.3 reads what was to be written even after it said that it is done."""
+    driver = installed_driver("pocl")
+    program = build("test_opencl_faults", "asan-ubsan")
+    library = tmp_path / "faulty_opencl.so"
+    flags = ("-D_GNU_SOURCE", "-shared", "-fPIC", "-ldl", "-Wl,--no-as-needed", "-l:libOpenCL.so.1")
+    compile_c(library, [C_RUNTIME / "test" / "faulty_opencl.c"], flags, ("gcc",))
+    bundle = write_opencl_bundle(tmp_path / "bundle")
+    named = {"OSSC_OPENCL_LIBRARY": str(library)}
+    run_program(program, bundle, tmp_path / "cache", **driver.environment, **named)
 
 
 @pytest.mark.parametrize("variant", BUILDS)

@@ -127,7 +127,8 @@ static ossc_status load(const cl_target* t, const plan_space* space, const char*
   }
   if (status != OSSC_OK || space->size_bytes == 0) return status;
   loaded->size_bytes = round_up(space->size_bytes, PAGE_BYTES); /* the last page is mapped whole */
-  return shared ? share_file(t, loaded) : copy_file(t, space, directory, loaded);
+  if (shared && share_file(t, loaded) == OSSC_OK) return OSSC_OK;
+  return copy_file(t, space, directory, loaded); /* some drivers share no pages that are read only */
 }
 
 ossc_status cl_space_load(const cl_target* target, const plan_space* space, const char* directory,

@@ -296,10 +296,16 @@ ossc_status opencl_queue_finish(device_queue* base) {
   return check_call(q, wait_for_all(q), "finish its work");
 }
 
+/* What a device that does not answer may still read is not freed. */
+static void end_work(opencl_queue* q) {
+  bool ended = wait_for_all(q) == CL_SUCCESS || wait_for_all(q) == CL_SUCCESS;
+  if (!ended) q->staging.data = NULL;
+}
+
 static void release_objects(opencl_queue* q) {
   const opencl_device* d = q->device;
   const cl_api* cl = d->target.cl;
-  if (q->queue != NULL) wait_for_all(q);
+  if (q->queue != NULL) end_work(q);
   for (uint32_t i = 0; q->launches != NULL && i < d->plan->num_steps; ++i) {
     if (q->launches[i].kernel != NULL) cl->clReleaseKernel(q->launches[i].kernel);
   }
