@@ -83,7 +83,8 @@ class KernelCost:
     scheme: str | None
     """Of the weights that it reads, or the type of the KV cache; None without either. Of experts in
     several schemes their names joined, those of the fewest bits first; then the bytes of an expert
-    are the mean, and the arithmetic is that of the schemes with codes, if there are some."""
+    are the mean over all layers, and the arithmetic is that of the schemes with codes, if there are
+    some."""
 
     arithmetic: Arithmetic
 

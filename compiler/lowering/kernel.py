@@ -133,6 +133,23 @@ class KernelBuilder:
         self._bytes[unit] += size_bytes // count
         return self._argument(name, shape, dtype)
 
+    def bytes_of_any_size(self, name: str, size_bytes: int, parts: Parts) -> tuple[Buffer, Expr]:
+        """Add a buffer of bytes whose number is each call's own.
+
+        Args:
+            name: Of the buffer.
+            size_bytes: For the cost.
+            parts: Of which a call touches some.
+
+        Returns:
+            The buffer, and the number, int64.
+        """
+        unit, count = parts
+        self._roles.append(Role.OTHER)
+        self._bytes[unit] += size_bytes // count
+        size = tvm.tirx.Var(f"{name}_bytes", "int64")
+        return T.arg(name, T.Buffer((size,), "uint8")), size
+
     def per_token(self, name: str, dtype: str, *shape: int, role: Role = Role.OTHER) -> Buffer:
         """Add a buffer parameter ``[n, *shape]``."""
         self._roles.append(role)

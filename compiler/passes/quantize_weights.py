@@ -86,12 +86,13 @@ class QuantizeWeights(NodePass):
             raise QuantizationError(
                 f"{call.name}: its experts are in {call.format.name} already; quantize it once."
             )
-        stored = call.format, [part.const_value for part in call.parts if part.const_value]
+        tensors = [part.const_value for part in call.parts if part.const_value is not None]
+        stored = call.format, tensors
         if len(set(wanted)) > 1:  # case 2
-            tensors = list(self._mix(call.name, stored, wanted))
+            parts = list(self._mix(call.name, stored, wanted))
         else:
-            tensors = list(self._convert(graph, call.name, stored, wanted[0], call.tensor_class))
-        values = [register_initializer(graph, tensor) for tensor in tensors]
+            parts = list(self._convert(graph, call.name, stored, wanted[0], call.tensor_class))
+        values = [register_initializer(graph, part) for part in parts]
         weight = find_weight_type(JOINT.join(in_order(wanted)))
         replace_node(graph, node, rebuilt(call, weight=(weight, values)))
         return True

@@ -8,7 +8,6 @@ from ossc.compiler.backends.cpu.kernels.experts.experts import (
     expert_biases,
     scheme_symbol,
     shares_of,
-    shares_symbol,
 )
 from ossc.compiler.backends.cpu.kernels.products.activations import declare_all_activations
 from ossc.compiler.backends.cpu.kernels.products.glu_rows import GluRows, groups_at_once
@@ -42,7 +41,8 @@ def expert_glu(
     (a gate's before its up's) → out ``[n, k, intermediate]`` float32. A task for each 8 outputs of
     each slot, or each 16 of each expert.
 
-    A ``scheme`` such as ``mxfp4+int4-g32`` is several; ``counts`` says how many experts each has.
+    A ``scheme`` such as ``mxfp4+int4-g32`` is several; ``counts`` says how many experts each has,
+    which matters for the cost and not for the code.
 
     Raises:
         LoweringError: The kernels cannot multiply this scheme with this activation type.
@@ -52,7 +52,7 @@ def expert_glu(
     )
     formats = [share.weights for share in shares]
     operation = "expert_swiglu" if glu.kind == "swiglu_oss" else "expert_glu"
-    shape = f"{shares_symbol(shares)}x{intermediate}x{hidden}"
+    shape = f"{experts}x{intermediate}x{hidden}"
     kind = operation if bias else f"{operation}_no_bias"
     name = symbol(kind, scheme_symbol(scheme), activation, shape, k, *glu.parameters, n=n)
     with building(name, n) as function:

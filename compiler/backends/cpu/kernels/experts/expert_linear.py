@@ -10,7 +10,6 @@ from ossc.compiler.backends.cpu.kernels.experts.experts import (
     expert_biases,
     scheme_symbol,
     shares_of,
-    shares_symbol,
 )
 from ossc.compiler.backends.cpu.kernels.products.activations import declare_all_activations
 from ossc.compiler.backends.cpu.kernels.products.tiles import panel_groups, row_counts
@@ -51,7 +50,8 @@ def expert_linear(
     `ExpertWeights`), with ``bias`` also bias ``[experts, hidden]`` → out ``[n, k, hidden]``
     float32. A task for each 8 rows of each slot, or each 32 of each expert.
 
-    A ``scheme`` such as ``mxfp4+int4-g32`` is several; ``counts`` says how many experts each has.
+    A ``scheme`` such as ``mxfp4+int4-g32`` is several; ``counts`` says how many experts each has,
+    which matters for the cost and not for the code.
 
     Raises:
         LoweringError: The kernels cannot multiply this scheme with this activation type.
@@ -61,7 +61,7 @@ def expert_linear(
         scheme, counts or (experts,), lambda each: packed_bytes(each, hidden, intermediate)
     )
     formats = [share.weights for share in shares]
-    shape = f"{shares_symbol(shares)}x{hidden}x{intermediate}"
+    shape = f"{experts}x{hidden}x{intermediate}"
     kind = "expert_linear" if bias else "expert_linear_no_bias"
     name = symbol(kind, scheme_symbol(scheme), activation, shape, k, n=n)
     with building(name, n) as function:

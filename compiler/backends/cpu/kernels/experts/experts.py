@@ -71,11 +71,6 @@ def shares_of(
     )
 
 
-def shares_symbol(shares: Sequence[Share]) -> str:
-    """Return the numbers of experts as a part of a C symbol."""
-    return "_".join(str(share.count) for share in shares)
-
-
 def scheme_symbol(scheme: str) -> str:
     """Return the schemes of a type as a part of a C symbol."""
     return scheme.replace(JOINT, "_")
@@ -92,12 +87,16 @@ class ExpertWeights:
 
     def __init__(self, function: KernelBuilder, shares: Sequence[Share]) -> None:
         experts = sum(share.count for share in shares)
-        self._shares = shares
-        self._size_bytes = sum(share.count * share.stride_bytes for share in shares)
-        entry = (2,) if len(shares) > 1 else ()
+        size_bytes = sum(share.count * share.stride_bytes for share in shares)
         parts: Parts = ("expert", experts)
-        self._table = function.buffer("table", "int64", experts, *entry, parts=parts)
-        self.buffer = function.buffer("weight", "uint8", self._size_bytes, parts=parts)
+        self._shares = shares
+        if len(shares) == 1:
+            self._table = function.buffer("table", "int64", experts, parts=parts)
+            self.buffer = function.buffer("weight", "uint8", size_bytes, parts=parts)
+            self._size_bytes = v.constant(size_bytes, "int64")
+        else:  # one kernel for all layers, however many of their experts are in which scheme
+            self._table = function.buffer("table", "int64", experts, 2, parts=parts)
+            self.buffer, self._size_bytes = function.bytes_of_any_size("weight", size_bytes, parts)
 
     def begins(self, task: ExpertTask) -> Iterator[tuple[int, Expr]]:
         """Emit a branch for each scheme, if there are several.
@@ -121,9 +120,8 @@ class ExpertWeights:
 
     def _begin(self, place: Expr, index: int) -> Expr:
         """Keep an offset to those at which a whole expert of a scheme fits into the weights."""
-        size = self._shares[index].stride_bytes
-        last, first = (v.constant(value, "int64") for value in (self._size_bytes - size, 0))
-        kept = tirx.max(tirx.min(place, last), first)
+        last = self._size_bytes - v.constant(self._shares[index].stride_bytes, "int64")
+        kept = tirx.max(tirx.min(place, last), v.constant(0, "int64"))
         return T.Bind(tirx.bitwise_and(kept, v.constant(-ALIGNMENT_BYTES, "int64")))
 
 
