@@ -7,7 +7,15 @@ from collections.abc import Sequence
 
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.backends.gpu.expressions import Local, Registers, barrier, i32
+from ossc.compiler.backends.gpu.expressions import (
+    Local,
+    Registers,
+    at_most,
+    barrier,
+    f32,
+    i32,
+    select,
+)
 from ossc.compiler.backends.gpu.kernel_builder import Item
 from ossc.compiler.backends.gpu.kernels.products.matrix import Column
 from ossc.compiler.backends.gpu.weights.format import BLOCK, ROWS, PackedRow, count_blocks
@@ -35,16 +43,25 @@ def row_sums(item: Item, rows: Sequence[PackedRow], x: Column) -> list[Expr]:
     sums.clear()
     blocks, share = count_blocks(rows[0].columns), item.local[1]
     with T.serial(-(-blocks // SHARES)) as turn:
-        block = T.Bind(turn * SHARES + share)
+        number = T.Bind(turn * SHARES + share)
         if blocks % SHARES:
-            with T.If(block < blocks), T.Then():
-                _add_block(sums, rows, block, x)
+            _add_block(sums, rows, T.Bind(at_most(number, blocks - 1)), x, number < blocks)
         else:
-            _add_block(sums, rows, block, x)
+            _add_block(sums, rows, number, x)
     return _add_shares(item, sums)
 
 
-def _add_block(sums: Registers, rows: Sequence[PackedRow], block: Expr, x: Column) -> None:
+def _add_block(
+    sums: Registers,
+    rows: Sequence[PackedRow],
+    block: Expr,
+    x: Column,
+    counts: Expr | None = None,
+) -> None:
+    """Emit the products with a block, which are added if it counts.
+
+    Without a branch PoCL takes half the time, and what no share has left is a block or none.
+    """
     weights = rows[0].weights
     totals: list[Expr] = [None] * len(rows)
     for number in range(weights.block_words):
@@ -58,7 +75,8 @@ def _add_block(sums: Registers, rows: Sequence[PackedRow], block: Expr, x: Colum
                 totals[index] = T.Bind(product if total is None else total + product)
     for index, row in enumerate(rows):
         scale = row.scale(block)
-        sums.add(index, totals[index] if scale is None else totals[index] * scale)
+        total = totals[index] if scale is None else totals[index] * scale
+        sums.add(index, total if counts is None else select(counts, total, f32(0)))
 
 
 def _add_shares(item: Item, sums: Registers) -> list[Expr]:
