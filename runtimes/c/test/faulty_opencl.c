@@ -1,5 +1,5 @@
-/* An OpenCL library for tests, in front of the real one that it is linked with: a call of a function
- * fails when it is told so, and the device says that it shares no memory. */
+/* An OpenCL library for tests, in front of the real one that it is linked with: a call of a
+ * function fails when a test says so, and the device may say that it shares no memory. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>

@@ -92,8 +92,8 @@ static bool fail_call(const char* directory, const char* function, int place, in
 
 /* The first calls one by one, then ever fewer of them. */
 static void fail_each_call(const char* directory, const char* function) {
-  int count = 0;
-  for (int place = 0; fail_call(directory, function, place, INVALID_QUEUE); place += 1 + place / 4) {
+  int count = 0, place = 0;
+  for (; fail_call(directory, function, place, INVALID_QUEUE); place += 1 + place / 4) {
     fail_call(directory, function, place, OUT_OF_RESOURCES);
     ++count;
   }

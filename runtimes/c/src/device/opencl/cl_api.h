@@ -115,7 +115,7 @@ typedef void (*cl_notify)(void);
   X(int32_t, clEnqueueFillBuffer,                                                                  \
     (cl_queue, cl_memory, const void*, size_t, size_t, size_t, uint32_t, const cl_event*,          \
      cl_event*))                                                                                   \
-  X(int32_t, clEnqueueMarkerWithWaitList, (cl_queue, uint32_t, const cl_event*, cl_event*))         \
+  X(int32_t, clEnqueueMarkerWithWaitList, (cl_queue, uint32_t, const cl_event*, cl_event*))        \
   X(int32_t, clGetEventProfilingInfo, (cl_event, uint32_t, size_t, void*, size_t*))                \
   X(int32_t, clReleaseEvent, (cl_event))
 

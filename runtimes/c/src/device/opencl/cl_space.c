@@ -128,7 +128,7 @@ static ossc_status load(const cl_target* t, const plan_space* space, const char*
   if (status != OSSC_OK || space->size_bytes == 0) return status;
   loaded->size_bytes = round_up(space->size_bytes, PAGE_BYTES); /* the last page is mapped whole */
   if (shared && share_file(t, loaded) == OSSC_OK) return OSSC_OK;
-  return copy_file(t, space, directory, loaded); /* some drivers share no pages that are read only */
+  return copy_file(t, space, directory, loaded); /* some drivers share no read-only pages */
 }
 
 ossc_status cl_space_load(const cl_target* target, const plan_space* space, const char* directory,
