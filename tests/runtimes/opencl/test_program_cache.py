@@ -67,6 +67,15 @@ def test_the_file_is_what_the_code_says(entry):
     assert entry.stat().st_mode & 0o777 == 0o600
 
 
+def test_whoever_waits_for_the_driver_is_told(bundle, run_program, rusticl, caches):
+    command = [bundle, "--token-ids", PROMPT, "-n", "1", "--device", rusticl.device]
+    said = [run_program(*command).stderr for _ in range(2)]
+    said.append(run_program(*command, OSSC_CACHE_DIR="none").stderr)
+    assert "builds kernels.cl, once; later it comes from the cache.\n" in said[0]
+    assert "builds" not in said[1]
+    assert "builds kernels.cl, each time.\n" in said[2]
+
+
 def test_the_driver_takes_back_what_it_made(entry, token, tmp_path, binaries, caches):
     """The binary of other kernels, under the name of these, gives what those compute."""
     sound = entry.read_bytes()

@@ -47,7 +47,7 @@ static void read_log(const build* b, cl_program program, char log_out[MAX_LOG_BY
   for (const char* word = strtok(log, " \t\r\n"); word != NULL; word = strtok(NULL, " \t\r\n")) {
     size_t added = strlen(word) + (length > 0);
     if (length + added >= MAX_LOG_BYTES) break;
-    sprintf(log_out + length, "%s%s", length > 0 ? " " : "", word);
+    snprintf(log_out + length, MAX_LOG_BYTES - length, "%s%s", length > 0 ? " " : "", word);
     length += added;
   }
   free(log);
@@ -65,10 +65,18 @@ static ossc_status compile(const build* b, cl_program program) {
               t->info.name, b->name, cl_error_name(error), log);
 }
 
+/* The user waits for it, for seconds or for a minute. */
+static void say_that_it_is_built(const build* b) {
+  const char* times = program_cache_is_on() ? "once; later it comes from the cache" : "each time";
+  fprintf(stderr, "ossc: The driver of %.64s builds %s, %s.\n", b->target->info.name, b->name,
+          times);
+}
+
 static ossc_status from_source(const build* b, cl_program* program_out) {
   const cl_target* t = b->target;
   const char* code = b->code;
   int32_t error;
+  say_that_it_is_built(b);
   *program_out = t->cl->clCreateProgramWithSource(t->context, 1, &code, &b->size, &error);
   ossc_status status = cl_check(error, t->info.name, "take the kernels");
   return status == OSSC_OK ? compile(b, *program_out) : status;
