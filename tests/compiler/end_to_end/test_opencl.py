@@ -11,6 +11,7 @@ from family_models import CASES
 from opencl_icd import installed_driver
 from ossc.compiler.pipeline import compile_model
 from ossc.compiler.recipe import Recipe
+from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.manifest import Manifest
 from ossc.runtimes.session import Session
 from tolerances import GPU_COSINE, GPU_LOGITS
@@ -20,8 +21,12 @@ CONTEXT, CHUNK = 64, 16
 
 TOKENS, PROMPT = 50, 41
 
-FEW = ["llama-biases", "mixtral-33"]
-"""One KV head, and 33 experts; the others take minutes together."""
+FAMILIES = ("llama-biases", "mixtral-33", "llama-odd", "mistral-window", "ministral3")
+"""One KV head; 33 experts; sizes that nothing divides; a window shorter than the prompt; queries
+scaled by their position. What the other cases add is the same operations, which are in
+tests/operations, in graphs that test_families.py runs on the CPU."""
+
+KV_TYPES: tuple[KvType, ...] = ("f32", "int8")
 
 
 @pytest.fixture(autouse=True)
@@ -69,17 +74,15 @@ def both(folder: Path, name: str, quant: str, backend: object) -> list[np.ndarra
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in FEW else pytest.mark.slow) for name in CASES]
-)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_unquantized_it_computes_what_a_cpu_computes(tmp_path, backend, name):
     cpu, device = both(tmp_path, name, "none", backend)
     assert np.abs(device - cpu).max() <= GPU_LOGITS * np.abs(cpu).max()
 
 
-@pytest.mark.parametrize("kv", ["f32", "int8"])
+@pytest.mark.parametrize("kv", KV_TYPES)
 def test_quantized_it_says_what_a_cpu_says(compiled, kv):
-    build = Build(quant="default", context=CONTEXT, prefill_chunk=CHUNK)
+    build = Build(quant="default", context=CONTEXT, prefill_chunk=CHUNK, kv_types=KV_TYPES)
     on_cpu, on_device = (compiled(each) for each in (build, replace(build, target="opencl")))
     ids = on_cpu.token_ids(TOKENS)
     cpu, device = (logits(each.bundle, ids, kv) for each in (on_cpu, on_device))
