@@ -42,7 +42,7 @@ SLOW = {
     "compiler/backends/cuda/test_machine_code.py": "kernels are compiled for five GPUs",
     "compiler/backends/gpu/kernels/": "a driver builds kernels",
     "compiler/end_to_end/": "bundles are compiled, and models run in transformers",
-    "operations/test_gpu.py": "a driver builds kernels",
+    "operations/test_opencl.py": "a driver builds kernels",
     "sample_model/test_compiled.py": "bundles are compiled, and read a text",
 }
 """Folders and files whose tests take seconds each, and why."""

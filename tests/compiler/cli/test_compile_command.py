@@ -19,7 +19,9 @@ def model(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "exit_code", "sentence"),
     [
-        pytest.param(["--target", "gpu"], 2, "no target 'gpu'; did you mean 'webgpu' or 'cpu'?", id="target"),
+        pytest.param(
+            ["--target", "gpu"], 2, "no target 'gpu'; did you mean 'webgpu' or 'cpu'?", id="target"
+        ),
         pytest.param(["--quant", "mxfp"], 2, "preset 'mxfp'; did you mean 'mxfp4'?", id="preset"),
         pytest.param(["--quant", "no.toml"], 1, "Cannot read the plan no.toml", id="plan"),
         pytest.param(["--context", "0"], 2, "The context is 0 tokens", id="no-context"),
