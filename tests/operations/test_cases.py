@@ -126,8 +126,8 @@ def test_windows_hide_keys_and_are_longer_than_what_there_is_to_see():
 
 
 NOWHERE_TO_RUN = {"cuda"}
-"""Kinds whose devices no machine of the tests has. CUDA's kernels are OpenCL's, in another language;
-tests/compiler/backends/cuda compiles them all and looks at the machine code."""
+"""Kinds whose devices no machine of the tests has. CUDA's kernels are those of OpenCL;
+tests/compiler/backends/cuda compiles them all to machine code, and looks at it."""
 
 
 def test_every_backend_has_a_file_here():
