@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before any test loads onnxruntime
+os.environ["RUSTICL_ENABLE"] = "llvmpipe"  # before any loads OpenCL's drivers: a CPU counts too
 
 from fake_cuda import FakeCuda, build_fake_cuda
 from schedule import Schedule, mark_slow_tests

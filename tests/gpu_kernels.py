@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-import pytest
 import tvm
 from numpy.typing import NDArray
 
 from opencl_driver import OpenClDriver, find_driver
+from opencl_icd import installed_driver
 from ossc.compiler.backends.gpu.codegen import DeviceFunction, generate_device_function
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import buffer_types
@@ -18,10 +18,10 @@ OPENCL = tvm.target.Target({"kind": "opencl"})
 
 
 def driver_or_skip(name: str = "pocl") -> OpenClDriver:
-    """Return a driver; the test is skipped where this machine has not got it."""
-    driver = find_driver(name)
-    if driver is None:
-        pytest.skip(f"this machine has no OpenCL driver {name}")
+    """Return a driver; the test is skipped where it is not installed."""
+    platform = installed_driver(name).platform
+    driver = find_driver(platform)
+    assert driver is not None, f"{name} is installed, but OpenCL does not list it"
     return driver
 
 
@@ -34,7 +34,7 @@ def run_kernel(
         kernel: For GPUs.
         inputs: Its first buffers; those that it changes are changed.
         n: Tokens.
-        driver: Of `opencl_driver.DRIVERS`.
+        driver: Of `opencl_icd.DRIVERS`.
 
     Returns:
         The other buffers, which the kernel writes; they are NaN before, or large numbers.

@@ -8,8 +8,6 @@ import pytest
 from opencl_icd import DRIVERS, installed_driver
 from synthetic.opencl_bundle import write_opencl_bundle
 
-os.environ["RUSTICL_ENABLE"] = "llvmpipe"  # before anything loads the drivers: a CPU counts too
-
 
 @pytest.fixture(params=DRIVERS)
 def any_driver(request):
