@@ -31,7 +31,7 @@ def generate(kernel: Kernel):
 
 
 def test_a_chain_of_values_that_are_used_twice_stays_short():
-    lengths = [len(generate(chain(steps)).source) for steps in (8, 16)]
+    lengths = [len(generate(chain(steps)).source) for steps in (6, 12)]
     assert lengths[1] < 2 * lengths[0]
 
 
