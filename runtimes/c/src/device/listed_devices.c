@@ -89,3 +89,11 @@ ossc_status listed_devices_choose(const listed_devices* devices, const char* whi
   ossc_status status = which[0] == '\0' ? OSSC_OK : find_meant(devices, which, chosen_out);
   return status == OSSC_OK ? check_usable(devices, *chosen_out) : status;
 }
+
+void listed_devices_give(const listed_devices* devices, ossc_device_info* devices_out,
+                         size_t capacity, size_t* count_out) {
+  for (size_t i = 0; i < devices->count && i < capacity; ++i) {
+    devices_out[i] = devices->all[i].info;
+  }
+  *count_out = devices->count;
+}

@@ -25,4 +25,8 @@ void listed_device_clean(char* text);
 ossc_status listed_devices_choose(const listed_devices* devices, const char* which,
                                   const listed_device** chosen_out);
 
+/* Gives what api->list gives: as many as there is room for, and how many there are. */
+void listed_devices_give(const listed_devices* devices, ossc_device_info* devices_out,
+                         size_t capacity, size_t* count_out);
+
 #endif /* OSSC_LISTED_DEVICES_H_ */

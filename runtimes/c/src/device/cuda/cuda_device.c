@@ -104,8 +104,7 @@ static ossc_status list(ossc_device_info* devices_out, size_t capacity, size_t* 
   ossc_status status = cu_library_load(&cu);
   if (status == OSSC_OK) status = cu_devices_list(cu, &devices);
   if (status != OSSC_OK) return status;
-  for (size_t i = 0; i < devices.count && i < capacity; ++i) devices_out[i] = devices.all[i].info;
-  *count_out = devices.count;
+  listed_devices_give(&devices, devices_out, capacity, count_out);
   cu_devices_free(&devices);
   return OSSC_OK;
 }

@@ -112,8 +112,7 @@ static ossc_status list(ossc_device_info* devices_out, size_t capacity, size_t* 
   ossc_status status = cl_library_load(&cl);
   if (status == OSSC_OK) status = cl_devices_list(cl, &devices);
   if (status != OSSC_OK) return status;
-  for (size_t i = 0; i < devices.listed.count && i < capacity; ++i) devices_out[i] = devices.listed.all[i].info;
-  *count_out = devices.listed.count;
+  listed_devices_give(&devices.listed, devices_out, capacity, count_out);
   cl_devices_free(&devices);
   return OSSC_OK;
 }
