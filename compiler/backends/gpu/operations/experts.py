@@ -1,4 +1,4 @@
-"""The mixture of experts: routing, and the experts' two products.
+"""The mixture of experts: the experts' two products.
 
 One token calls its experts directly. A chunk first groups its (token, slot) pairs by expert, so
 that an expert's weights are read once for a tile of tokens that chose it.
@@ -9,49 +9,17 @@ from collections.abc import Callable
 import numpy as np
 
 from ossc.compiler.backends.gpu.kernel_table import KERNELS
-from ossc.compiler.backends.gpu.operations.dense import product, word_parameter
+from ossc.compiler.backends.gpu.operations.dense import word_parameter
 from ossc.compiler.backends.gpu.packed import WordMatrix, expert_glu_weight, expert_weight
-from ossc.compiler.dialect.bodies.expert_product import SHARED, TRANSPOSED
 from ossc.compiler.dialect.call import Call
 from ossc.compiler.lowering.call_weights import bias_operands, glu_of, scheme_of, weight_tensors
 from ossc.compiler.lowering.kernel import Kernel
-from ossc.compiler.lowering.segment import Expr, SegmentBuilder, initializer
+from ossc.compiler.lowering.operations.experts import chosen_pairs, require_fused
+from ossc.compiler.lowering.segment import SegmentBuilder
 from ossc.compiler.lowering.standard import operand
 from ossc.compiler.lowering.weight_rows import Tensors
 from ossc.compiler.lowering.weights import PackedWeight, as_bytes
-from ossc.compiler.quantization import find_float_scheme
 from ossc.compiler.quantization.scheme import QuantizationScheme
-from ossc.targets.errors import LoweringError
-
-
-def lower_router(segment: SegmentBuilder, call: Call) -> None:
-    """Translate ``Router``: float32 logits, then the k best and their softmax.
-
-    Raises:
-        LoweringError: Its weight is no float matrix.
-    """
-    stored = initializer(call.input("weight"))
-    scheme = find_float_scheme(stored.dtype.numpy())
-    if scheme is None:
-        raise LoweringError(f"The router {call.name!r} is {stored.dtype}, but has to be floats.")
-    logits = product(
-        segment,
-        operand(segment, call.input("x")),
-        scheme,
-        [stored],
-        bias=bias_operands(segment, call),
-        label=f"{call.name}/logits",
-    )
-    kernel = KERNELS.kernel(
-        segment,
-        "RouterTopK",
-        experts=int(logits.ty.shape[1]),
-        k=call.integer("k"),
-        n=segment.static_rows,
-    )
-    indices, weights = segment.call(kernel, [logits], call.name)
-    segment.values[call.node.outputs[0]] = indices
-    segment.values[call.node.outputs[1]] = weights
 
 
 def lower_expert_glu(segment: SegmentBuilder, call: Call) -> None:
@@ -79,15 +47,7 @@ def lower_expert_linear(segment: SegmentBuilder, call: Call) -> None:
     Raises:
         LoweringError: Its weight is transposed, or its experts share a vector.
     """
-    if TRANSPOSED in call.options:
-        raise LoweringError(
-            f"The experts {call.name!r} are transposed; apply TransposeExperts first."
-        )
-    if SHARED in call.options:
-        raise LoweringError(
-            f"The experts {call.name!r} of a token read one vector, for which there are kernels "
-            "only with a gate after the product; apply FuseGlu first."
-        )
+    require_fused(call)
     product = _ExpertProduct(segment, call, expert_weight)
     experts, rows, columns = product.packed.shape
     kernel = KERNELS.kernel(
@@ -123,28 +83,12 @@ class _ExpertProduct:
         segment, call = self._segment, self._call
         arguments = [
             operand(segment, call.input("x")),
-            *self._groups(),
+            *chosen_pairs(KERNELS, segment, self._routing, self.packed.shape[0], call.name),
             segment.weight(expert_table(self.packed), self.packed.shape[:1], "int32"),
             word_parameter(segment, self.packed),
             *bias_operands(segment, call),
         ]
         (segment.values[call.node.outputs[0]],) = segment.call(kernel, arguments, call.name)
-
-    def _groups(self) -> list[Expr]:
-        """Return the choice itself for one token, and for a chunk what groups it by expert."""
-        segment, routing = self._segment, self._routing
-        if segment.static_rows == 1:
-            return [routing]
-        kernel = KERNELS.kernel(
-            segment,
-            "GroupByExpert",
-            experts=self.packed.shape[0],
-            k=self.k,
-            n=segment.static_rows,
-        )
-        return segment.once(
-            ("groups", routing), lambda: segment.call(kernel, [routing], f"{self._call.name}/group")
-        )
 
 
 def expert_table(packed: WordMatrix) -> PackedWeight:

@@ -5,17 +5,14 @@ from tvm.tirx.script import builder as T
 from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.backends.cpu.vectors.vector_math import exp
 from ossc.compiler.lowering.kernel import Buffer, Expr, Kernel, building, symbol
+from ossc.compiler.lowering.router_order import (
+    INFINITY_BITS,
+    MAGNITUDE_BITS,
+    NAN_KEY,
+    check_choice,
+)
 from ossc.runtimes.kernel_cost import Work
 from ossc.runtimes.plan import Role
-from ossc.targets.errors import LoweringError
-
-NAN_KEY = 2**31 - 1
-"""Sorts above the key of infinity, as in ``torch.topk``: an expert that cannot be judged is not
-dropped without a word, since all weights and with them the logits of the token become NaN."""
-
-
-MAGNITUDE_BITS = 0x7FFFFFFF
-INFINITY_BITS = 0x7F800000
 
 
 def router_top_k(*, experts: int, k: int, n: int | None) -> Kernel:
@@ -28,10 +25,7 @@ def router_top_k(*, experts: int, k: int, n: int | None) -> Kernel:
     Raises:
         LoweringError: There are fewer experts than are to be chosen, or none is.
     """
-    if not 1 <= k <= experts:
-        raise LoweringError(
-            f"A router chooses {k} of {experts} experts; give a number from 1 to {experts}."
-        )
+    check_choice(experts, k)
     with building(symbol("router_top_k", experts, k, n=n), n) as function:
         logits = function.per_token("logits", "float32", experts)
         indices = function.per_token("indices", "int32", k, role=Role.EXPERT_INDICES)

@@ -19,18 +19,16 @@ from ossc.compiler.backends.gpu.kernel_builder import building
 from ossc.compiler.backends.gpu.work_items import each
 from ossc.compiler.lowering.kernel import Buffer, Expr, Kernel, symbol
 from ossc.compiler.lowering.launch import Groups
+from ossc.compiler.lowering.router_order import (
+    INFINITY_BITS,
+    MAGNITUDE_BITS,
+    NAN_KEY,
+    check_choice,
+)
 from ossc.runtimes.kernel_cost import Work
 from ossc.runtimes.plan import Role
-from ossc.targets.errors import LoweringError
 
 ITEMS = 64
-
-NAN_KEY = 2**31 - 1
-"""Sorts above the key of infinity, as on the CPU: an expert that cannot be judged is not dropped
-without a word, since all weights and with them the logits of the token become NaN."""
-
-MAGNITUDE_BITS = 0x7FFFFFFF
-INFINITY_BITS = 0x7F800000
 
 
 def router_top_k(*, experts: int, k: int, n: int | None) -> Kernel:
@@ -43,10 +41,7 @@ def router_top_k(*, experts: int, k: int, n: int | None) -> Kernel:
     Raises:
         LoweringError: There are fewer experts than are to be chosen, or none is.
     """
-    if not 1 <= k <= experts:
-        raise LoweringError(
-            f"A router chooses {k} of {experts} experts; give a number from 1 to {experts}."
-        )
+    check_choice(experts, k)
     with building(symbol("router_top_k", experts, k, n=n), n) as function:
         logits = function.per_token("logits", "float32", experts)
         indices = function.per_token("indices", "int32", k, role=Role.EXPERT_INDICES)
