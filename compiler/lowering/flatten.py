@@ -19,7 +19,7 @@ from ossc.runtimes.kernel_cost import KernelCost, Work
 from ossc.runtimes.plan import N_TOKENS, DType, Role, SegmentName
 from ossc.targets.errors import LoweringError
 
-_DTYPE = {
+PLAN_DTYPES = {
     "float32": DType.F32,
     "int8": DType.I8,
     "uint8": DType.U8,
@@ -32,6 +32,8 @@ _DTYPE = {
     "bool": DType.BOOL,
     "uint32": DType.I32,  # words, of which a plan only counts the bytes
 }
+"""TVM's types of elements, as plans name them."""
+
 _LAYER = re.compile(r"\blayers[._/](\d+)")
 _HINT = re.compile(r"op\d+_")
 
@@ -233,4 +235,4 @@ class _Walk:
 
 def _operand(storage: Storage, type_: relax.TensorType) -> Operand:
     shape = tuple(int(dim) if isinstance(dim, tvm.tirx.IntImm) else N_TOKENS for dim in type_.shape)
-    return Operand(storage=storage, dtype=_DTYPE[str(type_.dtype)], shape=shape)
+    return Operand(storage=storage, dtype=PLAN_DTYPES[str(type_.dtype)], shape=shape)

@@ -16,9 +16,12 @@ from synthetic.refused_bundle import READERS
 from synthetic.tiny_bundle import weights, write_bundle
 from synthetic.tiny_plan import (
     ARENA,
+    CACHE,
     DEVICE,
     EMBEDDED,
     IDS,
+    POSITIONS,
+    ROUTER,
     STATE,
     TENSORS,
     WEIGHTS,
@@ -59,6 +62,20 @@ def tensors(index, **changes):
 
 def segments(**changes):
     return {"segments": (forged(DECODE, **changes), PREFILL, head(1))}
+
+
+def routed(*buffers, fixed=0):
+    """A plan that calls the router with these buffers."""
+    return segments(steps=(step("test_router", *buffers, fixed=fixed),))
+
+
+def stored(**changes):
+    """A plan that stores what was embedded, after that was forged."""
+    stores = segments(steps=(step("test_store", EMBEDDED, POSITIONS, CACHE, per_token=1),))
+    return stores | tensors(EMBEDDED, **changes)
+
+
+OTHER_BUFFERS = r"test_\w+ other buffers than it takes"
 
 
 @pytest.fixture(params=READERS.values(), ids=READERS)
@@ -145,6 +162,15 @@ def refusal(request, tiny_bundle, binaries):
         pytest.param(
             segments(steps=(step("no_such_kernel", 1, 4),)), "no_such_kernel", id="no-kernel"
         ),
+        pytest.param(routed(IDS, ROUTER, ROUTER), OTHER_BUFFERS, id="one-buffer-more"),
+        pytest.param(routed(IDS), OTHER_BUFFERS, id="one-buffer-less"),
+        pytest.param(routed(ROUTER, IDS), OTHER_BUFFERS, id="swapped-buffers"),
+        pytest.param(routed(IDS, ROUTER, fixed=1), OTHER_BUFFERS, id="ranged-kernel"),
+        pytest.param(stored(dtype=DType.I32), OTHER_BUFFERS, id="another-type"),
+        pytest.param(stored(shape=(-1, 8)), OTHER_BUFFERS, id="another-size"),
+        pytest.param(stored(shape=(16, -1)), OTHER_BUFFERS, id="another-order"),
+        pytest.param(stored(shape=(-1, 16, 1)), OTHER_BUFFERS, id="one-dimension-more"),
+        pytest.param(stored(shape=(4, 16)), OTHER_BUFFERS, id="rows-that-differ"),
     ],
 )
 def test_a_plan_that_is_not_understood_is_refused(refusal, tiny_bundle, changes, reason):

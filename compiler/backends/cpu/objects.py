@@ -9,6 +9,7 @@ from pathlib import Path
 import tvm
 
 from ossc.compiler.backends.cpu.codegen import generate_code
+from ossc.compiler.backends.cpu.signature import Signature, signature_of
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.legalize import tvm_target
 from ossc.targets import Target
@@ -26,6 +27,9 @@ class KernelObjects:
 
     symbols: dict[str, str]
     """The name in the plan → the C symbol, without the prefix of TVM's calling convention."""
+
+    signatures: dict[str, Signature]
+    """The name in the plan → what the function takes."""
 
     needs: InstructionSet | None = None
     """What a machine must have besides what the target promises."""
@@ -90,6 +94,7 @@ def write_objects(
         KernelObjects(
             paths=tuple(next(paths) for _ in group.by_name),
             symbols={name: group.symbol(name) for name in group.by_name},
+            signatures={name: signature_of(each) for name, each in group.by_name.items()},
             needs=group.needs,
         )
         for group in groups

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ossc.compiler.backends.cpu.objects import KernelObjects
+from ossc.compiler.backends.cpu.signature import BufferType, Signature
 from ossc.compiler.backends.runtime_link import link_runtime
 from ossc.targets import Target
 from ossc.targets.instruction_set import InstructionSet
@@ -34,15 +35,22 @@ def kernel_table(objects: Sequence[KernelObjects]) -> str:
         objects: The one that needs nothing first, then the others, the best first.
     """
     base, *others = objects
+    for each in others:
+        for name, signature in each.signatures.items():
+            assert signature == base.signatures[name], (
+                f"{name} takes other buffers for {each.needs}"
+            )
     symbols = sorted(symbol for each in objects for symbol in each.symbols.values())
     declarations = [
         f"int __tvm_ffi_{symbol}(void*, const TVMFFIAny*, int32_t, TVMFFIAny*);"
         for symbol in symbols
     ]
     sets = [line for each in others if each.needs for line in _instruction_set(each.needs)]
+    names = sorted(base.symbols)
+    lines, signatures = _signatures([base.signatures[name] for name in names])
     entries = [
-        f'    {{"{name}", __tvm_ffi_{each.symbols[name]}, {_needs(each)}}},'
-        for name in sorted(base.symbols)
+        f'    {{"{name}", __tvm_ffi_{each.symbols[name]}, {_needs(each)}, &{signature}}},'
+        for name, signature in zip(names, signatures, strict=True)
         for each in (*others, base)
         if name in each.symbols
     ]
@@ -50,6 +58,7 @@ def kernel_table(objects: Sequence[KernelObjects]) -> str:
         '#include "device/cpu/kernel_table.h"',
         *declarations,
         *sets,
+        *lines,
         "const ossc_kernel ossc_kernels[] = {",
         *entries,
         "};",
@@ -69,3 +78,31 @@ def _instruction_set(needs: InstructionSet) -> list[str]:
 
 def _needs(kernels: KernelObjects) -> str:
     return f"&{kernels.needs.name}" if kernels.needs else "NULL"
+
+
+def _signatures(signatures: Sequence[Signature]) -> tuple[list[str], list[str]]:
+    """Return the definitions of signatures, each once, and the name of each signature."""
+    buffers: dict[BufferType, str] = {}
+    names: dict[Signature, str] = {}
+    lines = []
+    for signature in signatures:
+        if signature in names:
+            continue
+        for buffer in signature.buffers:
+            if buffer not in buffers:
+                buffers[buffer] = f"buffer{len(buffers)}"
+                lines.append(_buffer(buffers[buffer], buffer))
+        names[signature] = name = f"signature{len(names)}"
+        taken = ", ".join(f"&{buffers[buffer]}" for buffer in signature.buffers)
+        count, ranged = len(signature.buffers), str(signature.ranged).lower()
+        lines += [
+            f"static const ossc_kernel_buffer* const {name}_buffers[] = {{{taken}}};",
+            f"static const ossc_kernel_signature {name} = {{{ranged}, {count}, {name}_buffers}};",
+        ]
+    return lines, [names[signature] for signature in signatures]
+
+
+def _buffer(name: str, buffer: BufferType) -> str:
+    shape = ", ".join(map(str, buffer.shape))
+    fields = f"PLAN_{buffer.dtype.name}, {len(buffer.shape)}, {{{shape}}}"
+    return f"static const ossc_kernel_buffer {name} = {{{fields}}};"

@@ -9,6 +9,7 @@ from tvm.s_tir import dlight
 
 from ossc.compiler.backends.gpu.codegen import DeviceFunction, generate_device_function
 from ossc.compiler.backends.gpu.kernel_builder import MAX_ITEMS
+from ossc.compiler.backends.gpu.signal_actions import kept_interrupt_action
 from ossc.compiler.lowering.flatten import FlatStep
 from ossc.compiler.lowering.launch import Grid, Launch
 from ossc.runtimes.kv_type import KvType
@@ -38,7 +39,7 @@ class DeviceCalls:
             if isinstance(function, tirx.PrimFunc) and not _is_launched(function)
         }
         narrow = tirx.transform.ForceNarrowIndexToInt32()
-        with self._target:
+        with self._target, kept_interrupt_action():
             schedule = dlight.ApplyDefaultSchedule(dlight.gpu.Fallback())
             scheduled = schedule(narrow(tvm.IRModule(generated)))
         others = {v: f for v, f in module.functions.items() if v not in generated}

@@ -145,13 +145,27 @@ static const ossc_instruction_set special = {"special", no_features};
 static const char* const future_features[] = {"feature_of_the_future", NULL};
 static const ossc_instruction_set future = {"future", future_features};
 
+enum { VOCAB = 40, HIDDEN = 16, CONTEXT = 24, N = -1 };
+
+static const ossc_kernel_buffer numbers = {PLAN_I64, 1, {N}}; /* ids or positions */
+static const ossc_kernel_buffer rows = {PLAN_F32, 2, {N, HIDDEN}};
+static const ossc_kernel_buffer words = {PLAN_F32, 2, {VOCAB, HIDDEN}};
+static const ossc_kernel_buffer cache = {PLAN_F32, 2, {CONTEXT, HIDDEN}};
+static const ossc_kernel_buffer chosen = {PLAN_I32, 2, {N, 2}};
+static const ossc_kernel_buffer logits = {PLAN_F32, 2, {N, VOCAB}};
+
+#define TAKES(ranged, ...)                                                   \
+  (&(const ossc_kernel_signature){                                           \
+      ranged, sizeof((const void*[]){__VA_ARGS__}) / sizeof(void*),          \
+      (const ossc_kernel_buffer* const[]){__VA_ARGS__}})
+
 const ossc_kernel ossc_kernels[] = {
-    {"test_embedding", embedding, NULL},
-    {"test_head", NULL, &future},
-    {"test_head", special_head, &special},
-    {"test_head", head, NULL},
-    {"test_mean", mean, NULL},
-    {"test_router", router, NULL},
-    {"test_store", store, NULL},
+    {"test_embedding", embedding, NULL, TAKES(true, &numbers, &words, &rows)},
+    {"test_head", NULL, &future, TAKES(true, &rows, &words, &logits)},
+    {"test_head", special_head, &special, TAKES(true, &rows, &words, &logits)},
+    {"test_head", head, NULL, TAKES(true, &rows, &words, &logits)},
+    {"test_mean", mean, NULL, TAKES(true, &numbers, &cache, &rows)},
+    {"test_router", router, NULL, TAKES(false, &numbers, &chosen)},
+    {"test_store", store, NULL, TAKES(true, &rows, &numbers, &cache)},
 };
 const size_t ossc_kernel_count = sizeof(ossc_kernels) / sizeof(ossc_kernels[0]);

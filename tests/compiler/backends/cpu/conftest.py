@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from kernel_operands import TVM_TARGETS
 from ossc.compiler.backends.cpu.codegen import generate_code
+from ossc.compiler.backends.cpu.signature import BufferType, signature_of
+from ossc.compiler.lowering.flatten import PLAN_DTYPES
 from ossc.compiler.lowering.kernel import Kernel
 
 GUARD_BYTES = 64
@@ -65,6 +67,7 @@ def _call(
     outputs: Sequence[NDArray],
     tasks: tuple[int, int],
 ) -> list[NDArray]:
+    assert _takes(key, [*inputs, *outputs]), "it is called with what it does not take"
     guarded = [_guarded(array) for array in (*inputs, *outputs)]
     tensors = [tvm.runtime.from_dlpack(view) for _, view in guarded]
     _compiled(key, cpu)(*tensors, *tasks)
@@ -75,6 +78,12 @@ def _call(
     for array, (_, view) in zip(inputs, guarded, strict=False):
         assert array.tobytes() == view.tobytes(), "wrote to an input"
     return [view for _, view in guarded[len(inputs) :]]
+
+
+def _takes(key: tuple[str, str | None], arrays: Sequence[NDArray]) -> bool:
+    """Whether a kernel takes arrays; its code does not look."""
+    buffers = [BufferType(PLAN_DTYPES[str(array.dtype)], array.shape) for array in arrays]
+    return signature_of(_functions[key]).takes(buffers)
 
 
 @cache

@@ -120,7 +120,7 @@ def test_a_copy_can_be_interrupted(url, tiny_bundle, monkeypatch):
 
 
 def test_a_script_that_is_interrupted_ends(monkeypatch):
-    code = "import os, signal; os.kill(os.getppid(), signal.SIGINT); signal.pause()"
+    code = "import os, signal, time; os.kill(os.getppid(), signal.SIGINT); time.sleep(30)"
     started, start = [], SshShell._start
     monkeypatch.setattr(SshShell, "command", lambda *_: [sys.executable, "-c", code])
     monkeypatch.setattr(SshShell, "_start", lambda *a: started.append(start(*a)) or started[-1])

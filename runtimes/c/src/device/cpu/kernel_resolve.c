@@ -35,7 +35,8 @@ static const ossc_kernel* first_of(const char* name) {
   return NULL;
 }
 
-static ossc_status resolve_step(choice* c, const plan_step* step, kernel_choice* choice_out) {
+static ossc_status resolve_step(choice* c, const plan* p, const plan_step* step,
+                                kernel_choice* choice_out) {
   if (step->kind != PLAN_HOST_KERNEL) {
     return fail(OSSC_ERROR_BUNDLE,
                 "The plan has a step for another device than the CPU that it names (%.64s); compile "
@@ -49,6 +50,12 @@ static ossc_status resolve_step(choice* c, const plan_step* step, kernel_choice*
                 "The plan calls the kernel %s, which this program does not have; run the "
                 "program of the same bundle.",
                 name);
+  }
+  if (!kernel_signature_fits(kernel->takes, p, step)) {
+    return fail(OSSC_ERROR_BUNDLE,
+                "The plan gives the kernel %s other buffers than it takes (%.64s); compile the "
+                "model again.",
+                name, step->label);
   }
   while (!is_usable(c, kernel->needs)) ++kernel;
   while (base->needs != NULL) ++base;
@@ -78,7 +85,7 @@ ossc_status kernel_table_resolve(const plan* p, kernel_choice* choices_out) {
     const plan_segment* segment = &p->segments[i];
     for (uint32_t j = 0; j < segment->num_steps && status == OSSC_OK; ++j) {
       const plan_step* step = &segment->steps[j];
-      status = resolve_step(&c, step, &choices_out[step->number]);
+      status = resolve_step(&c, p, step, &choices_out[step->number]);
     }
   }
   return status;

@@ -14,10 +14,28 @@ typedef struct ossc_instruction_set {
   const char* const* cpu_features; /* names of /proc/cpuinfo, then NULL */
 } ossc_instruction_set;
 
+#define KERNEL_MAX_SIZES 4
+
+/* A buffer that a kernel takes. A negative dimension, down to -KERNEL_MAX_SIZES, stands for a size
+ * that each call says, the same one wherever the number is. */
+typedef struct ossc_kernel_buffer {
+  plan_dtype dtype;
+  int32_t num_dimensions;
+  int64_t shape[PLAN_MAX_DIMENSIONS];
+} ossc_kernel_buffer;
+
+/* What a kernel takes: buffers, then perhaps the range of its tasks. */
+typedef struct ossc_kernel_signature {
+  bool ranged;
+  uint32_t num_buffers;
+  const ossc_kernel_buffer* const* buffers;
+} ossc_kernel_signature;
+
 typedef struct ossc_kernel {
   const char* name;
   tvm_function function;
   const ossc_instruction_set* needs; /* NULL: only what every machine of the target has */
+  const ossc_kernel_signature* takes;
 } ossc_kernel;
 
 /* The entries of one name follow each other, the best first; the last one needs nothing. They take
@@ -34,7 +52,12 @@ typedef struct kernel_choice {
   tvm_function base; /* the one that runs on every machine of the target */
 } kernel_choice;
 
-/* Chooses for every step the best function that this CPU can run.
+/* Whether the buffers of a step, and its being ranged, are what its kernel takes. */
+bool kernel_signature_fits(const ossc_kernel_signature* takes, const plan* p,
+                           const plan_step* step);
+
+/* Chooses for every step the best function that this CPU can run; refuses a step whose buffers are
+ * not what it takes, because functions do not look.
  *   choices_out  [p->num_steps], by the steps' numbers */
 ossc_status kernel_table_resolve(const plan* p, kernel_choice* choices_out);
 
