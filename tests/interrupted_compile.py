@@ -47,7 +47,7 @@ RECIPE = Recipe(
     out=PLACE,
     force=True,
 )
-N_KILLS = 15
+N_KILLS = 8
 
 read_object = SharedObjects(OBJECTS)
 """Takes the place of `generate_object`."""

@@ -21,7 +21,7 @@ CHARACTERS = 6000
 def bundle(tmp_path_factory: pytest.TempPathFactory, backend_of_all_caches: CpuBackend) -> Path:
     """The bundle of the preset ``default``."""
     out = tmp_path_factory.mktemp("default") / "bundle"
-    recipe = Recipe(model=MODEL, context=512, out=out)
+    recipe = Recipe(model=MODEL, context=512, instruction_sets=(), out=out)
     return compile_model(recipe, backend=backend_of_all_caches)
 
 
@@ -59,7 +59,9 @@ def test_the_routers_choose_the_same_experts(result):
 def test_dense_matrices_and_head_in_four_bits_cost_less_than_3_percent_of_perplexity(
     perplexity, tmp_path, backend, record_property
 ):
-    recipe = Recipe(model=MODEL, quant="small", context=512, out=tmp_path / "bundle")
+    recipe = Recipe(
+        model=MODEL, quant="small", context=512, instruction_sets=(), out=tmp_path / "bundle"
+    )
     small = compile_model(recipe, backend=backend)
     cost = evaluate(small, HELD_OUT).perplexity / perplexity - 1
     record_property("cost in perplexity", cost)

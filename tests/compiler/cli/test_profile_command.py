@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from ossc.runtimes.profile.device.answers import Probe
+from ossc.runtimes.profile.device.runner import Runner
 from ossc.runtimes.profile.profile_json import read_profile
 from synthetic.tiny_plan import CONTEXT
 
@@ -11,12 +13,28 @@ SMALL = ["--prompt-tokens", 6, "--new-tokens", 4, "--repeats", 2]
 THREE = ["--prompt-tokens", 6, "--new-tokens", 4, "--repeats", 3]
 """As few repeats as a comparison of profiles takes."""
 
+PROBES: dict[tuple[object, ...], Probe] = {}
+"""What was measured, by what was asked for."""
+
 
 @pytest.fixture(autouse=True)
 def every_repeat_counts(monkeypatch):
     """Other tests run beside these; which repeats count is tested elsewhere."""
     for limit in ("MAX_WAITED", "MAX_DRIFT"):
         monkeypatch.setattr(f"ossc.runtimes.profile.repeats.{limit}", 1000.0)
+
+
+@pytest.fixture(autouse=True)
+def each_probe_runs_once(monkeypatch):
+    """What the machine can do is the same in all tests, and takes seconds to measure."""
+    measure = Runner.probe
+
+    def probe(self, *arguments):
+        if arguments not in PROBES:
+            PROBES[arguments] = measure(self, *arguments)
+        return PROBES[arguments]
+
+    monkeypatch.setattr(Runner, "probe", probe)
 
 
 @pytest.fixture

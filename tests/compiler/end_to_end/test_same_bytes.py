@@ -21,7 +21,15 @@ TARGETS = (HERE.name, "cpu:x86-64-v3" if HERE.host.arch == "aarch64" else "cpu:a
 SHAPE = SyntheticShape(layer_types=("full_attention",) * 2)
 """Without windows all its kernels are those of other tests' bundles, whatever the prefill chunk."""
 
-COMMAND = "import os; os.umask(0o077); from ossc.compiler.cli import main; main(prog_name='ossc')"
+COMMAND = """
+import os, sys
+from pathlib import Path
+from shared_objects import generate_few_objects
+from ossc.compiler.cli import main
+os.umask(0o077)
+generate_few_objects(Path(sys.argv.pop(1)))
+main(prog_name="ossc")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +42,11 @@ def bundles(compiled):
 
 
 @pytest.fixture(scope="module")
-def elsewhere(bundles, tmp_path_factory):
-    """The folder of the same bundles, compiled by one command in another place and environment."""
+def elsewhere(bundles, objects, tmp_path_factory):
+    """The folder of the same bundles, compiled by one command in another place and environment.
+
+    Some of its kernels are compiled there too, which is what takes long.
+    """
     folder = tmp_path_factory.mktemp("elsewhere")
     shutil.copytree(bundles[TARGETS[0]].model, folder / "the model")
     for name in ("home", "tmp", "current"):
@@ -44,14 +55,14 @@ def elsewhere(bundles, tmp_path_factory):
     arguments += [argument for name in reversed(TARGETS) for argument in ("--target", name)]
     cache = os.environ.get("ZIG_GLOBAL_CACHE_DIR", str(Path.home() / ".cache" / "zig"))
     done = subprocess.run(
-        [sys.executable, "-c", COMMAND, "compile", *arguments],
+        [sys.executable, "-c", COMMAND, str(objects), "compile", *arguments],
         cwd=folder / "current",
         env={
             "HOME": str(folder / "home"),
             "LC_ALL": "C",
             "PATH": "",
             "PYTHONHASHSEED": "1",
-            "PYTHONPATH": str(ROOT / ".links"),
+            "PYTHONPATH": os.pathsep.join([str(ROOT / ".links"), str(ROOT / "tests")]),
             "TMPDIR": str(folder / "tmp"),
             "TZ": "Asia/Tokyo",
             "ZIG_GLOBAL_CACHE_DIR": cache,

@@ -75,7 +75,7 @@ def test_any_number_of_rows(run, scheme, activation, shape):
 
 
 @pytest.mark.parametrize(
-    ("scheme", "activation", "isa"), [each for each in products() if each[0] != "mxfp4"]
+    ("scheme", "activation", "isa"), [each for each in products() if each[0] != "mxfp4"][::2]
 )
 @pytest.mark.parametrize("n", [DIRECT, 6])
 def test_a_short_last_block_of_columns(run, scheme, activation, isa, n):
@@ -118,7 +118,9 @@ def test_all_instruction_sets_agree_bit_for_bit(run, scheme, activation, n):
         np.testing.assert_array_equal(first, other)
 
 
-@pytest.mark.parametrize(("scheme", "activation"), PAIRS)
+@pytest.mark.parametrize(
+    ("scheme", "activation"), [(scheme, types[-1]) for scheme, types in ACTIVATIONS.items()]
+)
 def test_portable_product_on_a_cpu_without_fused_multiply_add(run, scheme, activation):
     out, expected = product(run, scheme, activation, "portable", (11, 320), 5, cpu="x86-64-v2")
     largest = np.abs(expected).max()
