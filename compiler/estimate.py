@@ -24,7 +24,7 @@ from ossc.runtimes.profile.prediction.predict import Prediction, TimeModel
 from ossc.runtimes.profile.report.quantities import significant
 from ossc.runtimes.sizes import format_bytes
 from ossc.runtimes.text_files import TEXT_FILES, find_text_file
-from ossc.targets import Target
+from ossc.targets import Target, find_target
 from ossc.targets.errors import TargetError, UnknownNameError
 
 COMPILER_BYTES = 1_200_000_000
@@ -79,13 +79,14 @@ class Estimate:
         memory, size = self.memory, format_bytes
         session = memory.default
         kv = f"{size(session.kv_bytes)} of it KV cache, {size(session.kv_bytes_per_token)} a token"
+        where, advice = find_target(self.target).device.weights_memory
         rows = {
             "target": self.target,
             "read": f"{size(self.checkpoint_bytes)} of weights",
             "disk": f"{size(self.disk_bytes)} at most for the bundle",
             "compile RAM": f"{size(self.compile_peak_bytes)} at most",
             "run RAM": f"{size(self.run_anonymous_bytes)} ({kv})",
-            "mapped": f"{size(memory.weights_bytes)} of weights, fast when they fit in free RAM",
+            where: f"{size(memory.weights_bytes)} of weights, {advice}",
             "speed": self.speed or "not known: this target, or some kernel, was never measured",
         }
         return "\n".join(f"{name:12} {value}" for name, value in rows.items())

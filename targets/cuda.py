@@ -19,6 +19,11 @@ class CudaDevice(Device):
 
     float_activations: ClassVar[bool] = True
 
+    weights_memory: ClassVar[tuple[str, str]] = (
+        "device RAM",
+        "copied to the GPU when a bundle is opened",
+    )
+
     architecture: str
     """As NVIDIA's compilers call it, such as ``sm_87``."""
 

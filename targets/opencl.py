@@ -18,6 +18,11 @@ class OpenClDevice(Device):
 
     float_activations: ClassVar[bool] = True
 
+    weights_memory: ClassVar[tuple[str, str]] = (
+        "device RAM",
+        "the host's where the device shares it",
+    )
+
 
 _X86_64 = Host(
     arch="x86_64",

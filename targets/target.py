@@ -72,6 +72,9 @@ class Device:
     in_browser: ClassVar[bool] = False
     """Whether the runtime is a page in a browser, and the host any machine that has one."""
 
+    weights_memory: ClassVar[tuple[str, str]] = ("mapped", "fast when they fit in free RAM")
+    """A word for where weights lie during a session, and what to know of it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CpuDevice(Device):

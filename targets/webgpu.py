@@ -15,6 +15,11 @@ class WebGpuDevice(Device):
 
     float_activations: ClassVar[bool] = True
 
+    weights_memory: ClassVar[tuple[str, str]] = (
+        "download",
+        "kept in the GPU's memory while the page is open",
+    )
+
     in_browser: ClassVar[bool] = True
 
 

@@ -100,6 +100,14 @@ def test_a_dry_run_says_what_each_target_takes_and_writes_nothing(ossc, model, t
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("target", "row"), [("webgpu", "download"), ("opencl", "device RAM"), ("cpu", "mapped")]
+)
+def test_a_dry_run_says_where_weights_lie(ossc, model, target, row):
+    lines = ossc("compile", model, "--target", target, "--dry-run").stdout.splitlines()
+    assert next(line for line in lines if " of weights, " in line).startswith(f"{row}  ")
+
+
 def test_a_note_is_printed_once_and_not_on_stdout(ossc, model):
     (model / "generation_config.json").unlink()
     targets = ["--target", "cpu", "--target", "cpu:aarch64"]
