@@ -27,6 +27,7 @@ from ossc.compiler.passes.merge_gate_up import MergeGateUp
 from ossc.compiler.passes.merge_qkv import MergeQkv
 from ossc.compiler.passes.quantize_weights import QuantizeWeights, RoundedWeight
 from ossc.compiler.passes.select_rows_before_head import SelectRowsBeforeHead
+from ossc.compiler.passes.share_tied_weights import ShareTiedWeights
 from ossc.compiler.passes.stack_experts import StackExperts
 from ossc.compiler.passes.transpose_experts import TransposeExperts
 from ossc.compiler.progress import Reporter, SilentReporter
@@ -118,6 +119,7 @@ def check_recipe(recipe: Recipe) -> tuple[Order, Path]:
 def fusion_passes() -> list[Pass]:
     """Return the passes that fuse operations, in their order."""
     return [
+        ShareTiedWeights(),
         TransposeExperts(),
         StackExperts(),
         MergeQkv(),

@@ -62,6 +62,8 @@ class QuantizeWeights(NodePass):
         super().__init__()
         self.plan = plan
         self._rounded = set() if rounded is None else rounded
+        self._converted: dict[tuple[str, tuple[ir.Value, ...]], list[ir.Value]] = {}
+        """By the scheme, and the parts from which it is: two nodes may have one weight."""
 
     def rewrite(self, model: ir.Model) -> bool:
         """Quantize what differs from the plan.
@@ -88,12 +90,17 @@ class QuantizeWeights(NodePass):
             )
         tensors = [part.const_value for part in call.parts if part.const_value is not None]
         stored = call.format, tensors
+        joint = JOINT.join(in_order(wanted))
         if len(set(wanted)) > 1:  # case 2
             parts = list(self._mix(call.name, stored, wanted))
+            values = [register_initializer(graph, part) for part in parts]
         else:
-            parts = list(self._convert(graph, call.name, stored, wanted[0], call.tensor_class))
-        values = [register_initializer(graph, part) for part in parts]
-        weight = find_weight_type(JOINT.join(in_order(wanted)))
+            key = joint, call.parts
+            if key not in self._converted:
+                parts = list(self._convert(graph, call.name, stored, joint, call.tensor_class))
+                self._converted[key] = [register_initializer(graph, part) for part in parts]
+            values = self._converted[key]
+        weight = find_weight_type(joint)
         replace_node(graph, node, rebuilt(call, weight=(weight, values)))
         return True
 

@@ -21,7 +21,7 @@ class PackedMatrix(PackedWeight):
 
 
 def matrix_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedMatrix:
-    """Describe a matrix ``[N, K]`` for ``linear``."""
+    """Describe a matrix ``[N, K]`` for ``linear`` and ``embedding``."""
     rows, columns = weight_shape(scheme, parts)
     return PackedMatrix(
         name=weight_name(parts),
@@ -44,19 +44,5 @@ def glu_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedMatrix:
         size_bytes=packing.glu_bytes(scheme.name, rows // 2, columns),
         pieces=lambda: pack_by_rows(
             parts, columns, SLICE_ROWS, lambda p: packing.pack_glu(scheme.name, p)
-        ),
-    )
-
-
-def embedding_weight(scheme: QuantizationScheme, parts: Tensors) -> PackedMatrix:
-    """Describe a table ``[N, K]`` for ``embedding``."""
-    rows, columns = weight_shape(scheme, parts)
-    return PackedMatrix(
-        name=f"{weight_name(parts)}.rows",
-        shape=(rows, columns),
-        scheme=scheme.name,
-        size_bytes=packing.embedding_bytes(scheme.name, rows, columns),
-        pieces=lambda: pack_by_rows(
-            parts, columns, SLICE_ROWS, lambda p: packing.pack_embedding_rows(scheme.name, p)
         ),
     )

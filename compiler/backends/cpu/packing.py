@@ -85,28 +85,6 @@ def expert_stride(size_bytes: int) -> int:
     return -(-size_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
 
 
-def embedding_bytes(scheme: str, rows: int, columns: int) -> int:
-    """Return the size of a packed embedding table.
-
-    Raises:
-        LoweringError: No kernel reads this scheme.
-    """
-    return rows * find_format(scheme).embedding_row_bytes(columns)
-
-
-def pack_embedding_rows(scheme: str, parts: Parts) -> Bytes:
-    """Pack some rows of an embedding table, one after the other.
-
-    Args:
-        scheme: The scheme's name.
-        parts: Its parts, ``[rows, …]`` each; any number of rows.
-
-    Raises:
-        LoweringError: No kernel reads this scheme.
-    """
-    return find_format(scheme).pack_embedding(*parts).reshape(-1)
-
-
 def _whole_groups(part: NDArray[Any]) -> NDArray[Any]:
     missing = -len(part) % ROWS
     if not missing:

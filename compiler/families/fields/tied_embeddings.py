@@ -1,8 +1,8 @@
 """Embedding and head that are one matrix (``tie_word_embeddings``).
 
 As transformers loads them: the one that a checkpoint lacks is the other one; where both are there,
-each is used as it is, equal or not. A bundle holds them twice, because the rows of an embedding are
-packed one by one, and those of the head in groups.
+each is used as it is, equal or not. A bundle for a CPU holds them once, where a plan has one scheme
+for both.
 """
 
 from ossc.compiler.families.fields.decoder import DecoderConfig

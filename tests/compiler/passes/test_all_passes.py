@@ -24,7 +24,8 @@ STANDARD = {"Cast": 1, "Unsqueeze": 1, "Cos": 1, "Sin": 1, "Reshape": 1, "Gather
 
 def unused(shape: SyntheticShape, experts: str) -> set[str]:
     """Return the passes that have nothing to do: gpt-oss stacks its experts, gates beside ups."""
-    return {"StackExperts", "MergeGateUp"} | ({"TransposeExperts"} if experts == "mxfp4" else set())
+    always = {"ShareTiedWeights", "StackExperts", "MergeGateUp"}
+    return always | ({"TransposeExperts"} if experts == "mxfp4" else set())
 
 
 @pytest.mark.parametrize(("shape", "experts"), MODELS)

@@ -1,9 +1,10 @@
-"""The lookup of tokens in a packed embedding table."""
+"""The lookup of tokens in a table, which is packed as any matrix: it may be the head's too."""
 
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.backends.cpu.weights import find_format
+from ossc.compiler.backends.cpu.weights.format import ROWS
 from ossc.compiler.lowering.kernel import Kernel, building, symbol
 from ossc.runtimes.kernel_cost import Work
 
@@ -18,14 +19,17 @@ def embedding(*, scheme: str, vocab: int, hidden: int, n: int | None) -> Kernel:
         LoweringError: No kernel reads this scheme.
     """
     weights = find_format(scheme)
-    row_bytes = weights.embedding_row_bytes(hidden)
+    group_bytes = weights.row_group_bytes(hidden)
     with building(symbol("embedding", scheme, f"{vocab}x{hidden}", n=n), n) as function:
         ids = function.per_token("ids", "int64")
-        table = function.buffer("table", "uint8", vocab * row_bytes, parts=("token", vocab))
+        size_bytes = -(-vocab // ROWS) * group_bytes
+        table = function.buffer("table", "uint8", size_bytes, parts=("token", vocab))
         out = function.per_token("out", "float32", hidden)
         with function.tasks(per_token=1) as token:
-            row = T.Bind(ids[token] * v.constant(row_bytes, "int64"))
+            rows = v.constant(ROWS, "int64")
+            offset = T.Bind(ids[token] // rows * v.constant(group_bytes, "int64"))
+            row = T.Bind((ids[token] % rows).astype("int32"))
             with T.serial(hidden) as column:
-                value = weights.embedding_values(table, row, hidden, column)
+                value = weights.value(table, offset, row, column)
                 v.store(out, token, column, value=value, lanes=1)
     return function.kernel("embedding", "copy", Work(), scheme=scheme)

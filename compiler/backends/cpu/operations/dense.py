@@ -4,7 +4,6 @@ from ossc.compiler.backends.cpu.kernel_table import KERNELS
 from ossc.compiler.backends.cpu.operations.activations import activation_operands, activation_type
 from ossc.compiler.backends.cpu.packed import (
     PackedMatrix,
-    embedding_weight,
     glu_weight,
     matrix_weight,
 )
@@ -25,7 +24,7 @@ from ossc.compiler.quantization.scheme import QuantizationScheme
 def lower_embedding(segment: SegmentBuilder, call: Call) -> None:
     """Translate ``Embedding``."""
     scheme = scheme_of(call)
-    packed = embedding_weight(scheme, weight_tensors(call))
+    packed = matrix_weight(scheme, weight_tensors(call))
     vocab_size, hidden_size = packed.shape
     kernel = KERNELS.kernel(
         segment,

@@ -38,9 +38,9 @@ def float_format(*, scheme: str, value_bytes: int, loaded_as: str, widen: Widen)
             widen(rows.bytes(c * column_bytes, column_bytes, loaded_as), rows.isa) for c in columns
         ]
 
-    def embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> Expr:
-        del columns
-        stored = v.load(buffer, row + column * value_bytes, lanes=value_bytes)
+    def value(buffer: Buffer, offset: Expr, row: Expr, column: Expr) -> Expr:
+        at = offset + (column * ROWS + row) * value_bytes
+        stored = v.load(buffer, at, lanes=value_bytes)
         return widen(v.bits(stored, loaded_as), "portable")  # all instruction sets share the lookup
 
     return WeightFormat(
@@ -53,7 +53,5 @@ def float_format(*, scheme: str, value_bytes: int, loaded_as: str, widen: Widen)
         codes=None,
         wide_codes=None,
         integer_sums={},
-        embedding_row_bytes=lambda columns: columns * value_bytes,
-        pack_embedding=lambda weight: np.ascontiguousarray(weight).view(np.uint8),
-        embedding_values=embedding_values,
+        value=value,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import tvm
@@ -135,13 +135,9 @@ class WeightFormat:
     integer_sums: Mapping[Isa, IntegerSums]
     """How int8 activations are multiplied; empty where only float32 ones are."""
 
-    embedding_row_bytes: Callable[[int], int]
-
-    pack_embedding: Callable[..., NDArray[np.uint8]]
-    """``pack_embedding(*parts)`` of ``[N, K]`` weights gives ``[N, embedding_row_bytes]``."""
-
-    embedding_values: Callable[[Buffer, Any, int, Expr], Expr]
-    """``(buffer, row offset, K, column)`` → the value at the column, float32."""
+    value: Callable[[Buffer, Expr, Expr, Expr], Expr]
+    """``(buffer, offset, row, column)`` → one weight, float32; ``offset`` is the byte at which its
+    eight rows begin."""
 
     def rows(self, buffer: Buffer, offset: Expr, columns: int, isa: Isa) -> PackedRows:
         """Return the eight rows that start at ``offset``."""

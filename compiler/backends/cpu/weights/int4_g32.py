@@ -15,6 +15,7 @@ from tvm.tirx.script import builder as T
 from ossc.compiler.backends.cpu.kernels.products.bias import without_bias
 from ossc.compiler.backends.cpu.kernels.products.nibbles import (
     CODES_BYTES,
+    nibble_of,
     portable_sums,
     quad_pairs,
 )
@@ -60,11 +61,6 @@ def _pack(codes: NDArray[np.uint8], scales: NDArray[np.generic]) -> NDArray[np.u
     ordered = nibbles.reshape(-1, ROWS, n_blocks, VECTORS, 2, QUAD).transpose(0, 2, 3, 1, 5, 4)
     packed = ordered[..., 0] | (ordered[..., 1] << 4)
     return join_blocks(packed, scales)
-
-
-def _pack_embedding(codes: NDArray[np.uint8], scales: NDArray[np.generic]) -> NDArray[np.uint8]:
-    scale_bytes = np.ascontiguousarray(scales).view(np.uint8)
-    return np.concatenate([codes, scale_bytes], axis=1)
 
 
 def _scale(rows: PackedRows, block: Expr) -> Expr:
@@ -131,11 +127,11 @@ def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumn
     return portable_sums(lambda quad: _signed(_nibbles(rows, block, quad)), tokens)
 
 
-def _embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> Expr:
-    both = v.convert(v.load(buffer, row + column // 2, lanes=1), "int32")
-    nibble = (both >> (column % 2 * 4)) & v.constant(15, "int32")
-    scale_at = row + (columns // 2 + column // BLOCK * VALUE_BYTES)
-    scale = widen(v.bits(v.load(buffer, scale_at, lanes=VALUE_BYTES), "uint16"))
+def _value(buffer: Buffer, offset: Expr, row: Expr, column: Expr) -> Expr:
+    block = offset + column // BLOCK * BLOCK_BYTES
+    nibble = nibble_of(buffer, block, row, column)
+    stored = v.load(buffer, block + (row * VALUE_BYTES + CODES_BYTES), lanes=VALUE_BYTES)
+    scale = widen(v.bits(stored, "uint16"))
     return v.convert(nibble - v.constant(BIAS, "int32"), "float32") * scale
 
 
@@ -154,7 +150,5 @@ FORMAT = WeightFormat(
         "avx2": _avx2_sums,
         "portable": _portable_sums,
     },
-    embedding_row_bytes=lambda columns: columns // 2 + _blocks(columns) * VALUE_BYTES,
-    pack_embedding=_pack_embedding,
-    embedding_values=_embedding_values,
+    value=_value,
 )

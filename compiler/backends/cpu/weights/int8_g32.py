@@ -46,11 +46,6 @@ def _pack(codes: NDArray[np.int8], scales: NDArray[np.generic]) -> NDArray[np.ui
     return join_blocks(ordered, scales)
 
 
-def _pack_embedding(codes: NDArray[np.int8], scales: NDArray[np.generic]) -> NDArray[np.uint8]:
-    scale_bytes = np.ascontiguousarray(scales).view(np.uint8)
-    return np.concatenate([codes.view(np.uint8), scale_bytes], axis=1)
-
-
 def _scale(rows: PackedRows, block: Expr) -> Expr:
     return widen(rows.bytes(block * BLOCK_BYTES + CODES_BYTES, ROWS * VALUE_BYTES, "uint16"))
 
@@ -103,10 +98,12 @@ def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumn
     return [T.Bind(v.convert(s, "float32")) for s in sums]
 
 
-def _embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> Expr:
-    code = v.bits(v.load(buffer, row + column, lanes=1), "int8")
-    scale_at = row + (columns + column // BLOCK * VALUE_BYTES)
-    scale = widen(v.bits(v.load(buffer, scale_at, lanes=VALUE_BYTES), "uint16"))
+def _value(buffer: Buffer, offset: Expr, row: Expr, column: Expr) -> Expr:
+    block = offset + column // BLOCK * BLOCK_BYTES
+    at = column % BLOCK // QUAD * (ROWS * QUAD) + row * QUAD + column % QUAD
+    code = v.bits(v.load(buffer, block + at, lanes=1), "int8")
+    stored = v.load(buffer, block + (row * VALUE_BYTES + CODES_BYTES), lanes=VALUE_BYTES)
+    scale = widen(v.bits(stored, "uint16"))
     return v.convert(code, "float32") * scale
 
 
@@ -125,7 +122,5 @@ FORMAT = WeightFormat(
         "avx2": _avx2_sums,
         "portable": _portable_sums,
     },
-    embedding_row_bytes=lambda columns: columns + _blocks(columns) * VALUE_BYTES,
-    pack_embedding=_pack_embedding,
-    embedding_values=_embedding_values,
+    value=_value,
 )

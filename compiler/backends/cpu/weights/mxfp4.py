@@ -18,6 +18,7 @@ from tvm.tirx.script import builder as T
 from ossc.compiler.backends.cpu.kernels.products.bias import without_bias
 from ossc.compiler.backends.cpu.kernels.products.nibbles import (
     CODES_BYTES,
+    nibble_of,
     portable_sums,
     quad_pairs,
 )
@@ -61,10 +62,6 @@ def _pack(blocks: NDArray[np.uint8], scales: NDArray[np.uint8]) -> NDArray[np.ui
     ordered = nibbles.reshape(-1, ROWS, n_blocks, VECTORS, 2, QUAD).transpose(0, 2, 3, 1, 5, 4)
     codes = ordered[..., 0] | (ordered[..., 1] << 4)
     return join_blocks(codes, _halved(scales))
-
-
-def _pack_embedding(blocks: NDArray[np.uint8], scales: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.concatenate([blocks.reshape(len(blocks), -1), _halved(scales)], axis=1)
 
 
 def _halved(scales: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -163,13 +160,13 @@ def _portable_sums(rows: PackedRows, block: Expr, tokens: Sequence[IntegerColumn
     return portable_sums(lambda quad: _doubled(_nibbles(rows, block, quad)), tokens)
 
 
-def _embedding_values(buffer: Buffer, row: Expr, columns: int, column: Expr) -> Expr:
-    code = v.convert(v.load(buffer, row + column // 2, lanes=1), "int32")
-    nibble = (code >> (column % 2 * 4)) & v.constant(15, "int32")
+def _value(buffer: Buffer, offset: Expr, row: Expr, column: Expr) -> Expr:
+    block = offset + column // BLOCK * BLOCK_BYTES
+    nibble = nibble_of(buffer, block, row, column)
     magnitude = nibble & v.constant(7, "int32")
     above = [v.maximum(magnitude - v.constant(at, "int32"), 0) for at in (4, 6)]
     value = v.convert(magnitude + above[0] + above[1] + above[1], "float32")
-    exponent = v.load(buffer, row + (columns // 2 + column // BLOCK), lanes=1)
+    exponent = v.load(buffer, block + (row + CODES_BYTES), lanes=1)
     scaled = value * _power_of_two(v.convert(exponent, "int32"))
     return v.select(nibble > v.constant(7, "int32"), -scaled, scaled)
 
@@ -189,7 +186,5 @@ FORMAT = WeightFormat(
         "avx2": _avx2_sums,
         "portable": _portable_sums,
     },
-    embedding_row_bytes=lambda columns: columns // 2 + _blocks(columns),
-    pack_embedding=_pack_embedding,
-    embedding_values=_embedding_values,
+    value=_value,
 )

@@ -5,10 +5,8 @@ import pytest
 
 from kernel_operands import random_parts
 from ossc.compiler.backends.cpu.packing import (
-    embedding_bytes,
     expert_stride,
     glu_bytes,
-    pack_embedding_rows,
     pack_glu,
     pack_rows,
     packed_bytes,
@@ -105,22 +103,11 @@ def test_an_odd_number_of_gates_and_ups_is_refused():
         pack_glu("bf16", random_parts("bf16", (5, 8)))
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_embedding_rows_follow_each_other(scheme):
-    columns = columns_of(scheme)
-    parts = random_parts(scheme, (7, columns))
-    whole = pack_embedding_rows(scheme, parts)
-    assert len(whole) == embedding_bytes(scheme, 7, columns)
-    slices = [pack_embedding_rows(scheme, [p[at : at + 3] for p in parts]) for at in (0, 3, 6)]
-    np.testing.assert_array_equal(np.concatenate(slices), whole)
-
-
-@pytest.mark.parametrize("pack", [pack_rows, pack_embedding_rows])
-def test_an_mxfp4_scale_that_is_nan_is_refused(pack):
+def test_an_mxfp4_scale_that_is_nan_is_refused():
     blocks, scales = random_parts("mxfp4", (8, 64))
     scales[3, 1] = 255
     with pytest.raises(LoweringError, match="NaN"):
-        pack("mxfp4", [blocks, scales])
+        pack_rows("mxfp4", [blocks, scales])
 
 
 def test_the_smallest_mxfp4_scales_become_zero():

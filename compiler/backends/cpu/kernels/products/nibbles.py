@@ -11,10 +11,25 @@ from tvm.tirx.script import builder as T
 from ossc.compiler.backends.cpu.vectors import portable
 from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.backends.cpu.weights.format import BLOCK, QUAD, ROWS, IntegerColumns, PackedRows
-from ossc.compiler.lowering.kernel import Expr
+from ossc.compiler.lowering.kernel import Buffer, Expr
 
 CODES_BYTES = BLOCK // 2 * ROWS
 """Of a block of 32 columns, in 8 rows."""
+
+
+def nibble_of(buffer: Buffer, block: Expr, row: Expr, column: Expr) -> Expr:
+    """Return one nibble, int32.
+
+    Args:
+        buffer: The packed weights.
+        block: The first byte of a block.
+        row: One of its eight.
+        column: Of the whole row.
+    """
+    quad = column % BLOCK // QUAD
+    at = quad // 2 * (ROWS * QUAD) + row * QUAD + column % QUAD
+    both = v.convert(v.load(buffer, block + at, lanes=1), "int32")
+    return (both >> (quad % 2 * QUAD)) & v.constant(15, "int32")
 
 
 def quad_pairs(rows: PackedRows, begin: Expr) -> Iterator[tuple[Expr, int, int]]:

@@ -6,7 +6,7 @@ import pytest
 from kernel_operands import supported_isas
 from ossc.compiler.backends.cpu.kernels.embedding import embedding
 from ossc.compiler.backends.cpu.kernels.products.linear import linear
-from ossc.compiler.backends.cpu.packing import pack_embedding_rows, pack_rows
+from ossc.compiler.backends.cpu.packing import pack_rows
 
 EVERY = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
 """Zeros, subnormal and normal numbers, infinities and NaN, of both signs."""
@@ -28,7 +28,7 @@ def test_every_float16_is_widened_exactly(run, isa, cpu):
 
 def test_every_float16_is_looked_up_exactly(run):
     kernel = embedding(scheme="f16", vocab=1, hidden=len(EVERY), n=1)
-    table = pack_embedding_rows("f16", [EVERY[None]])
+    table = pack_rows("f16", [EVERY[None]])
     (out,) = run(kernel, [np.zeros(1, np.int64), table], [("float32", (1, len(EVERY)))])
     np.testing.assert_array_equal(out[0], EVERY.astype(np.float32))
     assert (np.signbit(out[0]) == np.signbit(EVERY))[~np.isnan(EVERY)].all()

@@ -10,7 +10,7 @@ from kernel_operands import TVM_TARGETS
 from ossc.compiler.backends.cpu.codegen import generate_code
 from ossc.compiler.backends.cpu.kernels.products.linear import linear
 from ossc.compiler.backends.cpu.kernels.products.linear_glu import linear_glu
-from ossc.compiler.backends.cpu.packing import embedding_bytes
+from ossc.compiler.backends.cpu.packing import packed_bytes
 from ossc.compiler.lowering.glu import Glu
 from ossc.targets.errors import LoweringError
 
@@ -53,4 +53,4 @@ def test_columns_that_a_scheme_does_not_store_are_refused(scheme, columns):
     with pytest.raises(LoweringError, match=f"A matrix has {columns} columns"):
         linear(**types, rows=8, columns=columns, bias=False, n=1)
     with pytest.raises(LoweringError, match=f"A matrix has {columns} columns"):
-        embedding_bytes(scheme, 8, columns)
+        packed_bytes(scheme, 8, columns)
