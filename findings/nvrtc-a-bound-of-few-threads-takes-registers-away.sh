@@ -2,12 +2,12 @@
 # nvidia-cuda-nvrtc-cu12 12.9.86: a kernel that says it runs with at most 128 threads gets fewer registers
 # than one that says nothing or 1024, and keeps sums in memory for it.
 #
-# Expected: __launch_bounds__(128) permits more registers: 128 threads may have up to 255 each, 1024 only 64.
-# Seen:     for sm_80 to sm_89, with the second argument left out, the compiler aims at many groups on a
-#           multiprocessor and spills. "At least 1 group", which any kernel that runs fulfils, ends that;
-#           so does no bound at all.
-# Who:      kernels with many sums in registers, from generators that write __launch_bounds__(threads), as
-#           TVM does.
+# Expected: 128 threads may have up to 255 registers each, 1024 only 64; and where the second argument is left
+#           out, the CUDA C++ Programming Guide takes the limit of a single block, so that (128) permits
+#           what (128, 1) does.
+# Seen:     for sm_80 to sm_89, (128) alone makes the compiler fit many blocks on a multiprocessor, and spill.
+#           (128, 1) ends that, and so does no bound at all.
+# Who:      kernels with many sums in registers; generators that write __launch_bounds__(threads), as TVM does.
 #
 #   sm_87 no bounds: 80 registers, 0 bytes spilled
 #   sm_87 __launch_bounds__(1024): 64 registers, 8 bytes spilled
