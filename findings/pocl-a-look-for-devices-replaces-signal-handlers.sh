@@ -2,7 +2,7 @@
 # PoCL 3.1 (Debian 12, 3.1-3+deb12u1): clGetDeviceIDs replaces the process's signal handlers.
 #
 # Expected: looking for devices leaves the handlers as they were, and a program's own handler of SIGUSR1 runs.
-# Seen:     fifteen handlers are replaced at the first look, before any build: SIGFPE's by PoCL's own, the others
+# Expected: looking for devices leaves the handlers as they were, and a program's own for SIGUSR1 runs.
 #           by those of LLVM. A SIGUSR1 is swallowed: LLVM's handler does nothing. At a SIGINT LLVM puts the
 #           old ones back, and from then on SIGUSR1 is heard again.
 # Who:      programs that rotate logs or dump stacks at SIGUSR1, or have faulthandler report a SIGSEGV, and do

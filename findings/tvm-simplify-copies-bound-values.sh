@@ -6,8 +6,8 @@
 # Seen:     s_tir's StmtSimplify, early in the pipeline of every build, writes the expression in the place
 #           of each use, through the whole chain. Some twenty passes walk the copies until
 #           CommonSubexprElim finds them again: what is generated is short, and building it takes twice
-#           as long for each step (15 steps 2 s). With one use in each step nothing grows.
-# Who:      polynomials by Horner or squaring, bit tricks, unrolled recurrences.
+#           as long for each step (15 steps 2 s). One use in each step makes it grow with the square.
+# Who:      powers by squaring, bit tricks that use a value twice, unrolled recurrences.
 #
 #   3 squarings: 18 products after StmtSimplify, 3 in C
 #   6 squarings: 183 products after StmtSimplify, 6 in C
