@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from ossc.compiler.backends.backend import Backend
+from ossc.compiler.backends.cuda.grid_limits import check_grids
 from ossc.compiler.backends.cuda.headers import HEADERS
 from ossc.compiler.backends.cuda.launch_bounds import with_least_groups
 from ossc.compiler.backends.cuda.nvrtc import CudaCode, check_nvrtc, compile_cuda
@@ -36,7 +37,10 @@ class CudaBackend:
         """Generate the CUDA as well: a step names its function, and what it takes."""
         arch = _architecture(options.target)
         calls = DeviceCalls(language="cuda", suffix="cubin", options={"arch": arch})
-        return lower_model(model, options, OPERATIONS, calls)
+        lowered = lower_model(model, options, OPERATIONS, calls)
+        for plan in lowered.plans.values():
+            check_grids(plan)
+        return lowered
 
     def emit(self, lowered: LoweredModel, target: Target, folder: Path, scratch: Path) -> None:
         """Write the files of code and the runtime; see `Backend`.
