@@ -135,6 +135,7 @@ def _run(
             text=True,
             errors="replace",
             env=environment,
+            cwd="/",  # caches are named by where zig lies from here: else environments share names
             process_group=0,  # zig starts a compiler for each source file: they end together
         )
     except OSError as error:

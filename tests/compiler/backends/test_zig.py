@@ -173,3 +173,12 @@ def test_a_zig_that_does_not_start_is_said(monkeypatch):
     monkeypatch.setattr(zig, "zig_command", lambda: ["/proc/self/mem"])
     with pytest.raises(ToolchainError, match=r"does not start \(Permission denied\); install"):
         zig_cc([], "a program")
+
+
+def test_zig_runs_in_one_place_wherever_ossc_does(monkeypatch, tmp_path):
+    """In the folders of two projects it would take each other's cache for its own, and be wrong."""
+    monkeypatch.chdir(tmp_path)
+    program = "import os, sys; sys.exit(f'error: in {os.getcwd()} now')"
+    monkeypatch.setattr(zig, "zig_command", lambda: [sys.executable, "-c", program])
+    with pytest.raises(ToolchainError, match="error: in / now"):
+        zig_cc(["x.c"], "a program")
