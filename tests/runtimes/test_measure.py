@@ -47,6 +47,7 @@ def test_the_first_line_says_what_was_opened(tiny_bundle):
     finished = subprocess.run(command, input=b"", capture_output=True, check=True)
     hello = json.loads(finished.stdout)
     assert hello.pop("load_s") > 0
+    assert hello["device"].pop("memory_bytes") > 1e9
     assert hello == {
         "protocol": 2,
         "threads": 3,
@@ -55,6 +56,16 @@ def test_the_first_line_says_what_was_opened(tiny_bundle):
         "arena_bytes": ARENA_BYTES,
         "target": "cpu:test",
         "instruction_set": "special",
+        "device": {
+            "kind": "cpu",
+            "index": 0,
+            "platform": "Linux",
+            "name": "the CPU of this machine",
+            "type": "cpu",
+            "driver": "",
+            "shares_memory": True,
+            "has_probes": False,
+        },
     }
 
 

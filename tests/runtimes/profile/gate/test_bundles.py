@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ossc.runtimes.bundle import Bundle
-from ossc.runtimes.profile.device.answers import CallTimes
+from ossc.runtimes.profile.device.answers import THE_CPU, CallTimes, Device
 from ossc.runtimes.profile.gate.bundles import compare_bundles
 from ossc.runtimes.profile.gate.judgement import LOOKS
 from ossc.runtimes.profile.gate.result import Comparison
@@ -47,12 +47,19 @@ class FakePlace:
     hit_share: float = 0.3
     name: str = "fake"
     emulated: bool = False
+    devices: Mapping[str, Device] = field(default_factory=dict)
+    """By name of the bundle; `THE_CPU` of others."""
     starts: list[str] = field(default_factory=list)
+    wanted: set[Any] = field(default_factory=set)
+    """What was given as ``device``."""
     calls: list[tuple[str, str, tuple[int, ...]]] = field(default_factory=list)
 
-    def start(self, bundle: Bundle, *_: object) -> Any:
+    def start(
+        self, bundle: Bundle, threads: object, weights: object, device: object = None
+    ) -> Any:
         """Start a process that is not there."""
         self.starts.append(bundle.path.name)
+        self.wanted.add(device)
         return FakeRunner(self, bundle)
 
 
@@ -62,6 +69,7 @@ class FakeRunner:
     def __init__(self, place: FakePlace, bundle: Bundle) -> None:
         self.place, self.plan, self.name = place, bundle.plan, bundle.path.name
         kernels = {step.kernel for segment in bundle.plan.segments for step in segment.steps}
+        self.hello = SimpleNamespace(device=place.devices.get(self.name, THE_CPU))
         slowed = place.slowed.get(self.name, {})
         self.us = {
             kernel: MICROSECONDS[kernel]
