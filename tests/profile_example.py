@@ -196,7 +196,7 @@ def driver_profile(*, kind_of_device: str = "cpu", limits: bool = True, **device
     return replace(
         profile,
         roofline=None,
-        limits=LimitsNote(missing="ossc has no probes for cuda devices"),
+        limits=LimitsNote(missing="no probes for cuda"),
         kernels=tuple(replace(row, bound=None, of_bound=None) for row in profile.kernels),
     )
 

@@ -245,6 +245,9 @@ def test_the_protocol_s_page_lists_every_command_and_probe():
     commands = re.findall(r'\{"(\w+)", answer_', (sources / "measure_commands.c").read_text())
     loops = [path.read_text() for path in sources.glob("probe_loops_*.c")]
     probes = set(re.findall(r'^    \{"(\w+)", ', "\n".join(loops), re.M))
-    assert len(commands) == 10
+    prober = (C_RUNTIME / "src" / "device" / "opencl" / "cl_prober.c").read_text()
+    of_devices = set(re.findall(r'^    \{"(\w+)", PROBE_', prober, re.M))
+    assert len(commands) == 11
     assert len(probes) == 5
-    assert listed == {*commands, *probes, "read_huge", "launch"}
+    assert of_devices == {"read", "f32", "int32", "launch"}
+    assert listed == {*commands, *probes, *of_devices, "read_huge"}

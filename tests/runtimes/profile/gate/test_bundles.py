@@ -54,12 +54,10 @@ class FakePlace:
     """What was given as ``device``."""
     calls: list[tuple[str, str, tuple[int, ...]]] = field(default_factory=list)
 
-    def start(
-        self, bundle: Bundle, threads: object, weights: object, device: object = None
-    ) -> Any:
+    def start(self, bundle: Bundle, *how: object) -> Any:
         """Start a process that is not there."""
         self.starts.append(bundle.path.name)
-        self.wanted.add(device)
+        self.wanted.add(how[-1])
         return FakeRunner(self, bundle)
 
 
@@ -235,6 +233,19 @@ def test_two_models_are_not_comparable(bundles, tmp_path):
     other = write_bundle(tmp_path / "other", model={"model_type": "another"})
     with pytest.raises(NotComparableError, match="model_type"):
         compare_bundles(bundles[0], other, WORKLOAD, place=fake(7))
+
+
+@pytest.mark.parametrize("changes", [{"name": "another"}, {"driver": "2"}, {"kind": "opencl"}])
+def test_two_devices_are_not_comparable(bundles, changes):
+    place = fake(7, devices={"old": replace(THE_CPU, **changes)})
+    with pytest.raises(NotComparableError, match=r"different devices .* choose one with --device"):
+        compare(bundles, place)
+
+
+def test_both_sides_run_on_the_device_that_is_asked_for(bundles):
+    place = fake(6, slowed={"new": {"test_mean": 1.5}})
+    compare(bundles, place, workload=replace(WORKLOAD, device="opencl:1"))
+    assert place.wanted == {"opencl:1"}
 
 
 def test_the_workload_has_to_fit(bundles):
