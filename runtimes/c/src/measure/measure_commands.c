@@ -293,10 +293,17 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
-    {"threads", answer_threads}, {"reset", answer_reset},     {"fill", answer_fill},
-    {"times", answer_times},     {"routing", answer_routing}, {"prefill", answer_prefill},
-    {"decode", answer_decode},   {"memory", answer_memory},   {"machine", answer_machine},
-    {"probe", answer_probe},     {"device_probe", answer_device_probe},
+    {"threads", answer_threads},
+    {"reset", answer_reset},
+    {"fill", answer_fill},
+    {"times", answer_times},
+    {"routing", answer_routing},
+    {"prefill", answer_prefill},
+    {"decode", answer_decode},
+    {"memory", answer_memory},
+    {"machine", answer_machine},
+    {"probe", answer_probe},
+    {"device_probe", answer_device_probe},
 };
 
 ossc_status measure_command(measurement* m, char* line, FILE* answer) {

@@ -13,7 +13,7 @@
 #define MIN_READ_BYTES ((int64_t)1 << 14)
 #define MAX_READ_BYTES ((int64_t)1 << 33)
 #define SMALL_BYTES ((size_t)1 << 12) /* for kernels that read nothing */
-#define SIZES 64                       /* powers of two */
+#define SIZES 64                      /* powers of two */
 
 /* Which one is the fastest depends on the device: a GPU likes neighbours to read neighbouring
  * words, a CPU each work-item a stretch of its own, and some drivers load slower than they copy. */
