@@ -45,6 +45,11 @@ def targets() -> str:
     ]
     lines += [
         "",
+        "`ossc profile` measures bundles of all kinds but `webgpu`, each on the device of "
+        "`--device`. Limits of CPUs and of OpenCL devices are measured too; of CUDA devices they "
+        "are not, and a profile says so. An OpenCL driver of a CPU is called one: "
+        "[profile.md](profile.md#devices).",
+        "",
         "Bundles of these targets hold the hot kernels for more instruction sets as well. The C "
         "runtime takes the first one that the CPU has, compares it with the target's own on a "
         "small input when a model is opened, and does without it, with a warning, if they "

@@ -16,10 +16,12 @@ from ossc.runtimes.profile.profile import (
     BundleNote,
     Conditions,
     DecodeTimes,
+    DeviceNote,
     ExpertUse,
     Instrumentation,
     KernelTimes,
     LayerTimes,
+    LimitsNote,
     MachineNote,
     Memory,
     PhaseName,
@@ -98,6 +100,7 @@ def example_profile(
         bundle=_BUNDLE,
         place=PlaceNote(name="local", emulated=False),
         machine=_MACHINE,
+        device=_DEVICE,
         workload=_WORKLOAD,
         start=Start(
             process_ms=61.0,
@@ -122,6 +125,7 @@ def example_profile(
         ),
         instrumentation=Instrumentation(overhead=0.006, coverage=0.991),
         roofline=ROOFLINE,
+        limits=LimitsNote(missing="", memory="m", f32="f", int8="i", launch="l"),
         predicted=Predicted(
             decode_ms={DEPTH: token_ms * 0.95, 0: token_ms * 0.93},
             prefill_tokens_per_s={512: 512 / prompt_ms * 1080, 128: 128 / prompt_ms * 4300},
@@ -160,9 +164,40 @@ def emulated_profile(**changes: Any) -> Profile:
         place=PlaceNote(name="qemu:aarch64", emulated=True),
         bundle=replace(profile.bundle, target="cpu:aarch64"),
         roofline=None,
+        limits=LimitsNote(missing="the times are an emulator's"),
         predicted=None,
         kernels=tuple(replace(row, bound=None, of_bound=None) for row in profile.kernels),
         **changes,
+    )
+
+
+def driver_profile(*, kind_of_device: str = "cpu", limits: bool = True, **device: Any) -> Profile:
+    """A profile of a device behind a driver, which is a CPU's unless another type is asked for.
+
+    Args:
+        kind_of_device: Its type.
+        limits: Whether they were measured.
+        device: Fields of its note to replace.
+    """
+    profile = example_profile()
+    note = "PoCL is a driver of a CPU." if kind_of_device == "cpu" else ""
+    described = replace(
+        _DEVICE,
+        kind="opencl",
+        platform="PoCL",
+        name="pthread",
+        driver="3.1",
+        type=kind_of_device,
+        note=note,
+    )
+    profile = replace(profile, device=replace(described, **device), predicted=None)
+    if limits:
+        return profile
+    return replace(
+        profile,
+        roofline=None,
+        limits=LimitsNote(missing="no probes for cuda"),
+        kernels=tuple(replace(row, bound=None, of_bound=None) for row in profile.kernels),
     )
 
 
@@ -177,6 +212,10 @@ def evil_profile() -> Profile:
             ossc_version=EVIL, manifest_sha256=EVIL,
         ),
         place=replace(profile.place, name=EVIL),
+        device=replace(
+            profile.device, kind=EVIL, platform=EVIL, name=EVIL, driver=EVIL, type=EVIL, note=EVIL
+        ),
+        limits=LimitsNote(missing=EVIL, memory=EVIL, f32=EVIL, int8=EVIL, launch=EVIL),
         machine=replace(
             profile.machine, cpu_model=EVIL, cpu_features=(EVIL,), governor=EVIL, kernel=EVIL,
             huge_pages=EVIL,
@@ -218,6 +257,17 @@ _MACHINE = MachineNote(
     load_before=0.12,
     load_after=1.71,
     waited=0.003,
+)
+
+_DEVICE = DeviceNote(
+    kind="cpu",
+    platform="Linux",
+    name="the CPU of this machine",
+    driver="",
+    type="cpu",
+    memory_bytes=25_000_000_000,
+    shares_memory=True,
+    note="",
 )
 
 _WORKLOAD = Workload(

@@ -168,6 +168,9 @@ def command(
     ossc profile bundle --on ssh://pi@raspberrypi
     ossc profile a b c --compare
 
+    The profile is of --device. Its limits are measured through its driver with OpenCL, and are left
+    out with CUDA; a driver of a CPU is called one, and none of its times a GPU's.
+
     Keep other work off the machine: the table says how noisy it was. Exit status: 0 done, 1 slower
     than the baseline, 3 not comparable with it.
     """  # noqa: D301 - click reads the character \b
@@ -291,7 +294,8 @@ def _limits(bundle: "Bundle", target: str | None, profile: Path | None) -> "Roof
         measured = read_profile(profile).roofline
         if measured is None:
             raise UsageError(
-                f"{profile} was emulated and has no limits of a machine; give another."
+                f"{profile} has no limits of a machine; give the profile of another one, not "
+                "emulated."
             )
         return measured
     name = target or bundle.manifest.target.name

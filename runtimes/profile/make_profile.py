@@ -12,6 +12,7 @@ from ossc.runtimes.profile.aggregation.executions import Bundled, TimedCall, cov
 from ossc.runtimes.profile.aggregation.experts import expert_use
 from ossc.runtimes.profile.aggregation.phases import phase_times
 from ossc.runtimes.profile.aggregation.timeline import timeline
+from ossc.runtimes.profile.device.answers import Device, is_cpu_driver
 from ossc.runtimes.profile.latency import Latency
 from ossc.runtimes.profile.measurement import Measurement
 from ossc.runtimes.profile.places import Place
@@ -20,7 +21,9 @@ from ossc.runtimes.profile.profile import (
     BundleNote,
     Conditions,
     DecodeTimes,
+    DeviceNote,
     Instrumentation,
+    LimitsNote,
     MachineNote,
     Memory,
     PlaceNote,
@@ -35,9 +38,13 @@ from ossc.targets.errors import TargetError, UnknownNameError
 
 
 def make_profile(
-    bundle: Bundle, place: Place, measured: Measurement, roofline: Roofline | None
+    bundle: Bundle,
+    place: Place,
+    measured: Measurement,
+    roofline: Roofline | None,
+    limits: LimitsNote,
 ) -> Profile:
-    """Sum up what a bundle's measurement gave; a roofline of None says that it was emulated."""
+    """Sum up what a bundle's measurement gave; without a roofline, the limits say why."""
     workload = measured.workload
     bundled = Bundled(plan=bundle.plan, costs=bundle.manifest.kernels)
     prefill_series = measured.prefill[workload.prompt_tokens[0]]
@@ -51,6 +58,7 @@ def make_profile(
         bundle=_bundle_note(bundle),
         place=PlaceNote(name=place.name, emulated=place.emulated),
         machine=_machine_note(measured),
+        device=device_note(measured.runner.hello.device),
         workload=_workload_note(bundle, measured),
         start=measured.start,
         prefill=_prefill_times(measured),
@@ -65,6 +73,7 @@ def make_profile(
             overhead=_overhead(decode_series), coverage=coverage(decodes)
         ),
         roofline=decode_limits,
+        limits=limits,
         predicted=_predicted(bundle, measured, roofline),
         kernels=(*decode.kernels, *prefill.kernels),
         layers=(*decode.layers, *prefill.layers),
@@ -130,7 +139,7 @@ def _latencies(
 def _predicted(
     bundle: Bundle, measured: Measurement, roofline: Roofline | None
 ) -> Predicted | None:
-    """Predict what was measured; None when emulated, or where its kernels were never measured.
+    """Predict what was measured; None without limits, or where its kernels were never measured.
 
     Each length and depth is predicted with the bandwidth that was probed beside it.
     """
@@ -201,6 +210,31 @@ def _bundle_note(bundle: Bundle) -> BundleNote:
         context=manifest.context,
         weights_bytes=manifest.memory.weights_bytes,
     )
+
+
+def device_note(device: Device) -> DeviceNote:
+    """Describe a device, with what has to be said of its figures."""
+    return DeviceNote(
+        kind=device.kind,
+        platform=device.platform,
+        name=device.name,
+        driver=device.driver,
+        type=device.type,
+        memory_bytes=device.memory_bytes,
+        shares_memory=device.shares_memory,
+        note=_note_of(device),
+    )
+
+
+def _note_of(device: Device) -> str:
+    if device.kind == "null":
+        return "Nothing was computed: the times are those of the runtime around the kernels."
+    if is_cpu_driver(device):
+        return (
+            f"{device.platform} is a driver of a CPU: every time here is that CPU's, and none is "
+            "the latency of a GPU."
+        )
+    return ""
 
 
 def _machine_note(measured: Measurement) -> MachineNote:

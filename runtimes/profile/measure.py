@@ -4,11 +4,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ossc.runtimes.bundle import Bundle
-from ossc.runtimes.profile.device.probes import ReadProbe, probe_roofline
+from ossc.runtimes.profile.device.answers import THE_CPU, Device, Hello
+from ossc.runtimes.profile.device.probes import CpuProber, DriverProber, Prober
 from ossc.runtimes.profile.make_profile import make_profile
 from ossc.runtimes.profile.measurement import Measurement, OnProgress
 from ossc.runtimes.profile.places import LOCAL, Place
-from ossc.runtimes.profile.profile import Profile
+from ossc.runtimes.profile.profile import LimitsNote, Profile
 from ossc.runtimes.profile.workload import Workload
 
 
@@ -43,17 +44,35 @@ def profile_bundle(
                 device=workload.device,
             )
         )
-        threads = runner.hello.threads
-        read_probe = None
-        if not place.emulated:
-            prober = running.enter_context(
-                place.start(bundle, threads=threads, device=workload.device)
-            )
-            read_probe = ReadProbe(runner=prober, threads=threads, weights=workload.weights)
-        measured = Measurement(bundle, workload, runner, read_probe, on_progress)
+        missing = _missing_limits(place, runner.hello.device)
+        prober = None if missing else _start_prober(running, place, bundle, workload, runner.hello)
+        measured = Measurement(bundle, workload, runner, prober, on_progress)
         measured.run()
-        on_progress("limits of the machine")
-        roofline = None
-        if read_probe is not None:
-            roofline = probe_roofline(read_probe.runner, threads, workload.weights)
-    return make_profile(bundle, place, measured, roofline)
+        on_progress("limits of the device")
+        roofline = None if prober is None else prober.roofline()
+        limits = LimitsNote(missing=missing) if prober is None else prober.note
+    return make_profile(bundle, place, measured, roofline, limits)
+
+
+def _missing_limits(place: Place, device: Device) -> str:
+    """Say why there are no limits; empty where they can be measured."""
+    if place.emulated:
+        return "the times are an emulator's"
+    if device.kind == "null":
+        return "nothing was computed"
+    if device.kind != THE_CPU.kind and not device.has_probes:
+        return f"ossc has no probes for {device.kind} devices"
+    return ""
+
+
+def _start_prober(
+    running: ExitStack, place: Place, bundle: Bundle, workload: Workload, hello: Hello
+) -> Prober:
+    """Start a second process on the machine, which measures limits."""
+    device = hello.device
+    if device.kind == THE_CPU.kind:
+        beside = place.start(bundle, threads=hello.threads, device=workload.device)
+        runner = running.enter_context(beside)
+        return CpuProber(runner=runner, threads=hello.threads, weights=workload.weights)
+    runner = running.enter_context(place.start(bundle, device="null"))
+    return DriverProber(runner=runner, device=device)

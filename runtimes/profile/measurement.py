@@ -10,8 +10,14 @@ from functools import partial
 
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.profile.aggregation.executions import TimedCall
-from ossc.runtimes.profile.device.answers import DecodeTiming, Machine, PrefillTiming, ProcessMemory
-from ossc.runtimes.profile.device.probes import ReadProbe
+from ossc.runtimes.profile.device.answers import (
+    DecodeTiming,
+    Machine,
+    PrefillTiming,
+    ProcessMemory,
+    is_cpu_driver,
+)
+from ossc.runtimes.profile.device.probes import Prober
 from ossc.runtimes.profile.device.runner import Runner
 from ossc.runtimes.profile.passes import pass_bytes
 from ossc.runtimes.profile.profile import Start
@@ -54,7 +60,7 @@ class Measurement:
         bundle: Bundle,
         workload: Workload,
         runner: Runner,
-        read_probe: ReadProbe | None,
+        prober: Prober | None,
         on_progress: OnProgress,
     ) -> None:
         """Prepare; nothing runs.
@@ -63,7 +69,7 @@ class Measurement:
             bundle: That the runner has opened.
             workload: That fits it.
             runner: Fresh.
-            read_probe: Of the same machine; None where it is emulated and has no limits.
+            prober: Of the same device; None where it has no limits.
             on_progress: Told what comes next.
         """
         self.workload = workload
@@ -74,7 +80,7 @@ class Measurement:
         self.prefill_scaling_ms: dict[int, list[float]] = {}
         self.decode_scaling_ms: dict[int, list[float]] = {}
         self._bundle = bundle
-        self._read_probe = read_probe
+        self._prober = prober
         self._tokens = workload_tokens(workload, bundle.plan.vocab_size)
         self._on_progress = on_progress
 
@@ -116,14 +122,14 @@ class Measurement:
 
     def _series(self, run: Callable[[bool], _Run], tokens: int, position: int) -> Series:
         """Repeat calls whose passes have so many tokens at a position."""
-        may_wait = self._read_probe is None or self.threads > self.machine.cpus
+        may_wait = self._prober is None or self.threads > self.machine.cpus
         series = Series(wanted=self.workload.repeats, may_wait=may_wait)
         probe = None
-        if self._read_probe is not None:
+        if self._prober is not None:
             plan, costs = self._bundle.plan, self._bundle.manifest.kernels
-            size = self._read_probe.size(pass_bytes(plan, costs, tokens, position))
+            size = self._prober.size(pass_bytes(plan, costs, tokens, position))
             series.working_set_bytes = size
-            probe = partial(self._read_probe.gb_per_s, size)
+            probe = partial(self._prober.gb_per_s, size)
         series.run(partial(self._repeat, run), probe)
         return series
 
@@ -134,9 +140,15 @@ class Measurement:
             plain_ms=plain.ms,
             timed_ms=timed.ms,
             calls=timed.calls,
-            thread_s=self.threads * sum(plain.seconds + timed.seconds),
+            thread_s=self._computing_threads * sum(plain.seconds + timed.seconds),
             waited_s=plain.waited_s + timed.waited_s,
         )
+
+    @property
+    def _computing_threads(self) -> int:
+        """How many threads of the runner compute: a driver of a CPU has one for each."""
+        device = self.runner.hello.device
+        return self.machine.cpus if is_cpu_driver(device) else self.threads
 
     def _prefill(self, count: int, timed: bool) -> _Run:
         self._observe(timed)

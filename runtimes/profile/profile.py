@@ -11,7 +11,7 @@ from typing import Literal
 from ossc.runtimes.profile.latency import Latency
 from ossc.runtimes.profile.roofline import Roofline
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the JSON; a reader reads exactly one."""
 
 PhaseName = Literal["decode", "prefill"]
@@ -67,6 +67,42 @@ class MachineNote:
     waited: float | None = None
     """Share of the threads' time in calls in which they could have run and had no CPU, because
     others had them all: direct evidence of other work. None where the system does not say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceNote:
+    """What ran the model, as its driver describes it."""
+
+    kind: str
+    """``cpu``, or what is between the runtime and the device: ``opencl``, ``cuda``."""
+    platform: str
+    name: str
+    driver: str
+    """Version of the driver; empty without one."""
+    type: str
+    """gpu, accelerator, cpu or other."""
+    memory_bytes: int
+    shares_memory: bool
+    """With the host."""
+    note: str
+    """What has to be said beside every figure, such as that it is a CPU's; may be empty."""
+
+    @property
+    def has_driver(self) -> bool:
+        """Whether it is another device than the CPUs that the runtime itself runs on."""
+        return self.kind != "cpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitsNote:
+    """What stands for each limit; empty texts where there are none."""
+
+    missing: str
+    """Why there are no limits; empty where there are."""
+    memory: str = ""
+    f32: str = ""
+    int8: str = ""
+    launch: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +232,7 @@ class KernelTimes:
     calls: int
     """In a token, or a prompt."""
     ms: float
-    """Of all calls together."""
+    """Of all calls together; behind a driver what the device worked, where the driver says it."""
     share: float
     """Of the phase."""
     bytes: float
@@ -206,11 +242,12 @@ class KernelTimes:
     gb_per_s: float
     gop_per_s: float
     bound: BoundName | None
-    """The limit of this machine that would hold it back last; None when emulated."""
+    """The limit of the device that would hold it back last; None without limits."""
     of_bound: float | None
-    """The time that this limit alone would take, over the time taken; None when emulated."""
+    """The time that this limit alone would take, over the time taken; None without limits."""
     waiting: float
-    """Share of the threads' time in which a thread had no task."""
+    """Share of the threads' time in which a thread had no task; behind a driver, of the steps' time
+    in which the device did not work."""
     samples_ms: tuple[float, ...]
     """Of all calls together, in each token or prompt, in the order in which they were measured."""
 
@@ -276,6 +313,7 @@ class Profile:
     bundle: BundleNote
     place: PlaceNote
     machine: MachineNote
+    device: DeviceNote
     workload: Workload
     start: Start
     prefill: tuple[PrefillTimes, ...]
@@ -285,8 +323,9 @@ class Profile:
     memory: Memory
     instrumentation: Instrumentation
     roofline: Roofline | None
-    """Limits of the machine, probed after everything else, but for the bandwidth of the working
-    set of decode at the first depth, which was probed beside it; None when emulated."""
+    """Limits of the device, probed after everything else, but for the bandwidth of the working
+    set of decode at the first depth, which was probed beside it; None where `limits` says why."""
+    limits: LimitsNote
     predicted: Predicted | None
     """None when emulated, and where the speed of its kernels was never measured."""
     kernels: tuple[KernelTimes, ...]

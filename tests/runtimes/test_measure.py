@@ -47,6 +47,7 @@ def test_the_first_line_says_what_was_opened(tiny_bundle):
     finished = subprocess.run(command, input=b"", capture_output=True, check=True)
     hello = json.loads(finished.stdout)
     assert hello.pop("load_s") > 0
+    assert hello["device"].pop("memory_bytes") > 1e9
     assert hello == {
         "protocol": 2,
         "threads": 3,
@@ -55,6 +56,16 @@ def test_the_first_line_says_what_was_opened(tiny_bundle):
         "arena_bytes": ARENA_BYTES,
         "target": "cpu:test",
         "instruction_set": "special",
+        "device": {
+            "kind": "cpu",
+            "index": 0,
+            "platform": "Linux",
+            "name": "the CPU of this machine",
+            "type": "cpu",
+            "driver": "",
+            "shares_memory": True,
+            "has_probes": False,
+        },
     }
 
 
@@ -234,6 +245,9 @@ def test_the_protocol_s_page_lists_every_command_and_probe():
     commands = re.findall(r'\{"(\w+)", answer_', (sources / "measure_commands.c").read_text())
     loops = [path.read_text() for path in sources.glob("probe_loops_*.c")]
     probes = set(re.findall(r'^    \{"(\w+)", ', "\n".join(loops), re.M))
-    assert len(commands) == 10
+    prober = (C_RUNTIME / "src" / "device" / "opencl" / "cl_prober.c").read_text()
+    of_devices = set(re.findall(r'^    \{"(\w+)", PROBE_', prober, re.M))
+    assert len(commands) == 11
     assert len(probes) == 5
-    assert listed == {*commands, *probes, "read_huge", "launch"}
+    assert of_devices == {"read", "f32", "int32", "launch"}
+    assert listed == {*commands, *probes, *of_devices, "read_huge"}

@@ -122,10 +122,17 @@ FAULTY(clEnqueueWriteBuffer,
        (cl_queue queue, cl_memory buffer, uint32_t wait, size_t at, size_t size, const void* data,
         uint32_t count, const cl_event* waits, cl_event* event),
        (queue, buffer, wait, at, size, data, count, waits, event))
-FAULTY(clEnqueueCopyBuffer,
-       (cl_queue queue, cl_memory from, cl_memory to, size_t from_at, size_t to_at, size_t size,
-        uint32_t count, const cl_event* waits, cl_event* event),
-       (queue, from, to, from_at, to_at, size, count, waits, event))
+EXPORTED int32_t clEnqueueCopyBuffer(cl_queue queue, cl_memory from, cl_memory to, size_t from_at,
+                                     size_t to_at, size_t size, uint32_t count,
+                                     const cl_event* waits, cl_event* event) {
+  int32_t error = take_fault("clEnqueueCopyBuffer");
+  if (error == 0) {
+    error = FORWARD(clEnqueueCopyBuffer,
+                    (queue, from, to, from_at, to_at, size, count, waits, event));
+  }
+  faulty_objects += error == 0 && event != NULL;
+  return error;
+}
 FAULTY(clEnqueueFillBuffer,
        (cl_queue queue, cl_memory buffer, const void* pattern, size_t pattern_size, size_t at,
         size_t size, uint32_t count, const cl_event* waits, cl_event* event),

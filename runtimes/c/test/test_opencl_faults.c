@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "device/opencl/cl_library.h"
+#include "device/prober.h"
 
 enum { VOCAB = 40, OUT_OF_RESOURCES = -5, INVALID_QUEUE = -36 };
 
@@ -117,6 +118,38 @@ static void fail_all(const char* directory) {
   check_logits(logits);
 }
 
+static ossc_status run_probe(void) {
+  device_prober* prober = NULL;
+  probe_result result = {0};
+  ossc_status status = device_prober_open("opencl", &prober);
+  if (status == OSSC_OK) status = prober->run(prober, "read", 1 << 14, &result);
+  CHECK(status != OSSC_OK || result.value > 0);
+  if (prober != NULL) prober->close(prober);
+  CHECK(*faulty.objects == 0);
+  return status;
+}
+
+/* The first call alone: a probe makes thousands of the same. */
+static void fail_probe(const char* function) {
+  strcpy(faulty.function, function);
+  *faulty.countdown = 0;
+  *faulty.error = INVALID_QUEUE;
+  ossc_status status = run_probe();
+  faulty.function[0] = '\0';
+  check_sentence(status, INVALID_QUEUE);
+}
+
+static void fail_probes(void) {
+  static const char* const functions[] = {
+      "clCreateContext",        "clCreateCommandQueue",        "clCreateKernel",
+      "clCreateBuffer",         "clSetKernelArg",              "clFinish",
+      "clEnqueueNDRangeKernel", "clEnqueueMarkerWithWaitList", "clEnqueueCopyBuffer",
+      "clEnqueueFillBuffer",
+  };
+  for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); ++i) fail_probe(functions[i]);
+  CHECK(run_probe() == OSSC_OK);
+}
+
 int main(int argc, char** argv) {
   CHECK(argc == 3);
   find_faulty();
@@ -129,5 +162,6 @@ int main(int argc, char** argv) {
   fail_all(argv[1]);
   *faulty.shares_memory = 0;
   fail_all(argv[1]);
+  fail_probes();
   return 0;
 }

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ossc.runtimes.kernel_cost import Call, KernelCost
-from ossc.runtimes.plan import Plan, Step
+from ossc.runtimes.plan import DeviceKernel, Plan, Step
 from ossc.runtimes.profile.device.answers import CallTimes
 
 
@@ -37,6 +37,14 @@ class Execution:
     """``[threads, 2]``: begin and end in ns; zeros where a thread had no task."""
     experts: NDArray[np.int32]
     """``[tokens, k]`` that the layer's router chose; empty without one."""
+
+    @property
+    def worked_ns(self) -> int:
+        """How long the kernel took: behind a driver, without its launch and what came after it."""
+        if not isinstance(self.step, DeviceKernel):
+            return self.ns
+        begin, end = self.threads[0].tolist()
+        return int(end - begin)
 
 
 @dataclass(frozen=True, kw_only=True)

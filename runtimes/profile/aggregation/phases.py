@@ -38,7 +38,7 @@ class _Sum:
 
     def add(self, execution: Execution) -> None:
         self.calls += 1
-        self.ns += execution.ns
+        self.ns += execution.worked_ns
         self.bytes += execution.cost.bytes.of(execution.call)
         self.operations += execution.cost.operations.of(execution.call)
         busy = int((execution.threads[:, 1] - execution.threads[:, 0]).sum())
@@ -106,10 +106,10 @@ class _PhaseSums:
     def add_any(self, executions: Sequence[Execution]) -> None:
         ns: Counter[str] = Counter()
         for one in executions:
-            ns[one.step.kernel] += one.ns
+            ns[one.step.kernel] += one.worked_ns
             if one.cost.bytes.per_expert:
                 for expert in one.experts.ravel().tolist():
-                    self.expert_ms[one.step.layer][expert] += one.ns / one.experts.size / 1e6
+                    self.expert_ms[one.step.layer][expert] += one.worked_ns / one.experts.size / 1e6
         for kernel, total in ns.items():
             self.samples_ms[kernel].append(total / 1e6)
 
@@ -117,7 +117,7 @@ class _PhaseSums:
         working_set = working_set_bytes((one.cost, one.call) for one in executions)
         self.typical_count += 1
         for one in executions:
-            self.ns += one.ns
+            self.ns += one.worked_ns
             self.layers[one.step.layer].add(one)
             self.kernels[one.step.kernel].add(one)
             if roofline is not None:

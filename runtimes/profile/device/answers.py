@@ -20,6 +20,50 @@ class AnswerError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Device:
+    """What runs the steps, as the list of ``--list-devices`` has it."""
+
+    kind: str
+    index: int
+    platform: str
+    """The driver."""
+    name: str
+    type: str
+    """gpu, accelerator, cpu or other."""
+    driver: str
+    """Its version; may be empty."""
+    memory_bytes: int
+    shares_memory: bool
+    """With the host."""
+    has_probes: bool
+    """Whether ``device_probe`` measures it."""
+
+    @property
+    def wanted(self) -> str:
+        """What ``--device`` takes for it."""
+        return f"{self.kind}:{self.index}"
+
+
+THE_CPU = Device(
+    kind="cpu",
+    index=0,
+    platform="Linux",
+    name="the CPU of this machine",
+    type="cpu",
+    driver="",
+    memory_bytes=0,
+    shares_memory=True,
+    has_probes=False,
+)
+"""What a runner has that does not say it: older ones were measured on CPUs alone."""
+
+
+def is_cpu_driver(device: Device) -> bool:
+    """Whether a device behind a driver is the machine's CPU again."""
+    return device.kind != THE_CPU.kind and device.type == "cpu"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Hello:
     """The line that comes unasked."""
 
@@ -34,6 +78,7 @@ class Hello:
     instruction_set: str
     """For which the best of its kernels in use were built; ``base``: what every machine of the
     target has."""
+    device: Device = THE_CPU
 
 
 @dataclass(frozen=True, kw_only=True)

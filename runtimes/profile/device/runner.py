@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 from ossc.runtimes.bundle import EXECUTABLE_NAME
 from ossc.runtimes.plan import Plan
 from ossc.runtimes.profile.device.answers import (
+    THE_CPU,
     AnswerError,
     DecodeTiming,
     Hello,
@@ -78,6 +79,7 @@ class Runner:
             self.hello = self._parse(partial(parse_answer, Hello), self._read())
             self.start_s = time.perf_counter() - begin
             self._check_protocol()
+            self._check_device()
         except BaseException as error:
             self.close(at_once=isinstance(error, KeyboardInterrupt))
             raise
@@ -129,6 +131,18 @@ class Runner:
         size = () if size_bytes is None else (size_bytes,)
         return self._parse(partial(parse_answer, Probe), self._ask("probe", name, threads, *size))
 
+    def device_probe(self, device: str, name: str, size_bytes: int | None = None) -> Probe:
+        """Measure a limit of a device behind a driver.
+
+        Args:
+            device: ``KIND`` or ``KIND:WHICH``.
+            name: Of the limit.
+            size_bytes: Of the buffer that is read; only for ``read``.
+        """
+        size = () if size_bytes is None else (size_bytes,)
+        fields = self._ask("device_probe", device, name, *size)
+        return self._parse(partial(parse_answer, Probe), fields)
+
     def machine(self) -> Machine:
         """The machine, as its system describes it now."""
         return self._parse(partial(parse_answer, Machine), self._ask("machine"))
@@ -174,6 +188,15 @@ class Runner:
             raise SessionError(
                 f"{EXECUTABLE_NAME} speaks version {self.hello.protocol} of the protocol and this "
                 f"ossc speaks {PROTOCOL}; use the ossc that compiled the bundle."
+            )
+
+    def _check_device(self) -> None:
+        """Refuse a runner that does not say what it runs on."""
+        kind = self._plan.devices[0].kind
+        if self.hello.device.kind == THE_CPU.kind != kind:
+            raise SessionError(
+                f"{EXECUTABLE_NAME} does not say which {kind} device it runs on; compile the model "
+                "again."
             )
 
     def _ask(self, *words: str | int) -> dict[str, Any]:

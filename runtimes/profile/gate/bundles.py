@@ -32,7 +32,8 @@ def compare_bundles(
 
     Raises:
         BundleError: A bundle is damaged, incomplete or of another version.
-        NotComparableError: They are of different models, or the place is an emulator.
+        NotComparableError: They are of different models or run on different devices, or the place
+            is an emulator.
         SessionError: The place cannot run a bundle, or a run failed.
         UsageError: The workload does not fit into a bundle's context.
     """

@@ -1,7 +1,7 @@
 """Whether two profiles were measured in conditions that let them be compared."""
 
 from ossc.runtimes.profile.gate.statistics import MIN_BLOCKS
-from ossc.runtimes.profile.profile import DecodeTimes, Profile
+from ossc.runtimes.profile.profile import DecodeTimes, DeviceNote, Profile
 from ossc.runtimes.profile.report.findings import PHASES, timings, unsteady
 from ossc.targets.errors import NotComparableError
 
@@ -14,8 +14,8 @@ def check_conditions(current: Profile, baseline: Profile) -> None:
     """Refuse profiles that say nothing about each other.
 
     Raises:
-        NotComparableError: They are of different models, targets or workloads, one was emulated, or
-            other work had the CPUs.
+        NotComparableError: They are of different devices, models, targets or workloads, one was
+            emulated or has no limits, or other work had the CPUs.
     """
     _check_devices(current, baseline)
     _check_same(current, baseline)
@@ -30,13 +30,39 @@ def _check_devices(current: Profile, baseline: Profile) -> None:
             "The two profiles are not comparable: times of an emulator are no device's; profile "
             "both bundles on devices."
         )
+    check_one_device(current.device, baseline.device)
     for profile in (current, baseline):
+        if profile.limits.missing:
+            raise NotComparableError(
+                f"The profile of {profile.bundle.path} has no limits of its device "
+                f"({profile.limits.missing}), so nothing says whether the device was the same; "
+                "compare with the baseline's bundle instead of its profile."
+            )
         repeats = profile.workload.repeats
         if repeats < MIN_BLOCKS:
             raise NotComparableError(
                 f"The profile of {profile.bundle.path} has {repeats} repeats, which say nothing of "
                 f"how much they differ; profile it with --repeats {MIN_BLOCKS} or more."
             )
+
+
+def check_one_device(current: DeviceNote, baseline: DeviceNote) -> None:
+    """Refuse figures of different devices, or of one behind different drivers.
+
+    Raises:
+        NotComparableError: They are.
+    """
+    ours, theirs = _device(current), _device(baseline)
+    if ours != theirs:
+        raise NotComparableError(
+            f"Times of different devices are not comparable: this is {ours} and the baseline "
+            f"{theirs}; choose one with --device, and profile both there."
+        )
+
+
+def _device(note: DeviceNote) -> str:
+    driver = f" with driver {note.driver}" if note.driver else ""
+    return f"{note.name} ({note.kind}, {note.platform}{driver})"
 
 
 def _check_same(current: Profile, baseline: Profile) -> None:

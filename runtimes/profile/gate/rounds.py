@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.profile.device.answers import CallTimes
 from ossc.runtimes.profile.device.runner import Runner
+from ossc.runtimes.profile.gate.conditions import check_one_device
 from ossc.runtimes.profile.gate.statistics import SHORTEST_MS
 from ossc.runtimes.profile.gate.steps import Kernels, StepMatch, match_steps
+from ossc.runtimes.profile.make_profile import device_note
 from ossc.runtimes.profile.places import Place
 from ossc.runtimes.profile.workload import Tokens, Workload
 
@@ -67,11 +69,13 @@ class Pair:
         """Start both bundles and measure some phases.
 
         Raises:
+            NotComparableError: They ran on different devices.
             SessionError: The place cannot run a bundle, or a run failed.
         """
         swapped = number % 2 == 1
         with self._start(swapped) as first, self._start(not swapped) as second:
             current, baseline = (second, first) if swapped else (first, second)
+            check_one_device(device_note(current.hello.device), device_note(baseline.hello.device))
             for runner in (current, baseline):
                 runner.times(True)
             for record in records:
@@ -79,7 +83,8 @@ class Pair:
 
     def _start(self, is_baseline: bool) -> Runner:
         bundle = self.baseline if is_baseline else self.current
-        return self.place.start(bundle, self.workload.threads, self.workload.weights)
+        workload = self.workload
+        return self.place.start(bundle, workload.threads, workload.weights, workload.device)
 
 
 @dataclass

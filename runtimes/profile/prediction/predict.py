@@ -16,7 +16,7 @@ from ossc.runtimes.profile.passes import SizedStep, pass_steps
 from ossc.runtimes.profile.prediction.efficiency import Efficiencies, find_efficiencies
 from ossc.runtimes.profile.roofline import Roofline, limits, working_set_bytes
 from ossc.targets import find_target
-from ossc.targets.errors import UsageError
+from ossc.targets.errors import TargetError, UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ def predict(
 
     Raises:
         BundleError: The manifest says nothing of a kernel of the plan.
-        TargetError: A kind of kernel was never measured.
+        TargetError: A kind of kernel, or of device, was never measured.
         UsageError: The roofline is that of another number of threads or of other kernels.
         UnknownNameError: The target, or its instruction set, is not known here.
     """
@@ -129,7 +129,13 @@ def predict(
 
 
 def _check_isa(target: str, roofline: Roofline) -> None:
-    isas = find_target(target).host.isas
+    found = find_target(target)
+    if found.kind != "cpu":
+        raise TargetError(
+            f"The speed of kernels on {found.kind} devices was never measured, so nothing can be "
+            "predicted; profile the bundle on the device."
+        )
+    isas = found.host.isas
     if roofline.isa not in isas:
         raise UsageError(
             f"The limits are those of kernels for {roofline.isa}, and a bundle for {target} has "

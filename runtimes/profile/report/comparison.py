@@ -54,6 +54,7 @@ def _rows(profiles: Sequence[Profile]) -> Iterator[_Row]:
     yield _row("", profiles, lambda p: p.bundle.path[-COLUMN_WIDTH:])
     yield _row("target", profiles, lambda p: p.bundle.target)
     yield _row("place", profiles, _place)
+    yield _row("device", profiles, _device)
     yield _row("CPU", profiles, lambda p: p.machine.cpu_model or MISSING)
     yield _row("threads", profiles, lambda p: str(p.workload.threads))
     yield _row("preset, KV cache", profiles, lambda p: f"{p.bundle.preset}, {p.workload.kv}")
@@ -76,6 +77,11 @@ def _row(title: str, profiles: Sequence[Profile], cell: Callable[[Profile], str]
 
 def _place(profile: Profile) -> str:
     return f"{profile.place.name} EMULATED" if profile.place.emulated else profile.place.name
+
+
+def _device(profile: Profile) -> str:
+    device = profile.device
+    return f"{device.type} {device.name}" if device.has_driver else device.kind
 
 
 def _of_limits(profile: Profile) -> str:

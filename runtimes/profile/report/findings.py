@@ -9,6 +9,7 @@ from ossc.runtimes.profile.latency import Latency
 from ossc.runtimes.profile.profile import (
     BundleNote,
     Conditions,
+    DeviceNote,
     ExpertUse,
     KernelTimes,
     LayerTimes,
@@ -148,18 +149,39 @@ def machine_title(profile: Profile) -> str:
     return ", ".join(parts)
 
 
-def limits_title(profile: Profile) -> str | None:
-    """Name the machine's limits; None where there are none."""
+def device_title(device: DeviceNote) -> str:
+    """Describe what ran the model, as its driver does."""
+    parts = [f"{device.name} ({device.type})", f"{device.kind} by {device.platform}"]
+    if device.driver:
+        parts.append(f"driver {device.driver}")
+    if device.memory_bytes:
+        shared = " shared with the host" if device.shares_memory else ""
+        parts.append(f"{format_bytes(device.memory_bytes)} of memory{shared}")
+    return ", ".join(parts)
+
+
+def worker_title(device: DeviceNote, thread: int) -> str:
+    """Name what works in a lane of the timeline."""
+    return "device" if device.has_driver else f"thread {thread}"
+
+
+def int8_title(profile: Profile) -> str:
+    """Say what the limit of int8 is of: behind a driver its kernels widen bytes."""
+    return "int32 for int8" if profile.device.has_driver else "int8"
+
+
+def limits_title(profile: Profile) -> str:
+    """Name the device's limits, or why there are none."""
     roofline = profile.roofline
     if roofline is None:
-        return None
+        return f"not measured: {profile.limits.missing}"
     sizes = sorted(roofline.read_gb_per_s)
     near, far = (significant(roofline.read_gb_per_s[size]) for size in (sizes[0], sizes[-1]))
     busier = any((of_bounds(phase_kernels(profile, phase)) or 0) > EXCESS for phase in PHASES)
     return (
         f"memory {far} GB/s (nearest cache {near}), "
         f"f32 {significant(roofline.f32_gflops)} GFLOP/s, "
-        f"int8 {significant(roofline.int8_gops)} GOP/s, "
+        f"{int8_title(profile)} {significant(roofline.int8_gops)} GOP/s, "
         f"launch {significant(roofline.launch_ns / 1000)} µs"
         + ("; probed when the machine was busier: it exceeds them" if busier else "")
     )

@@ -10,11 +10,14 @@ from ossc.runtimes.profile.report.findings import (
     ExpertSummary,
     Timing,
     bound_shares,
+    device_title,
+    int8_title,
     of_bounds,
     phase_kernels,
     repeats_notes,
     thread_scaling,
     timings,
+    worker_title,
 )
 from ossc.runtimes.profile.report.plots.distribution import Distribution, distribution
 from ossc.runtimes.profile.report.plots.heat_map import HeatMap, heat_map
@@ -64,6 +67,10 @@ class PageContent:
     """All of it."""
 
     profile: Profile
+    device_title: str
+    int8_title: str
+    workers: tuple[str, ...]
+    """What the lanes of the timeline are called."""
     timings: tuple[Timing, ...]
     repeats_notes: tuple[str, ...]
     """Which repeats were left out, and why."""
@@ -90,12 +97,19 @@ def page_content(profile: Profile) -> PageContent:
     scaling = [_scaling(thread_scaling(profile, phase)) for phase in PHASES]
     return PageContent(
         profile=profile,
+        device_title=device_title(profile.device),
+        int8_title=int8_title(profile),
+        workers=_workers(profile),
         timings=tuple(rows),
         repeats_notes=tuple(repeats_notes(profile)),
         distributions=tuple(shown for shown in map(distribution, rows) if shown),
         scaling=tuple(shown for shown in scaling if shown),
         kernels=tuple(entry for entry in kernels if entry.rows),
-        roofline=roofline_plot(profile.roofline, tagged) if profile.roofline else None,
+        roofline=(
+            roofline_plot(profile.roofline, tagged, int8_title(profile))
+            if profile.roofline
+            else None
+        ),
         timeline=token_timeline(profile.timeline, operations),
         layers=tuple(
             shown for phase in PHASES if (shown := layer_columns(profile, phase)) is not None
@@ -110,6 +124,11 @@ def page_content(profile: Profile) -> PageContent:
             "bytes": [use.expert_bytes for use in profile.experts],
         },
     )
+
+
+def _workers(profile: Profile) -> tuple[str, ...]:
+    lanes = max((len(span.threads) for span in profile.timeline), default=0)
+    return tuple(worker_title(profile.device, lane) for lane in range(lanes))
 
 
 def _phase_kernels(profile: Profile, phase: PhaseName) -> PhaseKernels:

@@ -8,6 +8,7 @@ from ossc.runtimes.profile.report.findings import (
     ExpertSummary,
     LayerSummary,
     Timing,
+    device_title,
     limits_title,
     machine_title,
     model_title,
@@ -61,6 +62,8 @@ def _head(profile: Profile) -> Iterator[str]:
     if profile.place.emulated:
         place = shorten(profile.place.name, 40)
         yield f"EMULATED on {place}: no time below is the latency of any device."
+    if profile.device.note:
+        yield from textwrap.wrap(shorten(profile.device.note, 2 * WIDTH), WIDTH)
     yield from _row(profile.bundle.path, model_title(profile.bundle))
     workload = profile.workload
     threads = f"{workload.threads} thread{'' if workload.threads == 1 else 's'}"
@@ -70,9 +73,10 @@ def _head(profile: Profile) -> Iterator[str]:
         f"{workload.tokens} tokens, {workload.repeats} × {workload.new_tokens} decoded",
     )
     yield from _row(profile.place.name, machine_title(profile))
-    limits = limits_title(profile)
-    if limits:
-        yield from _row("limits", limits)
+    if profile.device.has_driver:
+        yield from _row("device", device_title(profile.device))
+    if not profile.place.emulated:
+        yield from _row("limits", limits_title(profile))
     start, memory = profile.start, profile.memory
     yield from _row(
         _titled(profile, "start"),

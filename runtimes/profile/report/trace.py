@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from ossc.runtimes.profile.profile import KernelTimes, Profile, StepSpan
+from ossc.runtimes.profile.report.findings import device_title, worker_title
 
 Event = dict[str, Any]
 
@@ -27,6 +28,8 @@ def to_trace(profile: Profile) -> str:
         "place": profile.place.name,
         "emulated": profile.place.emulated,
         "cpu": profile.machine.cpu_model,
+        "device": device_title(profile.device),
+        "note": profile.device.note,
         "measured_at": profile.measured_at,
         "ossc_version": profile.bundle.ossc_version,
     }
@@ -53,13 +56,21 @@ def _events(profile: Profile) -> Iterator[Event]:
 
 def _names(profile: Profile) -> Iterator[Event]:
     """Metadata: what processes and lanes are called, and their order."""
-    place = "EMULATED" if profile.place.emulated else profile.bundle.target
+    place = "EMULATED" if profile.place.emulated else _device(profile)
     yield _metadata("process_name", 0, {"name": f"{profile.bundle.path} ({place})"})
     threads = max((len(span.threads) for span in profile.timeline), default=0)
     for lane in range(threads + 1):
-        name = "layers and steps" if lane == STEPS else f"thread {lane - 1}"
+        name = "layers and steps" if lane == STEPS else worker_title(profile.device, lane - 1)
         yield _metadata("thread_name", lane, {"name": name})
         yield _metadata("thread_sort_index", lane, {"sort_index": lane})
+
+
+def _device(profile: Profile) -> str:
+    """Name the target, and behind a driver the device, which may be a CPU."""
+    device = profile.device
+    if not device.has_driver:
+        return profile.bundle.target
+    return f"{profile.bundle.target}, {device.type} {device.name}"
 
 
 def _metadata(name: str, lane: int, arguments: Event) -> Event:

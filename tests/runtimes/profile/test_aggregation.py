@@ -14,6 +14,7 @@ from ossc.runtimes.profile.aggregation.timeline import timeline
 from ossc.runtimes.profile.device.answers import CallTimes
 from ossc.runtimes.profile.profile import KernelTimes, PhaseName
 from ossc.targets.roofline import Roofline
+from synthetic.opencl_plan import make_opencl_plan
 from synthetic.tiny_plan import CHUNK, COSTS, ROW_BYTES, WEIGHTS_BYTES, make_plan
 
 THREADS = 2
@@ -219,3 +220,16 @@ def test_coverage_is_the_steps_time_over_the_wall_time():
     one = call((DECODE, 1))
     assert coverage([one]) == pytest.approx(1)
     assert coverage([replace(one, seconds=800e-9)]) == pytest.approx(0.5)
+
+
+def test_behind_a_driver_a_kernel_s_time_is_the_device_s():
+    """The caller's thread works half of each step: the rest is launching it and waiting."""
+    bundled = Bundled(plan=make_opencl_plan(), costs=COSTS)
+    steps = [call((DECODE, 1), (HEAD, 1))]
+    times = phase_times("decode", bundled, steps, ROOFLINE)
+    assert [row.ms for row in times.kernels] == pytest.approx([50 / 1e6] * 5)
+    assert sum(row.share for row in times.kernels) == pytest.approx(1)
+    assert sum(row.ms for row in times.layers) == pytest.approx(5 * 50 / 1e6)
+    assert {row.samples_ms for row in times.kernels} == {(50 / 1e6,)}
+    on_the_cpu = phase_times("decode", BUNDLED, steps, ROOFLINE)
+    assert on_the_cpu.kernels[0].ms == pytest.approx(100 / 1e6)

@@ -60,6 +60,17 @@ ossc_status device_choose(const plan* p, const char* wanted, device_choice* choi
               kind, kinds);
 }
 
+ossc_status device_prober_open(const char* name, device_prober** prober_out) {
+  device_choice choice;
+  ossc_status status = find_named(name, "The device", "name", &choice);
+  if (status != OSSC_OK) return status;
+  if (choice.api->open_prober != NULL) return choice.api->open_prober(choice.which, prober_out);
+  return fail(OSSC_ERROR_MACHINE,
+              "There are no probes for the device %.64s, so its limits are not known; name one of "
+              "another kind.",
+              name);
+}
+
 ossc_status device_check_only(const char* which) {
   if (which[0] == '\0' || strcmp(which, "0") == 0) return OSSC_OK;
   return fail(OSSC_ERROR_MACHINE,

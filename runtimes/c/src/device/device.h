@@ -9,6 +9,7 @@
 #define OSSC_DEVICE_H_
 
 #include "bundle/plan.h"
+#include "device/prober.h"
 #include "device/threads.h"
 
 typedef struct device_api device_api;
@@ -17,6 +18,7 @@ typedef struct device_api device_api;
 typedef struct device {
   const device_api* api;
   const char* instruction_set; /* of the kernels in use; "base": what every machine has */
+  ossc_device_info info;
 } device;
 
 /* Each kind's own struct begins with it. */
@@ -42,6 +44,9 @@ struct device_api {
 
   /* The devices of the kind, as far as there is room for them; count_out: of all. */
   ossc_status (*list)(ossc_device_info* devices_out, size_t capacity, size_t* count_out);
+
+  /* For the device that is meant, as in device_request; NULL: the kind has no probes. */
+  ossc_status (*open_prober)(const char* which, device_prober** prober_out);
 
   /* Loads the weights and finds what the steps call. Refuses a plan that it cannot run. */
   ossc_status (*open)(const device_request* request, device** device_out);

@@ -34,10 +34,33 @@ static ossc_status open_bundle(const run_options* options, measurement* m) {
 }
 
 static void close_bundle(measurement* m) {
+  measurement_close_prober(m);
   free(m->setting.logits);
   ossc_sampler_destroy(m->setting.sampler);
   ossc_session_destroy(m->setting.session);
   ossc_model_close(m->model);
+}
+
+static void print_text(const char* name, const char* text) {
+  printf("\"%s\":", name);
+  answer_text(stdout, text);
+  putchar(',');
+}
+
+static const char* boolean(bool value) { return value ? "true" : "false"; }
+
+static void print_device(const device* d) {
+  const ossc_device_info* info = &d->info;
+  printf(",\"device\":{");
+  print_text("kind", info->kind);
+  printf("\"index\":%d,", (int)info->index);
+  print_text("platform", info->platform);
+  print_text("name", info->name);
+  print_text("type", info->type);
+  print_text("driver", info->driver);
+  printf("\"memory_bytes\":%llu,", (unsigned long long)info->memory_bytes);
+  printf("\"shares_memory\":%s,", boolean(info->shares_memory));
+  printf("\"has_probes\":%s}", boolean(d->api->open_prober != NULL));
 }
 
 static void print_hello(const measurement* m) {
@@ -50,6 +73,7 @@ static void print_hello(const measurement* m) {
   answer_text(stdout, info->target);
   fputs(",\"instruction_set\":", stdout);
   answer_text(stdout, m->model->device->instruction_set);
+  print_device(m->model->device);
   puts("}");
   fflush(stdout);
 }

@@ -1,3 +1,4 @@
+#define _POSIX_C_SOURCE 200809L /* strdup */
 #include "measure/measure_commands.h"
 
 #include <stdlib.h>
@@ -233,6 +234,10 @@ static ossc_status answer_machine(measurement* m, char* rest, FILE* answer) {
   return status;
 }
 
+static void print_probe(const probe_result* result, FILE* answer) {
+  fprintf(answer, "{\"value\":%.6g,\"spread\":%.6g}", result->value, result->spread);
+}
+
 static ossc_status answer_probe(measurement* m, char* rest, FILE* answer) {
   (void)m;
   int64_t threads, size_bytes = 0;
@@ -246,9 +251,40 @@ static ossc_status answer_probe(measurement* m, char* rest, FILE* answer) {
   }
   if (status == OSSC_OK) status = check_end(rest);
   if (status == OSSC_OK) status = probe_run(name, (int32_t)threads, size_bytes, &result);
-  if (status != OSSC_OK) return status;
-  fprintf(answer, "{\"value\":%.6g,\"spread\":%.6g}", result.value, result.spread);
-  return OSSC_OK;
+  if (status == OSSC_OK) print_probe(&result, answer);
+  return status;
+}
+
+void measurement_close_prober(measurement* m) {
+  if (m->prober != NULL) m->prober->close(m->prober);
+  free(m->probed);
+  m->prober = NULL;
+  m->probed = NULL;
+}
+
+/* The prober of a device; it stays open until another device is probed. */
+static ossc_status open_prober(measurement* m, const char* device) {
+  if (m->prober != NULL && strcmp(m->probed, device) == 0) return OSSC_OK;
+  measurement_close_prober(m);
+  m->probed = strdup(device);
+  if (m->probed == NULL) return fail_out_of_memory("the name of a device");
+  return device_prober_open(device, &m->prober);
+}
+
+static ossc_status answer_device_probe(measurement* m, char* rest, FILE* answer) {
+  int64_t size_bytes = 0;
+  probe_result result;
+  const char* device = command_line_word(&rest);
+  const char* name = command_line_word(&rest);
+  const char* size = command_line_word(&rest);
+  ossc_status status = check_end(rest);
+  if (status == OSSC_OK && *size != '\0') {
+    status = parse_integer("The size", size, 1, PROBE_MAX_BYTES, &size_bytes);
+  }
+  if (status == OSSC_OK) status = open_prober(m, device);
+  if (status == OSSC_OK) status = m->prober->run(m->prober, name, size_bytes, &result);
+  if (status == OSSC_OK) print_probe(&result, answer);
+  return status;
 }
 
 typedef struct command {
@@ -257,10 +293,17 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
-    {"threads", answer_threads}, {"reset", answer_reset},     {"fill", answer_fill},
-    {"times", answer_times},     {"routing", answer_routing}, {"prefill", answer_prefill},
-    {"decode", answer_decode},   {"memory", answer_memory},   {"machine", answer_machine},
+    {"threads", answer_threads},
+    {"reset", answer_reset},
+    {"fill", answer_fill},
+    {"times", answer_times},
+    {"routing", answer_routing},
+    {"prefill", answer_prefill},
+    {"decode", answer_decode},
+    {"memory", answer_memory},
+    {"machine", answer_machine},
     {"probe", answer_probe},
+    {"device_probe", answer_device_probe},
 };
 
 ossc_status measure_command(measurement* m, char* line, FILE* answer) {

@@ -1,18 +1,15 @@
 #define _GNU_SOURCE /* MAP_ANONYMOUS, madvise */
 #include "measure/probes.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "base/cpu.h"
 #include "base/error.h"
-#include "measure/probe_loops.h"
 #include "device/host/thread_pool.h"
+#include "device/probe_rounds.h"
+#include "measure/probe_loops.h"
 
-#define ROUNDS 9
-#define ROUND_S 0.015
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
 #define LAUNCH_TASKS_PER_THREAD 16 /* as a kernel of middle size has */
 
@@ -25,12 +22,6 @@ typedef struct probe_work {
 } probe_work;
 
 static const thread_ticks not_wanted = {0};
-
-static double now_s(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static ossc_status run_loop(const void* context, int32_t begin, int32_t end) {
   const probe_work* work = context;
@@ -54,52 +45,50 @@ static ossc_status fill_slices(const void* context, int32_t begin, int32_t end) 
   return OSSC_OK;
 }
 
-/* The seconds that a round takes. */
-static double time_round(thread_pool* pool, const probe_work* work) {
-  int32_t threads = thread_pool_threads(pool);
-  double start = now_s();
-  if (work->loop != NULL) {
-    thread_pool_run(pool, run_loop, work, threads, not_wanted);
-  } else {
-    for (int64_t i = 0; i < work->iterations; ++i) {
-      thread_pool_run(pool, do_nothing, work, LAUNCH_TASKS_PER_THREAD * threads, not_wanted);
-    }
+/* A round of a probe: its work on all threads of a pool. */
+typedef struct pool_round {
+  thread_pool* pool;
+  probe_work* work;
+} pool_round;
+
+static void do_round(const pool_round* round) {
+  int32_t threads = thread_pool_threads(round->pool);
+  if (round->work->loop != NULL) {
+    thread_pool_run(round->pool, run_loop, round->work, threads, not_wanted);
+    return;
   }
-  return now_s() - start;
+  for (int64_t i = 0; i < round->work->iterations; ++i) {
+    thread_pool_run(round->pool, do_nothing, round->work, LAUNCH_TASKS_PER_THREAD * threads,
+                    not_wanted);
+  }
 }
 
-static int compare(const void* a, const void* b) {
-  double x = *(const double*)a, y = *(const double*)b;
-  return (x > y) - (x < y);
+static ossc_status time_round(void* context, int64_t iterations, double* seconds_out) {
+  const pool_round* round = context;
+  round->work->iterations = iterations;
+  double start = probe_now_s();
+  do_round(round);
+  *seconds_out = probe_now_s() - start;
+  return OSSC_OK;
 }
 
-/* Finds how many iterations fill a round, and times rounds: seconds [ROUNDS], the shortest first.
- */
-static void time_rounds(thread_pool* pool, probe_work* work, double* seconds) {
-  for (work->iterations = 1; time_round(pool, work) < ROUND_S / 2;) work->iterations *= 2;
-  for (int i = 0; i < ROUNDS; ++i) seconds[i] = time_round(pool, work);
-  qsort(seconds, ROUNDS, sizeof(double), compare);
-}
-
-static double value_of(const probe_work* work, int32_t threads, double seconds) {
-  double iterations = (double)work->iterations;
-  if (work->loop == NULL) return 1e9 * seconds / iterations;
+static probe_result value_of(const probe_work* work, int32_t threads, const probe_rounds* rounds) {
+  if (work->loop == NULL) return probe_rounds_ns(rounds);
   double each =
       work->loop->operations > 0 ? (double)work->loop->operations : (double)work->slice_bytes;
-  return 1e-9 * each * iterations * threads / seconds;
+  return probe_rounds_rate(rounds, each * threads);
 }
 
 static ossc_status run_work(probe_work* work, int32_t threads, probe_result* result_out) {
-  thread_pool* pool;
-  double seconds[ROUNDS];
-  ossc_status status = thread_pool_create(threads, &pool);
+  pool_round round = {NULL, work};
+  probe_rounds rounds;
+  ossc_status status = thread_pool_create(threads, &round.pool);
   if (status != OSSC_OK) return status;
-  if (work->data != NULL) thread_pool_run(pool, fill_slices, work, threads, not_wanted);
-  time_rounds(pool, work, seconds);
-  thread_pool_destroy(pool);
-  result_out->value = value_of(work, threads, seconds[0]);
-  result_out->spread = seconds[ROUNDS / 2] / seconds[0] - 1;
-  return OSSC_OK;
+  if (work->data != NULL) thread_pool_run(round.pool, fill_slices, work, threads, not_wanted);
+  status = probe_rounds_time(time_round, &round, &rounds);
+  thread_pool_destroy(round.pool);
+  if (status == OSSC_OK) *result_out = value_of(work, threads, &rounds);
+  return status;
 }
 
 /* The fastest loop of a name that this CPU can run; NULL when there is none. */

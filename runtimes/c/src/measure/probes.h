@@ -1,16 +1,11 @@
-/* What this machine can do at most, measured: the limits that times of kernels are compared with.
- */
+/* What the CPUs of this machine can do at most, measured: the limits that times of kernels are
+ * compared with. */
 #ifndef OSSC_PROBES_H_
 #define OSSC_PROBES_H_
 
-#include "ossc.h"
+#include "device/prober.h"
 
 #define PROBE_MAX_BYTES ((int64_t)8 << 30)
-
-typedef struct probe_result {
-  double value;  /* the best round: GB/s, GFLOP/s, GOP/s, or ns */
-  double spread; /* how far the median round is from it, as a fraction of it */
-} probe_result;
 
 /* Takes 0.1 to 0.3 s, longer where a buffer has to be filled first.
  *   name        "read", "read_huge", "launch", or a loop of arithmetic

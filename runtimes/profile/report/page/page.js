@@ -122,9 +122,10 @@ addEventListener("scroll", () => showTip(""), { passive: true });
     return from + (to - from) * (clientX - box.left) / box.width;
   }
   function stepAt(us) { return data.steps.find(([, , , begin, length]) => us >= begin && us < begin + length); }
+  const workers = document.querySelectorAll(".lane-names span");
   function describe(step) {
     const [label, kernel, , begin, us, , threads] = step;
-    const busy = threads.map(([, length], thread) => `thread ${thread}: ${length ? time(length) : "no task"}`);
+    const busy = threads.map(([, length], thread) => `${workers[thread].textContent}: ${length ? time(length) : "no task"}`);
     const shown = busy.length > 8 ? [...busy.slice(0, 8), `and ${busy.length - 8} more threads`] : busy;
     return `${label}\n${data.kernels[kernel]}\n${time(us)}, from ${time(begin)}\n${shown.join(", ")}`;
   }

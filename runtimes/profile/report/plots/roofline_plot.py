@@ -83,11 +83,19 @@ class RooflinePlot:
     """Kernels that are not shown."""
 
 
-def roofline_plot(roofline: Roofline, tagged: Sequence[tuple[str, KernelTimes]]) -> RooflinePlot:
-    """Lay out the kernels, each given with its tag; those that only copy are left out."""
+def roofline_plot(
+    roofline: Roofline, tagged: Sequence[tuple[str, KernelTimes]], int8: str = "int8"
+) -> RooflinePlot:
+    """Lay out the kernels, each given with its tag; those that only copy are left out.
+
+    Args:
+        roofline: The limits.
+        tagged: The kernels.
+        int8: What the limit of int8 is called.
+    """
     rows = [(tag, row) for tag, row in tagged if _is_shown(row)]
     slowest = min(roofline.read_gb_per_s.values())
-    arithmetic = _arithmetic(roofline, [row for _, row in rows])
+    arithmetic = _arithmetic(roofline, [row for _, row in rows], int8)
     ridges = [rate / slowest for rate in arithmetic.values()]
     x = logarithmic_axis([*(row.operations / row.bytes for _, row in rows), *ridges])
     top = max(arithmetic.values())
@@ -111,9 +119,9 @@ def _is_shown(row: KernelTimes) -> bool:
     return bool(row.bytes and row.operations and row.gop_per_s) and row.share >= LEAST_SHARE
 
 
-def _arithmetic(roofline: Roofline, rows: Sequence[KernelTimes]) -> dict[str, float]:
+def _arithmetic(roofline: Roofline, rows: Sequence[KernelTimes], int8: str) -> dict[str, float]:
     """The rates of arithmetic; int8 in two terms only where a kernel was held back by it."""
-    rates = {"f32": roofline.f32_gflops, "int8": roofline.int8_gops}
+    rates = {"f32": roofline.f32_gflops, int8: roofline.int8_gops}
     reached = [row.gop_per_s / row.of_bound for row in rows if row.bound == "int8" and row.of_bound]
     if any(abs(2 * rate / roofline.int8_gops - 1) < 0.1 for rate in reached):
         rates["int8 in two terms"] = roofline.int8_gops / 2

@@ -1,20 +1,24 @@
 """Answers of ``ossc-run --measure`` as values, and those that are refused."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
 from ossc.runtimes.profile.device.answers import (
+    THE_CPU,
     AnswerError,
     CallTimes,
     DecodeTiming,
+    Device,
     Hello,
     Machine,
     PrefillTiming,
     Probe,
     ProcessMemory,
+    is_cpu_driver,
     parse_answer,
 )
 
@@ -37,6 +41,17 @@ HELLO = {
     "arena_bytes": 3,
     "target": "cpu:test",
     "instruction_set": "base",
+}
+DEVICE = {
+    "kind": "opencl",
+    "index": 1,
+    "platform": "p",
+    "name": "n",
+    "type": "gpu",
+    "driver": "1",
+    "memory_bytes": 5,
+    "shares_memory": False,
+    "has_probes": True,
 }
 MEMORY = {
     "peak_rss_bytes": 4,
@@ -93,8 +108,26 @@ def test_decode_has_an_entry_for_each_token():
     assert np.array(timing.routing).tolist() == [[[[1]]], [[[2]]]]
 
 
+def test_the_first_line_may_name_a_device():
+    assert parse_answer(Hello, HELLO).device == THE_CPU
+    device = parse_answer(Hello, HELLO | {"device": DEVICE}).device
+    assert device == Device(**DEVICE)
+    assert device.wanted == "opencl:1"
+    for name in DEVICE:
+        with pytest.raises(AnswerError):
+            parse_answer(Hello, HELLO | {"device": DEVICE | {name: None}})
+
+
+def test_a_cpu_behind_a_driver_is_known_as_one():
+    device = Device(**DEVICE)
+    assert not is_cpu_driver(device)
+    assert is_cpu_driver(replace(device, type="cpu"))
+    assert not is_cpu_driver(THE_CPU)
+
+
 def test_the_others_are_their_fields():
     assert parse_answer(Hello, HELLO | {"news": 1}) == Hello(**HELLO)
+    assert parse_answer(Device, DEVICE) == Device(**DEVICE)
     assert parse_answer(ProcessMemory, MEMORY) == ProcessMemory(**MEMORY)
     assert parse_answer(Probe, {"value": 1, "spread": 0.5}) == Probe(value=1.0, spread=0.5)
     assert parse_answer(Machine, MACHINE) == Machine(**MACHINE)

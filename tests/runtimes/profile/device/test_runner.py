@@ -2,14 +2,17 @@
 
 import signal
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ossc.runtimes.plan import Plan
+from ossc.runtimes.profile.device.answers import THE_CPU
 from ossc.runtimes.profile.device.runner import PROTOCOL, Runner
 from ossc.runtimes.session import Session
 from ossc.targets.errors import SessionError
+from synthetic.opencl_plan import make_opencl_plan
 from synthetic.tiny_plan import CONTEXT, make_plan
 
 PROMPT = [5, 1, 30, 30, 2, 0, 17]
@@ -27,11 +30,11 @@ def runner(tiny_bundle):
         yield runner
 
 
-def pretend(*lines, then="", **options):
+def pretend(*lines, then="", plan=None, **options):
     """A runner that is a script: it prints lines, and answers commands with Python code."""
     printed = "".join(f"print({line!r}, flush=True)\n" for line in lines)
     code = f"import sys\n{printed}for line in sys.stdin:\n    pass\n    {then}\n"
-    return Runner([sys.executable, "-c", code], make_plan(), **options)
+    return Runner([sys.executable, "-c", code], plan or make_plan(), **options)
 
 
 def test_it_runs_the_tokens(runner, tiny_bundle):
@@ -147,6 +150,18 @@ def test_a_runner_that_is_gone_says_so():
 def test_another_protocol_is_refused():
     with pytest.raises(SessionError, match=f"speaks version {PROTOCOL + 1} of the protocol"):
         pretend(HELLO % (PROTOCOL + 1))
+
+
+def test_a_runner_that_does_not_say_which_device_it_runs_on_is_refused():
+    plan = make_opencl_plan()
+    with pytest.raises(SessionError, match=r"which opencl device it runs on; compile the model"):
+        pretend(HELLO % PROTOCOL, plan=plan)
+
+
+def test_the_device_is_the_cpu(runner):
+    assert replace(runner.hello.device, memory_bytes=0) == THE_CPU
+    with pytest.raises(SessionError, match=r"^There are no probes for the device cpu, so"):
+        runner.device_probe("cpu", "f32")
 
 
 @pytest.mark.parametrize("line", ["", "hello", "[1]", '{"protocol": 1}', '{"a":1,"a":1}', "NaN"])

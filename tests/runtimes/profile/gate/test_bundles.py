@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ossc.runtimes.bundle import Bundle
-from ossc.runtimes.profile.device.answers import CallTimes
+from ossc.runtimes.profile.device.answers import THE_CPU, CallTimes, Device
 from ossc.runtimes.profile.gate.bundles import compare_bundles
 from ossc.runtimes.profile.gate.judgement import LOOKS
 from ossc.runtimes.profile.gate.result import Comparison
@@ -47,12 +47,17 @@ class FakePlace:
     hit_share: float = 0.3
     name: str = "fake"
     emulated: bool = False
+    devices: Mapping[str, Device] = field(default_factory=dict)
+    """By name of the bundle; `THE_CPU` of others."""
     starts: list[str] = field(default_factory=list)
+    wanted: set[Any] = field(default_factory=set)
+    """What was given as ``device``."""
     calls: list[tuple[str, str, tuple[int, ...]]] = field(default_factory=list)
 
-    def start(self, bundle: Bundle, *_: object) -> Any:
+    def start(self, bundle: Bundle, *how: object) -> Any:
         """Start a process that is not there."""
         self.starts.append(bundle.path.name)
+        self.wanted.add(how[-1])
         return FakeRunner(self, bundle)
 
 
@@ -62,6 +67,7 @@ class FakeRunner:
     def __init__(self, place: FakePlace, bundle: Bundle) -> None:
         self.place, self.plan, self.name = place, bundle.plan, bundle.path.name
         kernels = {step.kernel for segment in bundle.plan.segments for step in segment.steps}
+        self.hello = SimpleNamespace(device=place.devices.get(self.name, THE_CPU))
         slowed = place.slowed.get(self.name, {})
         self.us = {
             kernel: MICROSECONDS[kernel]
@@ -227,6 +233,19 @@ def test_two_models_are_not_comparable(bundles, tmp_path):
     other = write_bundle(tmp_path / "other", model={"model_type": "another"})
     with pytest.raises(NotComparableError, match="model_type"):
         compare_bundles(bundles[0], other, WORKLOAD, place=fake(7))
+
+
+@pytest.mark.parametrize("changes", [{"name": "another"}, {"driver": "2"}, {"kind": "opencl"}])
+def test_two_devices_are_not_comparable(bundles, changes):
+    place = fake(7, devices={"old": replace(THE_CPU, **changes)})
+    with pytest.raises(NotComparableError, match=r"different devices .* choose one with --device"):
+        compare(bundles, place)
+
+
+def test_both_sides_run_on_the_device_that_is_asked_for(bundles):
+    place = fake(6, slowed={"new": {"test_mean": 1.5}})
+    compare(bundles, place, workload=replace(WORKLOAD, device="opencl:1"))
+    assert place.wanted == {"opencl:1"}
 
 
 def test_the_workload_has_to_fit(bundles):

@@ -7,7 +7,7 @@ import pytest
 from ossc.runtimes.profile.gate.profiles import compare_profiles
 from ossc.runtimes.profile.profile import Profile
 from ossc.targets.errors import NotComparableError
-from profile_example import emulated_profile, example_profile, with_conditions
+from profile_example import driver_profile, emulated_profile, example_profile, with_conditions
 
 BASELINE = example_profile()
 
@@ -54,6 +54,26 @@ def test_other_conditions_are_not_comparable(current, reason):
             compare_profiles(*pair)
         assert reason in str(refused.value) or pair[0] is BASELINE
         assert refused.value.exit_code == 3
+
+
+@pytest.mark.parametrize("changes", [{"name": "another"}, {"driver": "3.2"}])
+def test_another_device_or_driver_is_not_comparable(changes):
+    pair = driver_profile(), driver_profile(**changes)
+    with pytest.raises(NotComparableError, match="different devices") as refused:
+        compare_profiles(*pair)
+    assert all(part in str(refused.value) for part in ("pthread", "3.1", *changes.values()))
+
+
+def test_one_device_behind_a_driver_is_compared_with_itself():
+    comparison = compare_profiles(driver_profile(), driver_profile())
+    assert {change.ratio for change in comparison.changes} == {1.0}
+    assert not comparison.regressed
+
+
+def test_a_device_without_limits_is_not_comparable():
+    pair = driver_profile(limits=False), driver_profile(limits=False)
+    with pytest.raises(NotComparableError, match=r"no limits of its device .no probes for cuda"):
+        compare_profiles(*pair)
 
 
 WAITED = {"repeats": 15, "steady": False, "most_waited": 0.31}

@@ -202,6 +202,14 @@ def test_another_number_of_threads_is_refused():
         predict(make_plan(), manifest, ROOFLINE, prompt_tokens=1, depth=0, threads=4)
 
 
+def test_devices_whose_kernels_were_never_measured_are_refused():
+    target = TargetEntry(name="opencl", host=HostEntry(arch="x86_64", cpu_features=()))
+    manifest = make_manifest({}, kernels=COSTS, target=target)
+    limits = replace(ROOFLINE, isa="opencl")
+    with pytest.raises(TargetError, match="kernels on opencl devices was never measured"):
+        predict(make_plan(), manifest, limits, prompt_tokens=1, depth=0, threads=2)
+
+
 def test_limits_of_other_kernels_are_refused():
     target = TargetEntry(name="cpu:x86-64-v2", host=HostEntry(arch="x86_64", cpu_features=()))
     manifest = make_manifest({}, kernels=COSTS, target=target)

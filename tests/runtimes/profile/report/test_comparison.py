@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ossc.runtimes.profile.report.comparison import to_comparison
-from profile_example import emulated_profile, example_profile
+from profile_example import driver_profile, emulated_profile, example_profile
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +64,7 @@ def test_operations_are_those_that_take_longest_in_any(profile):
     text = to_comparison([profile, mixed])
     assert row(text, "  other") == ["–", "28.7", "ms"]
     assert row(text, "  linear")[-1] == "–"
+
+
+def test_a_device_is_named_with_its_type(profile):
+    assert row(to_comparison([profile, driver_profile()]), "device") == ["cpu", "cpu", "pthread"]

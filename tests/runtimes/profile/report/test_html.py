@@ -11,6 +11,7 @@ import pytest
 from ossc.runtimes.profile.report.html import to_html
 from profile_example import (
     EVIL,
+    driver_profile,
     emulated_profile,
     evil_profile,
     example_profile,
@@ -221,3 +222,28 @@ def test_equal_profiles_give_equal_pages(page):
 
 def test_a_page_is_small(page):
     assert len(page.encode()) < 300_000
+
+
+def test_a_driver_of_a_cpu_is_labelled():
+    structure = Structure(to_html(driver_profile()))
+    text = " ".join(" ".join(structure.texts).split())
+    assert [one["class"] for one in structure.named("p") if one.get("role") == "note"] == ["banner"]
+    assert "PoCL is a driver of a CPU." in text
+    assert "pthread behind PoCL" in text
+    assert "int32 for int8" in text
+    assert "thread 0" not in text
+    assert structure.faults == []
+
+
+def test_a_gpu_has_no_label():
+    page = to_html(driver_profile(kind_of_device="gpu"))
+    assert not [one for one in Structure(page).named("p") if one.get("role") == "note"]
+
+
+def test_limits_that_were_not_measured_are_no_figures():
+    structure = Structure(to_html(driver_profile(limits=False)))
+    text = " ".join(" ".join(structure.texts).split())
+    assert "not measured: no probes for cuda" in text
+    assert "Of the limits" not in text
+    assert "bound" not in text
+    assert structure.faults == []

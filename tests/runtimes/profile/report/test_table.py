@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ossc.runtimes.profile.report.table import WIDTH, to_table
-from profile_example import emulated_profile, example_profile, with_conditions
+from profile_example import driver_profile, emulated_profile, example_profile, with_conditions
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +165,29 @@ def test_times_that_cannot_be_trusted_are_named_with_the_reason(profile):
     waiting = with_conditions(profile, steady=False, most_waited=0.31)
     flat = " ".join(to_table(waiting).split())
     assert "threads waited up to 31% of their time for a CPU, so that no repeat can be" in flat
+
+
+def test_a_driver_of_a_cpu_is_labelled_before_all_figures():
+    lines = to_table(driver_profile()).splitlines()
+    assert lines[0] == "PoCL is a driver of a CPU."
+    assert max(map(len, lines)) <= WIDTH
+    text = " ".join(" ".join(lines).split())
+    assert "device pthread (cpu), opencl by PoCL, driver 3.1, 25.00 GB of memory shared" in text
+    assert "int32 for int8" in text
+
+
+def test_a_gpu_and_the_cpu_itself_have_no_label(table):
+    text = to_table(driver_profile(kind_of_device="gpu"))
+    assert "is a driver of a CPU" not in text + table
+    assert "pthread (gpu)" in text
+    assert "opencl" not in table
+
+
+def test_limits_that_were_not_measured_are_no_figures():
+    lines = to_table(driver_profile(limits=False)).splitlines()
+    (limits,) = [line for line in lines if line.startswith("limits")]
+    assert limits.split(maxsplit=1)[1] == "not measured: no probes for cuda"
+    (head,) = [line for line in lines if line.startswith("decode ") and "calls" in line]
+    assert "of its limits" not in head
+    kernel = lines[lines.index(head) + 1].split()
+    assert kernel[-2] == "–"

@@ -8,7 +8,7 @@ import pytest
 
 from ossc.runtimes.profile.profile import StepSpan
 from ossc.runtimes.profile.report.trace import to_trace
-from profile_example import emulated_profile, example_profile
+from profile_example import driver_profile, emulated_profile, example_profile
 
 REQUIRED = {
     "M": {"name", "pid", "tid", "args"},
@@ -122,3 +122,16 @@ def test_a_kernel_that_the_table_of_kernels_lacks_is_shown_all_the_same(profile)
 
 def test_a_profile_without_a_timeline_is_an_empty_trace(profile):
     assert slices(json.loads(to_trace(replace(profile, timeline=())))) == []
+
+
+def test_a_device_has_a_lane_and_its_label():
+    trace = json.loads(to_trace(driver_profile()))
+    assert trace["otherData"]["note"] == "PoCL is a driver of a CPU."
+    assert trace["otherData"]["device"].startswith("pthread (cpu), opencl by PoCL, driver 3.1")
+    names = [
+        event["args"]["name"]
+        for event in trace["traceEvents"]
+        if event["ph"] == "M" and event["name"] in ("process_name", "thread_name")
+    ]
+    assert names[0].endswith(", cpu pthread)")
+    assert "device" in names

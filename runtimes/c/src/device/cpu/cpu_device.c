@@ -47,13 +47,27 @@ static void close_device(device* base) {
   free(d);
 }
 
+/* All CPUs of the host are one device. */
+static ossc_device_info describe(void) {
+  long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+  return (ossc_device_info){
+      .kind = "cpu",
+      .platform = "Linux",
+      .name = "the CPU of this machine",
+      .type = "cpu",
+      .memory_bytes = pages < 0 || page_bytes < 0 ? 0 : (uint64_t)pages * (uint64_t)page_bytes,
+      .shares_memory = true,
+      .is_default = true,
+  };
+}
+
 static ossc_status open_device(const device_request* request, device** device_out) {
   ossc_status status = check_plan(request->plan);
   if (status == OSSC_OK) status = device_check_only(request->which);
   if (status != OSSC_OK) return status;
   cpu_device* d = calloc(1, sizeof(cpu_device));
   if (d == NULL) return fail_out_of_memory("a device");
-  *d = (cpu_device){.base = {.api = &cpu_device_api}, .plan = request->plan};
+  *d = (cpu_device){.base = {.api = &cpu_device_api, .info = describe()}, .plan = request->plan};
   status = allocate(d, request->directory);
   if (status == OSSC_OK) status = kernel_table_resolve(d->plan, d->kernels);
   if (status == OSSC_OK) status = load_weights(d, request->weights_mode);
@@ -76,20 +90,9 @@ static ossc_status check(const device* base) {
   return OSSC_OK;
 }
 
-/* All CPUs of the host are one device. */
 static ossc_status list(ossc_device_info* devices_out, size_t capacity, size_t* count_out) {
-  long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
   *count_out = 1;
-  if (capacity < 1) return OSSC_OK;
-  devices_out[0] = (ossc_device_info){
-      .kind = "cpu",
-      .platform = "Linux",
-      .name = "the CPU of this machine",
-      .type = "cpu",
-      .memory_bytes = pages < 0 || page_bytes < 0 ? 0 : (uint64_t)pages * (uint64_t)page_bytes,
-      .shares_memory = true,
-      .is_default = true,
-  };
+  if (capacity > 0) devices_out[0] = describe();
   return OSSC_OK;
 }
 

@@ -69,6 +69,7 @@ static ossc_status allocate(cuda_device* d, const char* directory) {
 static ossc_status open_all(cuda_device* d, const device_request* request) {
   ossc_status status = allocate(d, request->directory);
   if (status == OSSC_OK) status = cu_target_open(request->which, &d->target);
+  d->base.info = d->target.info;
   if (status == OSSC_OK) status = cu_space_check(&d->target, d->plan);
   return status == OSSC_OK ? load(d, request->weights_mode) : status;
 }

@@ -12,6 +12,7 @@
  *   6. `check`: whether the weights are still what was loaded.
  *   7. `list`: where there are several devices, device/listed_devices finds the one that is meant;
  *      device/clock turns the times of a device's own clock into ticks.
+ *      `open_prober`: where probes can be run; without it a profile has no limits.
  *   8. A kind of step of its own: a file in bundle/ that reads its part, and a line in
  *      bundle/plan_step.c; docs/bundle-format.md says what the part holds.
  *   9. Name the kind in bundle/manifest_target.c, and in runtimes/manifest/target.py.
@@ -30,7 +31,11 @@ static ossc_status open_device(const device_request* request, device** device_ou
   if (status != OSSC_OK) return status;
   *device_out = calloc(1, sizeof(device));
   if (*device_out == NULL) return fail_out_of_memory("a device");
-  **device_out = (device){&null_device_api, "base"};
+  **device_out = (device){
+      .api = &null_device_api,
+      .instruction_set = "base",
+      .info = {.kind = "null", .platform = "ossc", .name = "computes nothing", .type = "other"},
+  };
   fputs("ossc: The device is null: nothing is computed, and all answers are zeros.\n",
         stderr);
   return OSSC_OK;

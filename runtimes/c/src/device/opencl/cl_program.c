@@ -13,11 +13,11 @@
 #define MAX_CODE_BYTES ((size_t)64 << 20)
 #define MAX_LOG_BYTES 240 /* of a message */
 
-/* A file of code, and the device that it is built for. */
+/* Code, and the device that it is built for. */
 typedef struct build {
   const cl_target* target;
-  const char* name; /* of the file */
-  char* code;
+  const char* name; /* of the file, or of what is in none */
+  const char* code;
   size_t size;
   program_key key;
 } build;
@@ -118,8 +118,9 @@ static void to_cache(const build* b, cl_program program) {
   free(data);
 }
 
-static ossc_status build_code(const build* b, cl_program* program_out) {
+static ossc_status build_code(build* b, cl_program* program_out) {
   *program_out = NULL;
+  compute_key(b);
   if (from_cache(b, program_out)) return OSSC_OK;
   ossc_status status = from_source(b, program_out);
   if (status == OSSC_OK) {
@@ -133,10 +134,17 @@ static ossc_status build_code(const build* b, cl_program* program_out) {
 
 ossc_status cl_program_build(const cl_target* target, const char* path, cl_program* program_out) {
   build b = {.target = target, .name = strrchr(path, '/') + 1};
-  ossc_status status = file_read(path, MAX_CODE_BYTES, &b.code, &b.size);
+  char* code;
+  ossc_status status = file_read(path, MAX_CODE_BYTES, &code, &b.size);
   if (status != OSSC_OK) return status;
-  compute_key(&b);
+  b.code = code;
   status = build_code(&b, program_out);
-  free(b.code);
+  free(code);
   return status;
+}
+
+ossc_status cl_program_build_code(const cl_target* target, const char* name, const char* code,
+                                  cl_program* program_out) {
+  build b = {.target = target, .name = name, .code = code, .size = strlen(code)};
+  return build_code(&b, program_out);
 }

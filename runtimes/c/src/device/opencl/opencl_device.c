@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "device/opencl/cl_devices.h"
-#include "device/opencl/cl_error.h"
 #include "device/opencl/cl_library.h"
+#include "device/opencl/cl_prober.h"
 #include "device/opencl/cl_slices.h"
 
 static ossc_status check_plan(const plan* p) {
@@ -16,24 +16,6 @@ static ossc_status check_plan(const plan* p) {
               "The plan is for %u devices, the first of the kind %.32s, and an OpenCL device runs "
               "plans for itself alone; compile the model for OpenCL.",
               (unsigned)p->num_devices, p->devices[0].kind);
-}
-
-static ossc_status open_target(const char* which, cl_target* target) {
-  const listed_device* chosen;
-  cl_devices devices = {0};
-  int32_t error;
-  ossc_status status = cl_library_load(&target->cl);
-  if (status == OSSC_OK) status = cl_devices_list(target->cl, &devices);
-  if (status == OSSC_OK) status = listed_devices_choose(&devices.listed, which, &chosen);
-  if (status == OSSC_OK) {
-    target->device = devices.handles[chosen->info.index];
-    target->info = chosen->info;
-    target->context =
-        target->cl->clCreateContext(NULL, 1, &target->device, NULL, NULL, &error);
-    status = cl_check(error, target->info.name, "be opened");
-  }
-  cl_devices_free(&devices);
-  return status;
 }
 
 static ossc_status allocate(opencl_device* d, const char* directory) {
@@ -59,7 +41,7 @@ static void release_objects(opencl_device* d) {
     cl_space_free(&d->target, &d->weights[i]);
   }
   cl_programs_free(&d->target, &d->programs);
-  if (d->target.context != NULL) d->target.cl->clReleaseContext(d->target.context);
+  cl_target_close(&d->target);
 }
 
 /* A child of the process that made the objects has no driver to give them back to. */
@@ -73,7 +55,8 @@ static void close_device(device* base) {
 
 static ossc_status open_all(opencl_device* d, const device_request* request) {
   ossc_status status = allocate(d, request->directory);
-  if (status == OSSC_OK) status = open_target(request->which, &d->target);
+  if (status == OSSC_OK) status = cl_target_open(request->which, &d->target);
+  d->base.info = d->target.info;
   if (status == OSSC_OK) status = cl_space_check(&d->target, d->plan, request->weights_mode);
   if (status == OSSC_OK) {
     status = cl_programs_open(&d->target, d->plan, d->directory, &d->programs);
@@ -120,6 +103,7 @@ static ossc_status list(ossc_device_info* devices_out, size_t capacity, size_t* 
 const device_api opencl_device_api = {
     .kind = CL_DEVICES_KIND,
     .list = list,
+    .open_prober = cl_prober_open,
     .open = open_device,
     .check = check,
     .close = close_device,

@@ -42,13 +42,10 @@ static ossc_status check_call(const opencl_queue* q, int32_t error, const char* 
   return cl_check(error, q->device->target.info.name, what);
 }
 
-/* After it, nothing that was staged is needed any more. The clFinish of Mesa 22.3 does not wait for
- * what clFlush has handed over, but for a command behind it. */
+/* After it, nothing that was staged is needed any more. */
 static int32_t wait_for_all(opencl_queue* q) {
-  const cl_api* cl = q->device->target.cl;
   q->staging.used = 0;
-  int32_t error = cl->clEnqueueMarkerWithWaitList(q->queue, 0, NULL, NULL);
-  return error == CL_SUCCESS ? cl->clFinish(q->queue) : error;
+  return cl_target_wait(&q->device->target, q->queue);
 }
 
 static ossc_status create_queue(opencl_queue* q, uint64_t properties, cl_queue* queue_out) {
@@ -192,11 +189,8 @@ static ossc_status run_steps(opencl_queue* q, const plan_segment* segment, step_
 
 /* How long the device worked, in ticks; TICKS_UNTIL_THE_END where its driver does not say. */
 static int64_t read_ticks(const opencl_queue* q, cl_event event, int64_t begin_ticks) {
-  const cl_api* cl = q->device->target.cl;
-  uint64_t begin = 0, end = 0;
-  cl->clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, sizeof(begin), &begin, NULL);
-  cl->clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof(end), &end, NULL);
-  return device_clock_end(&q->clock, begin_ticks, end > begin ? (double)(end - begin) : 0);
+  double worked_ns = cl_target_worked_ns(&q->device->target, event);
+  return device_clock_end(&q->clock, begin_ticks, worked_ns);
 }
 
 static ossc_status run_timed_step(opencl_queue* q, const plan_step* step, int32_t rows,
