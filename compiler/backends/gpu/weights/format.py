@@ -131,6 +131,18 @@ class PackedRow:
         return T.Bind(self.buffer[self.begin + number * ROWS])
 
 
+@dataclass(frozen=True)
+class PackedRows(PackedRow):
+    """The sixteen rows that lie together: each word is a vector, and so is each scale.
+
+    Here ``begin`` counts sixteens of words: TVM then sees that the words are neighbours which begin
+    at a multiple of their number, and else it would read each on its own.
+    """
+
+    def _word(self, number: Expr) -> Expr:
+        return T.Bind(self.buffer[T.Ramp((self.begin + number) * ROWS, 1, ROWS)])
+
+
 def widen_bf16(half: Expr) -> Expr:
     """Return the float32 of a bfloat16's bits, which are the lower half of a uint32."""
     return bits(half << u32(16), "float32")
