@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from opencl_driver import OpenClDriver, find_driver
 from opencl_icd import installed_driver
 from ossc.compiler.backends.gpu.codegen import DeviceFunction, generate_device_function
-from ossc.compiler.backends.opencl.vector_bodies import with_two_bodies
+from ossc.compiler.backends.opencl.vector_bodies import with_lookups, with_two_bodies
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import buffer_types
 
@@ -69,7 +70,10 @@ def code(kernel: Kernel) -> DeviceFunction:
     """Return what a kernel becomes, with both of its bodies if it has two."""
     function = _code(kernel.name, kernel.func)
     body = kernel.vector_body
-    return function if body is None else with_two_bodies(function, body, OPENCL)
+    if body is None:
+        return function
+    both = with_two_bodies(function, body, OPENCL)
+    return replace(both, source=with_lookups(both.source))
 
 
 @cache

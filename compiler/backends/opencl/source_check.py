@@ -1,7 +1,7 @@
 """Checking OpenCL C without a driver, with the clang in zig: a user's driver compiles it later.
 
-It is checked twice, as a GPU's driver reads it and as one that compiles for a CPU: functions may
-have another body there.
+It is checked as a GPU's driver reads it, and as those do that compile for CPUs: functions may have
+other bodies there.
 """
 
 from pathlib import Path
@@ -21,8 +21,13 @@ _OPTIONS = (
 )
 
 
-_TARGETS = ("spir64", "x86_64-linux-gnu")
-"""For which it is compiled: a GPU, and a CPU."""
+_TARGETS = (
+    ("spir64",),
+    ("x86_64-linux-gnu",),
+    ("x86_64-linux-gnu", "-mavx512f"),
+    ("aarch64-linux-gnu",),
+)
+"""For which it is compiled: a GPU, and CPUs."""
 
 
 def check_source(path: Path) -> None:
@@ -32,5 +37,5 @@ def check_source(path: Path) -> None:
         ToolchainError: It is not, or zig is not installed.
     """
     for target in _TARGETS:
-        options = [*_OPTIONS, "-target", target, f"-I{HEADERS}"]
+        options = [*_OPTIONS, "-target", *target, f"-I{HEADERS}"]
         zig_clang([*options, str(path)], path.name)

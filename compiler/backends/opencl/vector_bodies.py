@@ -7,6 +7,7 @@ intermediate language first, as rusticl and Intel's do, says none and takes the 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import tvm
 
@@ -18,6 +19,8 @@ FOR_A_CPU = "defined(__x86_64__) || defined(__aarch64__)"
 
 _SAME_IN_ALL_LANES = re.compile(r"(\(\w+(?:8|16)\))\(([^,]+)(?:, \2)+\)")
 """A vector that TVM writes lane by lane."""
+
+_LOOKUPS = (Path(__file__).parent / "lookups.cl").read_text(encoding="utf-8")
 
 VectorBody = Callable[[], tvm.tirx.PrimFunc]
 
@@ -34,6 +37,15 @@ class OpenClCalls(DeviceCalls):
         function = super().generate(call)
         body = call.kernel.vector_body if call.kernel else None
         return function if body is None else with_two_bodies(function, body, self.target)
+
+    def code(self) -> dict[str, str]:
+        """See `DeviceCalls`."""
+        return {file: with_lookups(text) for file, text in super().code().items()}
+
+
+def with_lookups(code: str) -> str:
+    """Return a program with the functions of ``lookups.cl``, if it calls one."""
+    return f"#if {FOR_A_CPU}\n{_LOOKUPS}#endif\n{code}" if "ossc_values_of_" in code else code
 
 
 def with_two_bodies(

@@ -38,4 +38,5 @@ FORMAT = WordFormat(
     scales=lambda parts: row_bytes(parts[1]),
     values=_values,
     scale=bf16_scale,
+    look_up="ossc_values_of_int4",
 )

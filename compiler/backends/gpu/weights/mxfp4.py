@@ -63,4 +63,5 @@ FORMAT = WordFormat(
     scales=_scales,
     values=_values,
     scale=_scale,
+    look_up="ossc_values_of_e2m1",
 )

@@ -44,7 +44,7 @@ def _block(rows: Sequence[PackedRows], block: Expr, x: Column) -> list[Expr]:
     for number in range(weights.block_words):
         first = number * weights.word_columns
         for index, row in enumerate(rows):
-            for i, value in enumerate(weights.values(row.word(block, number))):
+            for i, value in enumerate(row.values(row.word(block, number))):
                 activation = T.Bind(x(block * BLOCK + first + i))
                 product = value * broadcast(activation, ROWS)
                 chain = (first + i) % CHAINS

@@ -41,6 +41,23 @@ def test_a_product_matches_float64(scheme, columns, driver):
     assert_close(result, x.astype(np.float64) @ values(scheme, parts).T + bias)
 
 
+@pytest.mark.parametrize("scheme", ["mxfp4", "int4-g32"])
+@pytest.mark.parametrize("macro", ["__AVX512F__", "OSSC_NO_CPU"])
+def test_every_code_has_its_value_with_a_table_and_with_arithmetic(scheme, macro):
+    """Each code meets a 1 and zeros; a machine without AVX-512 does the same twice."""
+    parts = random_parts(scheme, (16, 32))
+    kernel = linear(scheme=scheme, rows=16, columns=32, bias=False, n=1)
+    function = code(kernel)
+    source = function.source.replace("__AVX512F__", macro)
+    packed, driver = pack_matrix(find_format(scheme), parts, 32), driver_or_skip("pocl")
+    expected = values(scheme, parts).T
+    assert len(np.unique(np.abs(parts[0]) & 15)) > 10
+    for column in range(32):
+        x, out = np.eye(32, dtype=np.float32)[column : column + 1], np.zeros((1, 16), np.float32)
+        run_function(driver, replace(function, source=source), [x, packed, out], 1)
+        np.testing.assert_array_equal(out[0], expected[column])
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_gates_meet_their_ups(driver):
     parts, rng = random_parts("int8-g32", (2 * ROWS, 64)), np.random.default_rng(1)
