@@ -13,6 +13,7 @@ from ossc.compiler.backends.gpu.kernels.products.linear import linear
 from ossc.compiler.backends.gpu.kernels.products.linear_glu import linear_glu
 from ossc.compiler.backends.gpu.packed import pack_glu, pack_matrix
 from ossc.compiler.backends.gpu.weights import find_format
+from ossc.compiler.backends.opencl.source_check import check_source
 from ossc.compiler.lowering.glu import Glu
 
 ROWS = 36
@@ -56,6 +57,13 @@ def test_every_code_has_its_value_with_a_table_and_with_arithmetic(scheme, macro
         x, out = np.eye(32, dtype=np.float32)[column : column + 1], np.zeros((1, 16), np.float32)
         run_function(driver, replace(function, source=source), [x, packed, out], 1)
         np.testing.assert_array_equal(out[0], expected[column])
+
+
+@pytest.mark.parametrize("scheme", COLUMNS)
+def test_code_with_both_bodies_passes_the_check(scheme, tmp_path):
+    path = tmp_path / "kernels.cl"
+    path.write_text(code(linear(scheme=scheme, rows=16, columns=64, bias=False, n=1)).source)
+    check_source(path)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
