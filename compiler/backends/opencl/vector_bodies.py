@@ -1,7 +1,7 @@
 """Functions with a second body, for drivers that compile OpenCL C for a CPU itself, as PoCL does.
 
 Clang then says which CPU it is for, as in C. A driver for a GPU, or one that compiles to an
-intermediate language first, as rusticl and Intel's do, says none and takes the first body.
+intermediate language first, as rusticl does, says none and takes what is for GPUs.
 """
 
 import re
