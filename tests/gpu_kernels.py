@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from opencl_driver import OpenClDriver, find_driver
 from opencl_icd import installed_driver
 from ossc.compiler.backends.gpu.codegen import DeviceFunction, generate_device_function
+from ossc.compiler.backends.opencl.vector_bodies import with_lookups, with_two_bodies
 from ossc.compiler.lowering.kernel import Kernel
 from ossc.compiler.lowering.segment import buffer_types
 
@@ -44,7 +46,7 @@ def run_kernel(
     outputs = [
         _ones([_size(dim, n) for dim in type_.shape], type_.dtype) for type_ in types[len(inputs) :]
     ]
-    function = _code(kernel.name, kernel.func)
+    function = code(kernel)
     run_function(device, function, [*inputs, *outputs], n)
     return outputs
 
@@ -62,6 +64,16 @@ def run_function(
         block=grid.block,
         rows=n if function.takes_rows else None,
     )
+
+
+def code(kernel: Kernel) -> DeviceFunction:
+    """Return what a kernel becomes, with both of its bodies if it has two."""
+    function = _code(kernel.name, kernel.func)
+    body = kernel.vector_body
+    if body is None:
+        return function
+    both = with_two_bodies(function, body, OPENCL)
+    return replace(both, source=with_lookups(both.source))
 
 
 @cache

@@ -66,6 +66,10 @@ class Kernel:
     for_isa: "Callable[[Isa], Kernel] | None" = None
     """Builds the same kernel with other bodies: the same buffers, tasks and results."""
 
+    vector_body: "Callable[[], tvm.tirx.PrimFunc] | None" = None
+    """Builds the same function of a GPU in vectors, for a driver that compiles it for a CPU: the
+    same buffers and launch."""
+
     @property
     def tasks(self) -> Tasks:
         """The range of a kernel for CPUs."""

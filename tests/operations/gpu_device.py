@@ -4,8 +4,8 @@ from functools import cache
 
 from gpu_kernels import driver_or_skip, run_function
 from operations.segment_runner import Arguments
-from ossc.compiler.backends.gpu.device_calls import DeviceCalls
 from ossc.compiler.backends.gpu.operations import OPERATIONS
+from ossc.compiler.backends.opencl.vector_bodies import OpenClCalls
 from ossc.compiler.lowering.flatten import FlatStep
 from ossc.compiler.lowering.importer import OperationTable
 
@@ -15,7 +15,7 @@ class Gpu:
 
     def __init__(self, driver: str) -> None:
         self.operations: OperationTable = OPERATIONS
-        self.calls = DeviceCalls(language="opencl", suffix="cl")
+        self.calls = OpenClCalls()
         self._driver = driver_or_skip(driver)
 
     def run(self, step: FlatStep, arguments: Arguments, tokens: int) -> None:

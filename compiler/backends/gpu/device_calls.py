@@ -39,7 +39,7 @@ class DeviceCalls:
             if isinstance(function, tirx.PrimFunc) and not _is_launched(function)
         }
         narrow = tirx.transform.ForceNarrowIndexToInt32()
-        with self._target, kept_interrupt_action():
+        with self.target, kept_interrupt_action():
             schedule = dlight.ApplyDefaultSchedule(dlight.gpu.Fallback())
             scheduled = schedule(narrow(tvm.IRModule(generated)))
         others = {v: f for v, f in module.functions.items() if v not in generated}
@@ -68,14 +68,19 @@ class DeviceCalls:
             for file, symbols in self.files.items()
         }
 
+    def generate(self, call: FlatStep) -> DeviceFunction:
+        """Compile what is called."""
+        return generate_device_function(call.symbol, call.function, self.target)
+
     @property
-    def _target(self) -> tvm.target.Target:
+    def target(self) -> tvm.target.Target:
+        """TVM's target."""
         fields = {"kind": self.language, "max_num_threads": MAX_ITEMS, **self.options}
         return tvm.target.Target(fields)
 
     def _function(self, call: FlatStep) -> DeviceFunction:
         if call.symbol not in self.functions:
-            generated = generate_device_function(call.symbol, call.function, self._target)
+            generated = self.generate(call)
             assert call.kernel is None or _counts(call.kernel.launch) == _counts(generated.grid)
             self.functions[call.symbol] = generated
         return self.functions[call.symbol]

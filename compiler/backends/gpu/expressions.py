@@ -33,18 +33,40 @@ def f32(value: float) -> Expr:
 
 
 def bits(value: Expr, dtype: str) -> Expr:
-    """Return the same 32 bits as another type."""
-    return tvm.tirx.reinterpret(dtype, value)
+    """Return the same 32 bits as another type, of as many lanes."""
+    return tvm.tirx.reinterpret(_of_lanes(dtype, lanes(value)), value)
 
 
 def convert(value: Expr, dtype: str) -> Expr:
-    """Return the number as another type."""
-    return value.astype(dtype)
+    """Return the number as another type, of as many lanes."""
+    return value.astype(_of_lanes(dtype, lanes(value)))
+
+
+def lanes(value: Expr) -> int:
+    """Return how many numbers a value is: 1, or those of a vector."""
+    return int(tvm.DataType(str(value.ty.dtype)).lanes)
+
+
+def _of_lanes(dtype: str, count: int) -> str:
+    return dtype if count == 1 else f"{dtype}x{count}"
+
+
+def broadcast(value: Expr, count: int) -> Expr:
+    """Return a number in all of so many lanes; a vector is returned as it is."""
+    return value if count == lanes(value) else tvm.tirx.Broadcast(value, count)
+
+
+def shift_left(word: Expr, count: int) -> Expr:
+    """Return a uint32 shifted to the left by a Python number, or to the right by a negative one."""
+    if count == 0:
+        return word
+    return word << u32(count) if count > 0 else word >> u32(-count)
 
 
 def select(condition: Expr, then: Expr, otherwise: Expr) -> Expr:
-    """Return one of two values; both are computed."""
-    return tvm.tirx.Select(condition, then, otherwise)
+    """Return one of two values, lane by lane; both are computed."""
+    count = lanes(condition)
+    return tvm.tirx.Select(condition, broadcast(then, count), broadcast(otherwise, count))
 
 
 def at_most(index: Expr, largest: int) -> Expr:
@@ -66,9 +88,10 @@ def store(buffer: Buffer, *index: Expr, value: Expr) -> None:
 class Registers:
     """Numbers of one work-item, which the kernel changes; an index is a Python number."""
 
-    def __init__(self, count: int, dtype: str = "float32") -> None:
-        self._buffer = T.alloc_buffer((count,), dtype, scope="local")
-        self._zero = tvm.tirx.const(0, dtype)
+    def __init__(self, count: int, dtype: str = "float32", lanes: int = 1) -> None:
+        """Declare so many numbers, or vectors of ``lanes`` numbers."""
+        self._buffer = T.alloc_buffer((count,), _of_lanes(dtype, lanes), scope="local")
+        self._zero = broadcast(tvm.tirx.const(0, dtype), lanes)
         self.count = count
 
     def __getitem__(self, index: int | Expr) -> Expr:

@@ -1,12 +1,15 @@
 """How a GPU kernel is built: parameters, and the grid of groups that run its body."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any
 
+import tvm
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.lowering.kernel import Buffer, Expr, KernelBuilder
+from ossc.compiler.lowering.kernel import Buffer, Expr, Kernel, KernelBuilder
 from ossc.compiler.lowering.launch import ONE_GROUP, Grid, Groups
 
 MAX_BUFFERS = 8
@@ -34,11 +37,21 @@ class Item:
         """Its number in x, where neighbours read neighbouring words."""
         return self.local[0]
 
+    @property
+    def is_first(self) -> Expr:
+        """Say whether it is the first one of its group."""
+        return tvm.tirx.all(*(number.equal(0) for number in self.local[:2]))
+
 
 class GpuKernelBuilder(KernelBuilder):
     """Declares the parameters of the function that is being built, and opens its grid."""
 
     INDEX = "int32"
+
+    def __init__(self, name: str, n: int | None, *, vectors: bool = False) -> None:
+        """Take the symbol, the tokens, and whether a work-item's lanes are written out."""
+        super().__init__(name, n)
+        self.vectors = vectors
 
     def _argument(self, name: str, shape: Sequence[Expr], dtype: str) -> Buffer:
         assert dtype in DTYPES, f"{name} is {dtype}, which not all GPUs have"
@@ -81,12 +94,26 @@ class GpuKernelBuilder(KernelBuilder):
 
 
 @contextmanager
-def building(name: str, n: int | None) -> Iterator[GpuKernelBuilder]:
+def building(name: str, n: int | None, *, vectors: bool = False) -> Iterator[GpuKernelBuilder]:
     """Open a new kernel's function.
 
     Args:
         name: The C symbol.
         n: The number of tokens, or None where each call says it.
+        vectors: Whether it is for a CPU, so that a work-item's lanes are to be written out.
     """
-    with GpuKernelBuilder(name, n).open() as builder:
+    with GpuKernelBuilder(name, n, vectors=vectors).open() as builder:
         yield builder
+
+
+def with_vector_body(build: Callable[..., Kernel]) -> Callable[..., Kernel]:
+    """Let the kernels for one token of a builder that takes ``vectors`` have a body for CPUs."""
+
+    @wraps(build)
+    def build_both(*, n: int | None, **parameters: Any) -> Kernel:
+        kernel = build(n=n, **parameters)
+        if n != 1:
+            return kernel
+        return replace(kernel, vector_body=lambda: build(n=n, vectors=True, **parameters).func)
+
+    return build_both

@@ -6,9 +6,9 @@ from pathlib import Path
 import onnx_ir as ir
 
 from ossc.compiler.backends.backend import Backend
-from ossc.compiler.backends.gpu.device_calls import DeviceCalls
 from ossc.compiler.backends.gpu.operations import OPERATIONS
 from ossc.compiler.backends.opencl.source_check import check_source
+from ossc.compiler.backends.opencl.vector_bodies import OpenClCalls
 from ossc.compiler.backends.runtime_link import link_runtime, prepare_linker
 from ossc.compiler.lowering.lower import LoweredModel, lower_model
 from ossc.compiler.lowering.segment import LoweringOptions
@@ -28,8 +28,7 @@ class OpenClBackend:
 
     def lower(self, model: ir.Model, options: LoweringOptions) -> LoweredModel:
         """Generate the code as well: a step names its function, and what it takes."""
-        calls = DeviceCalls(language="opencl", suffix="cl")
-        return lower_model(model, options, OPERATIONS, calls)
+        return lower_model(model, options, OPERATIONS, OpenClCalls())
 
     def emit(self, lowered: LoweredModel, target: Target, folder: Path, scratch: Path) -> None:
         """Write the files of code, ``ossc-run`` and ``libossc_model.so``; see `Backend`."""

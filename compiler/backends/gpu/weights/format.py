@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.backends.gpu.expressions import bits, u32
+from ossc.compiler.backends.gpu.expressions import bits, shift_left, u32
 from ossc.compiler.lowering.kernel import Buffer, Expr
 
 BLOCK = 32
@@ -49,6 +49,10 @@ class WordFormat:
 
     scale: Callable[[Expr, Expr], Expr] | None
     """``(word, place)`` → the scale of a block at its place in a word, float32."""
+
+    look_up: str | None = None
+    """The function of OpenCL C for CPUs that gives the values of the lowest codes of sixteen words,
+    where that takes fewer instructions than ``values``: see ``backends/opencl/lookups.cl``."""
 
     @property
     def block_words(self) -> int:
@@ -120,6 +124,10 @@ class PackedRow:
         scales = self.weights.scale_words(self.columns)
         return self._word(block * self.weights.block_words + number + scales)
 
+    def values(self, word: Expr) -> list[Expr]:
+        """Return the columns of a word without their scale, float32."""
+        return self.weights.values(word)
+
     def scale(self, block: Expr) -> Expr | None:
         """Return the scale of a block, float32; None where codes are the values."""
         per_word, scale = self.weights.blocks_per_scale_word, self.weights.scale
@@ -129,6 +137,26 @@ class PackedRow:
 
     def _word(self, number: Expr) -> Expr:
         return T.Bind(self.buffer[self.begin + number * ROWS])
+
+
+@dataclass(frozen=True)
+class PackedRows(PackedRow):
+    """The sixteen rows that lie together: each word is a vector, and so is each scale.
+
+    Here ``begin`` counts sixteens of words: TVM then sees that the words are neighbours which begin
+    at a multiple of their number, and else it would read each on its own.
+    """
+
+    def values(self, word: Expr) -> list[Expr]:
+        """Return the columns of sixteen words, which are vectors."""
+        name, columns = self.weights.look_up, self.weights.word_columns
+        if name is None:
+            return self.weights.values(word)
+        codes = [shift_left(word, -i * (32 // columns)) for i in range(columns)]
+        return [T.call_pure_extern(f"float32x{ROWS}", name, each) for each in codes]
+
+    def _word(self, number: Expr) -> Expr:
+        return T.Bind(self.buffer[T.Ramp((self.begin + number) * ROWS, 1, ROWS)])
 
 
 def widen_bf16(half: Expr) -> Expr:

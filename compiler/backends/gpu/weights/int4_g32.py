@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ossc.compiler.backends.gpu.expressions import bits, i32, u32
+from ossc.compiler.backends.gpu.expressions import bits, convert, i32, u32
 from ossc.compiler.backends.gpu.weights.format import WordFormat, bf16_scale, row_bytes
 from ossc.compiler.lowering.kernel import Expr
 
@@ -22,7 +22,7 @@ def _codes(parts: Sequence[NDArray[Any]]) -> NDArray[np.uint8]:
 
 
 def _values(word: Expr) -> list[Expr]:
-    return [_signed(word << u32(28 - 4 * i)).astype("float32") for i in range(8)]
+    return [convert(_signed(word << u32(28 - 4 * i)), "float32") for i in range(8)]
 
 
 def _signed(word: Expr) -> Expr:
@@ -38,4 +38,5 @@ FORMAT = WordFormat(
     scales=lambda parts: row_bytes(parts[1]),
     values=_values,
     scale=bf16_scale,
+    look_up="ossc_values_of_int4",
 )

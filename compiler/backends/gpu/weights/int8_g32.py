@@ -1,12 +1,12 @@
 """int8-g32: four signed bytes a word, and bfloat16 scales, those of two blocks a word."""
 
-from ossc.compiler.backends.gpu.expressions import bits, i32, u32
+from ossc.compiler.backends.gpu.expressions import bits, convert, i32, u32
 from ossc.compiler.backends.gpu.weights.format import WordFormat, bf16_scale, row_bytes
 from ossc.compiler.lowering.kernel import Expr
 
 
 def _values(word: Expr) -> list[Expr]:
-    return [_signed(word << u32(24 - 8 * i)).astype("float32") for i in range(4)]
+    return [convert(_signed(word << u32(24 - 8 * i)), "float32") for i in range(4)]
 
 
 def _signed(word: Expr) -> Expr:

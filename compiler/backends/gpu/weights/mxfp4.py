@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tvm import tirx
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.backends.gpu.expressions import below, bits, f32, u32
+from ossc.compiler.backends.gpu.expressions import bits, f32, shift_left, u32
 from ossc.compiler.backends.gpu.weights.format import WordFormat, row_bytes
 from ossc.compiler.lowering.kernel import Expr
 from ossc.targets.errors import LoweringError
@@ -38,16 +39,15 @@ def _doubled(word: Expr, number: int) -> Expr:
     """Return twice the value of a code, without a table and without subnormal numbers.
 
     Exponent and mantissa, put where those of a float32 are, give g = 1, 1.5, 2, 3, 4, 6, 8, 12 for
-    0, 1, 2, 3, 4, 6, 8, 12: what is wanted is the smaller one of g and 2 · g - 2.
+    0, 1, 2, 3, 4, 6, 8, 12: what is wanted is the smaller one of g and 2 · g - 2. None is negative,
+    so that their bits are compared, which takes one instruction where NaN is no matter.
     """
-    code = T.Bind(_shift_left(word, 28 - 4 * number))  # sign, exponent, mantissa from bit 31 on
-    raised = T.Bind(bits(((code >> u32(6)) & u32(0x1C00000)) + u32(127 << 23), "float32"))
-    magnitude = below(raised, raised + raised - f32(2))
-    return bits(bits(magnitude, "uint32") | (code & u32(1 << 31)), "float32")
-
-
-def _shift_left(word: Expr, count: int) -> Expr:
-    return word << u32(count) if count else word
+    sign = shift_left(word, 28 - 4 * number) & u32(1 << 31)
+    size = shift_left(word, 22 - 4 * number) & u32(0x1C00000)
+    raised = T.Bind(bits(size + u32(127 << 23), "float32"))
+    lowered = bits(raised * f32(2) - f32(2), "int32")
+    magnitude = tirx.Min(bits(raised, "int32"), lowered)
+    return bits(bits(magnitude, "uint32") | sign, "float32")
 
 
 def _scale(word: Expr, place: Expr) -> Expr:
@@ -63,4 +63,5 @@ FORMAT = WordFormat(
     scales=_scales,
     values=_values,
     scale=_scale,
+    look_up="ossc_values_of_e2m1",
 )

@@ -54,6 +54,9 @@ typedef enum memory_order {
 #define as_int(x) __builtin_astype((x), int)
 #define as_uint(x) __builtin_astype((x), uint)
 #define as_float(x) __builtin_astype((x), float)
+#define as_int16(x) __builtin_astype((x), int16)
+#define as_uint16(x) __builtin_astype((x), uint16)
+#define as_float16(x) __builtin_astype((x), float16)
 
 #define INFINITY (__builtin_inff())
 #define NAN (__builtin_nanf(""))

@@ -37,3 +37,13 @@ def test_a_slip_is_found_with_its_line(tmp_path, old, new):
     path.write_text(SOURCE.replace(old, new))
     with pytest.raises(ToolchainError, match=r"clang refuses kernels\.cl: .*kernels\.cl:\d+:\d+"):
         check_source(path)
+
+
+@pytest.mark.parametrize("condition", ["#if ", "#if !"])
+def test_a_slip_in_what_is_for_a_cpu_or_for_a_gpu_alone_is_found(tmp_path, condition):
+    path = tmp_path / "kernels.cl"
+    path.write_text(
+        f"{condition}defined(__x86_64__)\nkernel void f(global uint17* x) {{}}\n#endif\n"
+    )
+    with pytest.raises(ToolchainError, match="uint17"):
+        check_source(path)

@@ -2,11 +2,16 @@
 
 from tvm.tirx.script import builder as T
 
-from ossc.compiler.backends.gpu.kernel_builder import GpuKernelBuilder, building
+from ossc.compiler.backends.gpu.kernel_builder import (
+    GpuKernelBuilder,
+    building,
+    with_vector_body,
+)
 from ossc.compiler.backends.gpu.kernels.experts.experts import ExpertWeights, Pairs, expert_biases
-from ossc.compiler.backends.gpu.kernels.products import row_sums, tile
+from ossc.compiler.backends.gpu.kernels.products import tile
 from ossc.compiler.backends.gpu.kernels.products.linear_glu import GatedOutput
 from ossc.compiler.backends.gpu.kernels.products.matrix import row_of
+from ossc.compiler.backends.gpu.kernels.products.token_sums import BLOCK_OF_ITEMS, token_sums
 from ossc.compiler.backends.gpu.packed import glu_words
 from ossc.compiler.backends.gpu.weights import find_format
 from ossc.compiler.backends.gpu.weights.format import ROWS
@@ -16,6 +21,7 @@ from ossc.compiler.lowering.launch import Groups
 from ossc.runtimes.kernel_cost import Work
 
 
+@with_vector_body
 def expert_glu(
     *,
     scheme: str,
@@ -26,6 +32,7 @@ def expert_glu(
     glu: Glu,
     bias: bool,
     n: int | None,
+    vectors: bool = False,
 ) -> Kernel:
     """Build the gated activation of the expert of each (token, slot) pair.
 
@@ -43,7 +50,8 @@ def expert_glu(
     operation = "expert_swiglu" if glu.kind == "swiglu_oss" else "expert_glu"
     shape = f"{experts}x{intermediate}x{hidden}"
     kind = operation if bias else f"{operation}_no_bias"
-    with building(symbol(kind, scheme, shape, k, *glu.parameters, n=n), n) as function:
+    name = symbol(kind, scheme, shape, k, *glu.parameters, n=n)
+    with building(name, n, vectors=vectors) as function:
         x = function.per_token("x", "float32", hidden)
         indices = function.per_token("indices", "int32", k) if function.single else None
         pairs = None if function.single else Pairs(function, experts, k)
@@ -68,14 +76,12 @@ def _one_token(
     function: GpuKernelBuilder, x: Buffer, indices: Buffer, weight: ExpertWeights, out: GatedOutput
 ) -> None:
     grid = (Groups(fixed=out.groups), Groups(fixed=int(indices.ty.shape[1])))
-    with function.grid(*grid, block=row_sums.BLOCK_OF_ITEMS) as item:
+    with function.grid(*grid, block=BLOCK_OF_ITEMS) as item:
         group, slot = item.group[:2]
         expert = T.Bind(indices[0, slot])
-        matrix = weight.matrix(expert)
-        rows = [matrix.row(group * 2 + i, item.lane) for i in range(2)]
-        sums = row_sums.row_sums(item, rows, row_of(x, 0))
-        with T.If(item.local[1].equal(0)), T.Then():
-            out.store((0, slot), (expert,), T.Bind(group * ROWS + item.lane), sums)
+        matrix, groups = weight.matrix(expert), [group * 2 + i for i in range(2)]
+        for lane, sums in token_sums(function, item, matrix, groups, row_of(x, 0)):
+            out.store((0, slot), (expert,), T.Bind(group * ROWS + lane), sums)
 
 
 def _chunk(

@@ -3,10 +3,15 @@
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.backends.gpu.expressions import at_most, store
-from ossc.compiler.backends.gpu.kernel_builder import GpuKernelBuilder, building
+from ossc.compiler.backends.gpu.kernel_builder import (
+    GpuKernelBuilder,
+    building,
+    with_vector_body,
+)
 from ossc.compiler.backends.gpu.kernels.experts.experts import ExpertWeights, Pairs, expert_biases
-from ossc.compiler.backends.gpu.kernels.products import row_sums, tile
+from ossc.compiler.backends.gpu.kernels.products import tile
 from ossc.compiler.backends.gpu.kernels.products.matrix import row_of
+from ossc.compiler.backends.gpu.kernels.products.token_sums import BLOCK_OF_ITEMS, token_sums
 from ossc.compiler.backends.gpu.packed import matrix_words
 from ossc.compiler.backends.gpu.weights import find_format
 from ossc.compiler.backends.gpu.weights.format import ROWS
@@ -15,6 +20,7 @@ from ossc.compiler.lowering.launch import Groups
 from ossc.runtimes.kernel_cost import Work
 
 
+@with_vector_body
 def expert_linear(
     *,
     scheme: str,
@@ -24,6 +30,7 @@ def expert_linear(
     k: int,
     bias: bool,
     n: int | None,
+    vectors: bool = False,
 ) -> Kernel:
     """Build ``a[t, s] @ weight[e].T (+ bias[e])`` for the expert e of each pair.
 
@@ -39,7 +46,8 @@ def expert_linear(
     words = matrix_words(scheme, hidden, intermediate)
     shape = f"{experts}x{hidden}x{intermediate}"
     kind = "expert_linear" if bias else "expert_linear_no_bias"
-    with building(symbol(kind, scheme, shape, k, n=n), n) as function:
+    name = symbol(kind, scheme, shape, k, n=n)
+    with building(name, n, vectors=vectors) as function:
         a = function.per_token("a", "float32", k, intermediate)
         indices = function.per_token("indices", "int32", k) if function.single else None
         pairs = None if function.single else Pairs(function, experts, k)
@@ -83,13 +91,12 @@ def _one_token(
     function: GpuKernelBuilder, a: Buffer, indices: Buffer, weight: ExpertWeights, out: _Output
 ) -> None:
     grid = (Groups(fixed=out.groups), Groups(fixed=int(a.ty.shape[1])))
-    with function.grid(*grid, block=row_sums.BLOCK_OF_ITEMS) as item:
+    with function.grid(*grid, block=BLOCK_OF_ITEMS) as item:
         group, slot = item.group[:2]
         expert = T.Bind(indices[0, slot])
-        row = weight.matrix(expert).row(group, item.lane)
-        (total,) = row_sums.row_sums(item, [row], row_of(a, 0, slot))
-        with T.If(item.local[1].equal(0)), T.Then():
-            out.store((0, slot), expert, T.Bind(group * ROWS + item.lane), total)
+        matrix, x = weight.matrix(expert), row_of(a, 0, slot)
+        for lane, (total,) in token_sums(function, item, matrix, [group], x):
+            out.store((0, slot), expert, T.Bind(group * ROWS + lane), total)
 
 
 def _chunk(

@@ -3,9 +3,14 @@
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.backends.gpu.expressions import at_most, store
-from ossc.compiler.backends.gpu.kernel_builder import GpuKernelBuilder, building
-from ossc.compiler.backends.gpu.kernels.products import row_sums, tile
+from ossc.compiler.backends.gpu.kernel_builder import (
+    GpuKernelBuilder,
+    building,
+    with_vector_body,
+)
+from ossc.compiler.backends.gpu.kernels.products import tile
 from ossc.compiler.backends.gpu.kernels.products.matrix import Matrix, row_of
+from ossc.compiler.backends.gpu.kernels.products.token_sums import BLOCK_OF_ITEMS, token_sums
 from ossc.compiler.backends.gpu.weights import find_format
 from ossc.compiler.backends.gpu.weights.format import ROWS
 from ossc.compiler.lowering.kernel import Buffer, Expr, Kernel, symbol
@@ -13,7 +18,10 @@ from ossc.compiler.lowering.launch import Groups
 from ossc.runtimes.kernel_cost import Work
 
 
-def linear(*, scheme: str, rows: int, columns: int, bias: bool, n: int | None) -> Kernel:
+@with_vector_body
+def linear(
+    *, scheme: str, rows: int, columns: int, bias: bool, n: int | None, vectors: bool = False
+) -> Kernel:
     """Build ``x @ weight.T (+ bias)`` for a weight of ``rows`` × ``columns``.
 
     Parameters of the function: x ``[n, columns]`` float32, packed weight uint32, with ``bias`` also
@@ -25,7 +33,8 @@ def linear(*, scheme: str, rows: int, columns: int, bias: bool, n: int | None) -
     """
     weights = find_format(scheme)
     kind = "linear_bias" if bias else "linear"
-    with building(symbol(kind, scheme, f"{rows}x{columns}", n=n), n) as function:
+    name = symbol(kind, scheme, f"{rows}x{columns}", n=n)
+    with building(name, n, vectors=vectors) as function:
         x = function.per_token("x", "float32", columns)
         packed = function.buffer("weight", "uint32", weights.matrix_words(rows, columns))
         biases = function.buffer("bias", "float32", rows) if bias else None
@@ -42,13 +51,10 @@ def _one_token(
     function: GpuKernelBuilder, x: Buffer, matrix: Matrix, bias: Buffer | None, out: Buffer
 ) -> None:
     rows = int(out.ty.shape[1])
-    with function.grid(Groups(fixed=-(-rows // ROWS)), block=row_sums.BLOCK_OF_ITEMS) as item:
+    with function.grid(Groups(fixed=-(-rows // ROWS)), block=BLOCK_OF_ITEMS) as item:
         group = item.group[0]
-        weights = matrix.row(group, item.lane)
-        (total,) = row_sums.row_sums(item, [weights], row_of(x, 0))
-        row = T.Bind(group * ROWS + item.lane)
-        with T.If(item.local[1].equal(0)), T.Then():
-            _store(out, 0, row, total, bias)
+        for lane, (total,) in token_sums(function, item, matrix, [group], row_of(x, 0)):
+            _store(out, 0, T.Bind(group * ROWS + lane), total, bias)
 
 
 def _chunk(

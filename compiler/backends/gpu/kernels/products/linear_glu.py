@@ -3,10 +3,15 @@
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.backends.gpu.expressions import store
-from ossc.compiler.backends.gpu.kernel_builder import GpuKernelBuilder, building
-from ossc.compiler.backends.gpu.kernels.products import row_sums, tile
+from ossc.compiler.backends.gpu.kernel_builder import (
+    GpuKernelBuilder,
+    building,
+    with_vector_body,
+)
+from ossc.compiler.backends.gpu.kernels.products import tile
 from ossc.compiler.backends.gpu.kernels.products.glu import gated
 from ossc.compiler.backends.gpu.kernels.products.matrix import Matrix, row_of
+from ossc.compiler.backends.gpu.kernels.products.token_sums import BLOCK_OF_ITEMS, token_sums
 from ossc.compiler.backends.gpu.weights import find_format
 from ossc.compiler.backends.gpu.weights.format import ROWS
 from ossc.compiler.lowering.glu import Glu
@@ -15,8 +20,16 @@ from ossc.compiler.lowering.launch import Groups
 from ossc.runtimes.kernel_cost import Work
 
 
+@with_vector_body
 def linear_glu(
-    *, scheme: str, intermediate: int, hidden: int, glu: Glu, bias: bool, n: int | None
+    *,
+    scheme: str,
+    intermediate: int,
+    hidden: int,
+    glu: Glu,
+    bias: bool,
+    n: int | None,
+    vectors: bool = False,
 ) -> Kernel:
     """Build the gated activation of ``x @ weight.T (+ bias)``, the first half of a gated MLP.
 
@@ -31,7 +44,7 @@ def linear_glu(
     weights = find_format(scheme)
     kind = "linear_glu_bias" if bias else "linear_glu"
     name = symbol(kind, scheme, f"{intermediate}x{hidden}", *glu.parameters, n=n)
-    with building(name, n) as function:
+    with building(name, n, vectors=vectors) as function:
         x = function.per_token("x", "float32", hidden)
         words = 2 * weights.matrix_words(intermediate, hidden)
         packed = function.buffer("weight", "uint32", words)
@@ -79,12 +92,11 @@ class GatedOutput:
 
 
 def _one_token(function: GpuKernelBuilder, x: Buffer, matrix: Matrix, out: GatedOutput) -> None:
-    with function.grid(Groups(fixed=out.groups), block=row_sums.BLOCK_OF_ITEMS) as item:
+    with function.grid(Groups(fixed=out.groups), block=BLOCK_OF_ITEMS) as item:
         group = item.group[0]
-        rows = [matrix.row(group * 2 + i, item.lane) for i in range(2)]
-        sums = row_sums.row_sums(item, rows, row_of(x, 0))
-        with T.If(item.local[1].equal(0)), T.Then():
-            out.store((0,), (), T.Bind(group * ROWS + item.lane), sums)
+        groups = [group * 2 + i for i in range(2)]
+        for lane, sums in token_sums(function, item, matrix, groups, row_of(x, 0)):
+            out.store((0,), (), T.Bind(group * ROWS + lane), sums)
 
 
 def _chunk(function: GpuKernelBuilder, x: Buffer, matrix: Matrix, out: GatedOutput) -> None:

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from tvm.tirx.script import builder as T
 
 from ossc.compiler.backends.gpu.expressions import at_most
-from ossc.compiler.backends.gpu.weights.format import BLOCK, ROWS, PackedRow, WordFormat
+from ossc.compiler.backends.gpu.weights.format import (
+    BLOCK,
+    ROWS,
+    PackedRow,
+    PackedRows,
+    WordFormat,
+)
 from ossc.compiler.lowering.kernel import Buffer, Expr
 
 Column = Callable[[Expr], Expr]
@@ -29,6 +35,12 @@ class Matrix:
         word = group * group_words + lane
         begin = T.Bind(word if self.begin is None else self.begin + word)
         return PackedRow(self.weights, self.buffer, begin, self.columns)
+
+    def rows(self, group: Expr) -> PackedRows:
+        """Return the 16 rows of a group."""
+        line = group * self.weights.row_words(self.columns)
+        begin = T.Bind(line if self.begin is None else self.begin // ROWS + line)
+        return PackedRows(self.weights, self.buffer, begin, self.columns)
 
 
 def row_of(x: Buffer, *row: Expr) -> Column:
