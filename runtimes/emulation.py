@@ -10,7 +10,9 @@ from collections.abc import Sequence
 
 from ossc.runtimes.bundle import EXECUTABLE_NAME, Bundle
 from ossc.runtimes.interrupt import noticed_interrupt
+from ossc.runtimes.manifest import TargetEntry
 from ossc.runtimes.run_report import RunOptions, RunReport
+from ossc.targets import all_targets
 from ossc.targets.errors import BundleError, SessionError, UsageError
 
 INTERRUPTED = 130
@@ -18,7 +20,7 @@ INTERRUPTED = 130
 
 
 def find_emulator(arch: str) -> str:
-    """The program that runs executables of an architecture.
+    """The program that runs executables of an architecture, as qemu calls it.
 
     Raises:
         SessionError: It is not installed.
@@ -31,6 +33,20 @@ def find_emulator(arch: str) -> str:
         "Ubuntu: apt install qemu-user), or copy the bundle to such a machine and run its "
         f"{EXECUTABLE_NAME}."
     )
+
+
+def emulator_command(target: TargetEntry) -> list[str]:
+    """The command before that of a program for a target.
+
+    Raises:
+        SessionError: The emulator is not installed.
+    """
+    arch = target.host.arch
+    alike = [known for known in all_targets() if known.host.arch == arch]
+    named = [known for known in alike if known.name == target.name]
+    for known in [*named, *alike]:
+        return [find_emulator(known.host.qemu_arch or arch), "-cpu", known.host.qemu_cpu]
+    return [find_emulator(arch)]
 
 
 def run_emulated(bundle: Bundle, token_ids: Sequence[int], options: RunOptions) -> RunReport:
@@ -46,15 +62,13 @@ def run_emulated(bundle: Bundle, token_ids: Sequence[int], options: RunOptions) 
         UsageError: The program refuses an option.
         SessionError: There is no emulator, or the run failed.
     """
-    emulator = find_emulator(bundle.manifest.target.host.arch)
+    emulator, *options_of_emulator = emulator_command(bundle.manifest.target)
     if EXECUTABLE_NAME not in bundle.manifest.files:
         raise BundleError(f"{bundle.path} has no {EXECUTABLE_NAME}; compile the model again.")
     executable = str(bundle.path / EXECUTABLE_NAME)
-    # The most capable CPU: the default one of some architectures lacks what the bundle may need.
     command = [
         emulator,
-        "-cpu",
-        "max",
+        *options_of_emulator,
         executable,
         str(bundle.path),
         *_arguments(options, bundle),

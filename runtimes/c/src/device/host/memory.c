@@ -17,9 +17,24 @@ static void* map_anonymous(size_t size_bytes) {
   return pages == MAP_FAILED ? NULL : pages;
 }
 
+/* Whether a mapping can have so many bytes, with a page more for how it is aligned. */
+static bool is_addressable(uint64_t size_bytes) {
+  return size_bytes <= SIZE_MAX - 2 * HUGE_PAGE_BYTES;
+}
+
+ossc_status memory_check_plan(const plan* p) {
+  uint64_t bytes = plan_size_bytes(p, PLAN_WEIGHTS) + plan_size_bytes(p, PLAN_STATE) +
+                   plan_size_bytes(p, PLAN_ARENA);
+  if (is_addressable(bytes)) return OSSC_OK;
+  return fail(OSSC_ERROR_MACHINE,
+              "The bundle takes %llu bytes of memory and a program of %zu bits has less; compile "
+              "the model for a 64-bit machine, or one that is smaller.",
+              (unsigned long long)bytes, 8 * sizeof(size_t));
+}
+
 ossc_status memory_allocate(uint64_t size_bytes, const char* what, memory* memory_out) {
   size_t pages_bytes = (size_t)size_bytes + 1; /* an empty mapping is an error */
-  void* pages = map_anonymous(pages_bytes);
+  void* pages = is_addressable(size_bytes) ? map_anonymous(pages_bytes) : NULL;
   if (pages == NULL) return fail_out_of_memory(what);
   *memory_out = (memory){pages, (size_t)size_bytes, pages, pages_bytes, NULL};
   return OSSC_OK;
@@ -82,6 +97,8 @@ ossc_status memory_load(const char* path, uint64_t size_bytes, ossc_weights_mode
     status =
         fail(OSSC_ERROR_BUNDLE, "%s has %llu bytes and %llu are needed; copy the bundle again.",
              path, (unsigned long long)actual_bytes, (unsigned long long)size_bytes);
+  } else if (!is_addressable(size_bytes)) {
+    status = fail_out_of_memory("the weights");
   } else if (mode == OSSC_WEIGHTS_RESIDENT) {
     status = copy_file(descriptor, path, (size_t)size_bytes, memory_out);
   } else {
