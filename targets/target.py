@@ -44,7 +44,7 @@ class Host:
     @property
     def glibc(self) -> str:
         """The oldest glibc that can load the shared library, such as ``2.17``."""
-        return self.zig_shared.rpartition("gnu.")[2]
+        return self.zig_shared.partition(".")[2]
 
     @property
     def isas(self) -> tuple[str, ...]:

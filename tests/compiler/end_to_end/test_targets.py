@@ -15,9 +15,21 @@ PROMPT_TOKENS = 150
 OPTIONS = RunOptions(max_new_tokens=32)
 
 
-@pytest.mark.parametrize("quant", ["none", "default"])
+def emulated(target: str, quant: str):
+    return pytest.param(target, quant, marks=pytest.mark.emulated)
+
+
 @pytest.mark.parametrize(
-    "target", ["cpu:x86-64-v2", pytest.param("cpu:aarch64", marks=pytest.mark.emulated)]
+    ("target", "quant"),
+    [
+        ("cpu:x86-64-v2", "none"),
+        ("cpu:x86-64-v2", "default"),
+        emulated("cpu:aarch64", "none"),
+        emulated("cpu:aarch64", "default"),
+        emulated("cpu:armv7", "default"),
+        emulated("cpu:riscv64", "none"),
+        emulated("cpu:riscv64-v", "default"),
+    ],
 )
 def test_a_portable_target_generates_the_same_tokens(compiled, target, quant):
     require_a_way_to_run(target)

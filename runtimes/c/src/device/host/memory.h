@@ -15,8 +15,8 @@ typedef struct memory {
   watched_pages* watched; /* of a mapped file; NULL of the process's own pages */
 } memory;
 
-/* Refuses a plan whose spaces together are larger than what a program can address, before anything
- * is mapped: on 32 bits, about 4 GB. */
+/* Refuses a plan whose spaces are more than a program can address, before anything is mapped: with
+ * 32 bits 4 GB in total, and 2 GB for one of them. */
 ossc_status memory_check_plan(const plan* p);
 
 /* Zeros; a page takes memory once it is written. */
