@@ -2,6 +2,9 @@
 
 VFPv4 multiplies and adds with one rounding: Cortex-A5, A7, A15 and later have it, A8 and A9 do not.
 64-bit CPUs that run 32-bit programs run these bundles too.
+
+LLVM's triple has all its four parts here: of three it takes ``linux`` for the vendor and knows no
+system, and calls the functions of GCC for divisions, where zig brings those of Arm's ABI alone.
 """
 
 from ossc.targets.target import CpuDevice, Host, Target
@@ -18,7 +21,7 @@ TARGETS = (
             cpu_features=("neon", "vfpv4"),
             tvm_target={
                 "kind": "llvm",
-                "mtriple": "armv7a-linux-gnueabihf",
+                "mtriple": "armv7a-unknown-linux-gnueabihf",
                 "mattr": ["+neon", "+vfp4"],
                 "mfloat-abi": "hard",
             },

@@ -39,12 +39,12 @@ def test_a_target_says_the_same_thing_in_all_its_fields(target):
     host = target.host
     names = ARCHITECTURES.get(host.arch, {host.arch})
     for triple in (host.tvm_target["mtriple"], host.zig_static, host.zig_shared):
-        arch, system, _ = triple.split("-")
+        arch, system, _ = triple.replace("-unknown", "").split("-")
         assert arch in names
         assert system == "linux"
     assert (host.qemu_arch or host.arch) in names
     assert "musl" in host.zig_static
-    assert host.zig_shared.partition(".")[0] == host.tvm_target["mtriple"].replace("v7a", "")
+    assert host.zig_shared.partition(".")[0].endswith(host.tvm_target["mtriple"].split("-")[-1])
     assert host.glibc == ("2.27" if host.arch == "riscv64" else "2.17")
 
 

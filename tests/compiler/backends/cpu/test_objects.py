@@ -137,6 +137,15 @@ def test_objects_are_the_same_each_time_and_need_no_library(target, tmp_path):
         assert object_files(target, tmp_path, slice(None, None, 5)) == files[::5]
 
 
+def test_32_bit_arm_divides_by_calls_of_its_own_abi(tmp_path):
+    target = find_target("cpu:armv7")
+    kernel = section_attention(**LONG, kv="f32", isa=target.host.kernel_isa)
+    (objects,) = write_objects({kernel.name: kernel}, {}, target, tmp_path)
+    data = objects.paths[0].read_bytes()
+    assert b"__aeabi_idiv" in data
+    assert b"__divsi3" not in data
+
+
 def test_each_symbol_has_an_object_for_its_own_instruction_set(tmp_path):
     def generate(symbol, _function, tvm_target):
         return f"{symbol} {tvm_target.attrs['mcpu']}".encode()
