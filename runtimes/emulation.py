@@ -19,19 +19,19 @@ INTERRUPTED = 130
 """Exit status after SIGINT: 128 and its number."""
 
 
-def find_emulator(arch: str) -> str:
-    """The program that runs executables of an architecture, as qemu calls it.
+def find_emulator(program: str) -> str:
+    """The name under which a program of qemu-user is installed; the static one does as well.
 
     Raises:
         SessionError: It is not installed.
     """
-    for name in (f"qemu-{arch}", f"qemu-{arch}-static"):
+    for name in (program, f"{program}-static"):
         if shutil.which(name):
             return name
     raise SessionError(
-        f"The bundle is for {arch} and qemu-{arch} is not installed; install it (Debian and "
-        "Ubuntu: apt install qemu-user), or copy the bundle to such a machine and run its "
-        f"{EXECUTABLE_NAME}."
+        f"The bundle is for another architecture and {program} is not installed; install it "
+        "(Debian and Ubuntu: apt install qemu-user), or copy the bundle to such a machine and run "
+        f"its {EXECUTABLE_NAME}."
     )
 
 
@@ -43,10 +43,11 @@ def emulator_command(target: TargetEntry) -> list[str]:
     """
     arch = target.host.arch
     alike = [known for known in all_targets() if known.host.arch == arch]
-    named = [known for known in alike if known.name == target.name]
-    for known in [*named, *alike]:
-        return [find_emulator(known.host.qemu_arch or arch), "-cpu", known.host.qemu_cpu]
-    return [find_emulator(arch)]
+    if not alike:
+        return [find_emulator(f"qemu-{arch}")]
+    # the target itself, or any of its architecture
+    host = min(alike, key=lambda known: known.name != target.name).host
+    return [find_emulator(host.emulator), "-cpu", host.qemu_cpu]
 
 
 def run_emulated(bundle: Bundle, token_ids: Sequence[int], options: RunOptions) -> RunReport:

@@ -42,6 +42,11 @@ class Host:
     needs, and ``max`` is the most capable one where qemu has one of that name."""
 
     @property
+    def emulator(self) -> str:
+        """The program of qemu-user for the architecture, such as ``qemu-arm``."""
+        return f"qemu-{self.qemu_arch or self.arch}"
+
+    @property
     def glibc(self) -> str:
         """The oldest glibc that can load the shared library, such as ``2.17``."""
         return self.zig_shared.partition(".")[2]

@@ -182,6 +182,6 @@ def require_a_way_to_run(target: str) -> None:
     if host.arch == this_machine().arch:
         return
     try:
-        find_emulator(host.qemu_arch or host.arch)
+        find_emulator(host.emulator)
     except SessionError as error:
         pytest.skip(str(error))

@@ -25,6 +25,7 @@ ONE_WORKER = {
     "growth/test_family.py": "a model of transformers and its logits",
     "growth/test_storage.py": "a model of transformers and its logits",
     "operations/test_webgpu.py": "a browser, and kernels in it",
+    "runtimes/test_32_bits.py": "programs for another architecture",
     "runtimes/profile/places/test_ssh_place.py": "a server",
     "runtimes/profile/report/test_html_in_chromium.py": "a browser",
     "runtimes/test_c_programs.py": "programs with sanitizers",

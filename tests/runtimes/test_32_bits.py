@@ -58,7 +58,9 @@ def output_of(program, *arguments):
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["test_readers", "test_libm", "test_kernel_trial", "test_thread_pool"])
+@pytest.mark.parametrize(
+    "name", ["test_readers", "test_libm", "test_kernel_trial", "test_thread_pool"]
+)
 def test_the_program_passes(build, name):
     output_of(build(name))
 

@@ -126,7 +126,7 @@ def test_a_bundle_without_an_executable_is_refused(tmp_path, emulator):
 def test_a_missing_emulator_is_named_with_what_to_install(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(SessionError, match="qemu-riscv64 is not installed; install it"):
-        find_emulator("riscv64")
+        find_emulator("qemu-riscv64")
 
 
 @pytest.mark.parametrize(
@@ -152,4 +152,4 @@ def test_the_emulated_cpu_is_that_of_the_target(monkeypatch, target, arch, comma
 
 def test_a_static_emulator_is_found(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: name if name.endswith("-static") else None)
-    assert find_emulator("aarch64") == "qemu-aarch64-static"
+    assert find_emulator("qemu-aarch64") == "qemu-aarch64-static"
