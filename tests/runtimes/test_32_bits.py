@@ -59,7 +59,7 @@ def output_of(program, *arguments):
 
 
 @pytest.mark.parametrize(
-    "name", ["test_readers", "test_libm", "test_kernel_trial", "test_thread_pool"]
+    "name", ["test_readers", "test_libm", "test_workspace", "test_kernel_trial", "test_thread_pool"]
 )
 def test_the_program_passes(build, name):
     output_of(build(name))
