@@ -133,7 +133,7 @@ static ossc_status run_chunks(ossc_session* session, const prefill_call* call) {
 static ossc_status allocate_routing(const ossc_session* session, size_t count,
                                     int32_t** routing_out) {
   const plan* p = session->executor.plan;
-  size_t layers = (size_t)p->num_router_layers, row, indices;
+  size_t layers = (size_t)p->num_router_layers, row = 0, indices = 0;
   *routing_out = NULL;
   if (!session->record_routing) return OSSC_OK;
   bool fits = !__builtin_mul_overflow(layers, (size_t)p->num_experts_per_tok, &row) &&
