@@ -17,8 +17,8 @@ static void* map_anonymous(size_t size_bytes) {
   return pages == MAP_FAILED ? NULL : pages;
 }
 
-/* Whether one mapping can have so many bytes, and room for its alignment: C libraries give none that
- * a difference of pointers does not hold. */
+/* Whether one mapping can have so many bytes, and room for its alignment: C libraries give none
+ * that a difference of pointers does not hold. */
 static bool is_mappable(uint64_t size_bytes) {
   return size_bytes <= PTRDIFF_MAX - 2 * HUGE_PAGE_BYTES;
 }
