@@ -28,7 +28,12 @@ HOST = find_target(NAME).host
 TARGET = TargetEntry(
     name="cpu:test", host=HostEntry(arch=HOST.arch, cpu_features=HOST.cpu_features)
 )
-FLAGS = ("-O1", "-target", HOST.zig_static, "-static", "-fsanitize=undefined")
+FLAGS = (
+    *("-O1", "-target", HOST.zig_static, "-static"),
+    *("-fsanitize=undefined", "-fsanitize-trap=undefined"),
+)
+"""What is undefined in C ends a program."""
+
 GIB = 1 << 30
 
 
