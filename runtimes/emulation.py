@@ -10,27 +10,44 @@ from collections.abc import Sequence
 
 from ossc.runtimes.bundle import EXECUTABLE_NAME, Bundle
 from ossc.runtimes.interrupt import noticed_interrupt
+from ossc.runtimes.manifest import TargetEntry
 from ossc.runtimes.run_report import RunOptions, RunReport
+from ossc.targets import all_targets
 from ossc.targets.errors import BundleError, SessionError, UsageError
 
 INTERRUPTED = 130
 """Exit status after SIGINT: 128 and its number."""
 
 
-def find_emulator(arch: str) -> str:
-    """The program that runs executables of an architecture.
+def find_emulator(program: str) -> str:
+    """The name under which a program of qemu-user is installed; the static one does as well.
 
     Raises:
         SessionError: It is not installed.
     """
-    for name in (f"qemu-{arch}", f"qemu-{arch}-static"):
+    for name in (program, f"{program}-static"):
         if shutil.which(name):
             return name
     raise SessionError(
-        f"The bundle is for {arch} and qemu-{arch} is not installed; install it (Debian and "
-        "Ubuntu: apt install qemu-user), or copy the bundle to such a machine and run its "
-        f"{EXECUTABLE_NAME}."
+        f"The bundle is for another architecture and {program} is not installed; install it "
+        "(Debian and Ubuntu: apt install qemu-user), or copy the bundle to such a machine and run "
+        f"its {EXECUTABLE_NAME}."
     )
+
+
+def emulator_command(target: TargetEntry) -> list[str]:
+    """The command before that of a program for a target.
+
+    Raises:
+        SessionError: The emulator is not installed.
+    """
+    arch = target.host.arch
+    alike = [known for known in all_targets() if known.host.arch == arch]
+    if not alike:
+        return [find_emulator(f"qemu-{arch}")]
+    # the target itself, or any of its architecture
+    host = min(alike, key=lambda known: known.name != target.name).host
+    return [find_emulator(host.emulator), "-cpu", host.qemu_cpu]
 
 
 def run_emulated(bundle: Bundle, token_ids: Sequence[int], options: RunOptions) -> RunReport:
@@ -46,15 +63,13 @@ def run_emulated(bundle: Bundle, token_ids: Sequence[int], options: RunOptions) 
         UsageError: The program refuses an option.
         SessionError: There is no emulator, or the run failed.
     """
-    emulator = find_emulator(bundle.manifest.target.host.arch)
+    emulator, *options_of_emulator = emulator_command(bundle.manifest.target)
     if EXECUTABLE_NAME not in bundle.manifest.files:
         raise BundleError(f"{bundle.path} has no {EXECUTABLE_NAME}; compile the model again.")
     executable = str(bundle.path / EXECUTABLE_NAME)
-    # The most capable CPU: the default one of some architectures lacks what the bundle may need.
     command = [
         emulator,
-        "-cpu",
-        "max",
+        *options_of_emulator,
         executable,
         str(bundle.path),
         *_arguments(options, bundle),

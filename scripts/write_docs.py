@@ -63,7 +63,42 @@ def targets() -> str:
         for target in all_targets()
         for each in target.host.instruction_sets
     ]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", *_EMULATION, "", *_32_BITS, "", *_ANDROID, ""])
+
+
+_EMULATION = [
+    "## Emulation",
+    "",
+    "`ossc run` and `ossc profile --on qemu:ARCH` start the `ossc-run` of another architecture "
+    "under qemu-user (7.2 and later), which pretends to be this CPU:",
+    "",
+    "| target | `ARCH` | command |",
+    "|---|---|---|",
+    *(
+        f"| `{target.name}` | `{target.host.arch}` | `{target.host.emulator} -cpu "
+        f"{target.host.qemu_cpu}` |"
+        for target in all_targets()
+        if target.verified == "emulated" and target.kind == "cpu"
+    ),
+]
+
+_32_BITS = [
+    "## Programs of 32 bits",
+    "",
+    "A program for `cpu:armv7` has 4 GB of addresses, and its C library gives at most 2 GB of them "
+    "in one piece. A bundle whose weights, or whose KV caches for all of `--context`, are larger "
+    "is refused before anything is mapped. 64-bit Arm CPUs that run 32-bit programs run such "
+    "bundles as well.",
+]
+
+_ANDROID = [
+    "## Android",
+    "",
+    "The `ossc-run` of a CPU is static and needs nothing of the system but Linux: no C library, no "
+    "other file. So the one of `cpu:aarch64` needs nothing that Android lacks; it was run under "
+    "qemu-user, not on Android. `libossc_model.so`, and the programs that load a driver, are for "
+    "glibc, which Android does not have.",
+]
 
 
 def _kernels(target: Target) -> str:

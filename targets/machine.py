@@ -2,8 +2,15 @@
 
 import platform
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+_ISA = re.compile(r"^isa\s*:\s*rv64([a-z]+)", re.MULTILINE)
+"""The extensions of one letter, on RISC-V, where the others follow with underscores."""
+
+_ARCHITECTURES = {"armv8l": "armv7l"}
+"""A 64-bit kernel's name of the architecture, in a 32-bit world → that of 32-bit kernels."""
 
 _FLAGS = re.compile(r"^(?:flags|Features)\s*:(.*)$", re.MULTILINE)
 """The line of /proc/cpuinfo that lists the features, on x86 and on Arm."""
@@ -26,6 +33,14 @@ def this_machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> Machine:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
-    flags = _FLAGS.search(text)
-    features = frozenset(flags[1].split()) if flags else frozenset[str]()
-    return Machine(arch=platform.machine(), cpu_features=features)
+    machine = platform.machine()
+    return Machine(
+        arch=_ARCHITECTURES.get(machine, machine), cpu_features=frozenset(_features(text))
+    )
+
+
+def _features(cpuinfo: str) -> Iterable[str]:
+    if flags := _FLAGS.search(cpuinfo):
+        return flags[1].split()
+    isa = _ISA.search(cpuinfo)
+    return isa[1] if isa else ()

@@ -34,10 +34,22 @@ class Host:
     """For which hot kernels are built as well, the best first: the runtime takes the first one that
     the machine has."""
 
+    qemu_arch: str = ""
+    """What qemu-user calls the architecture; empty: as ``arch``."""
+
+    qemu_cpu: str = "max"
+    """The CPU that it pretends to be: the default one of some architectures lacks what the target
+    needs, and ``max`` is the most capable one where qemu has one of that name."""
+
+    @property
+    def emulator(self) -> str:
+        """The program of qemu-user for the architecture, such as ``qemu-arm``."""
+        return f"qemu-{self.qemu_arch or self.arch}"
+
     @property
     def glibc(self) -> str:
         """The oldest glibc that can load the shared library, such as ``2.17``."""
-        return self.zig_shared.rpartition("gnu.")[2]
+        return self.zig_shared.partition(".")[2]
 
     @property
     def isas(self) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ Bundles of many shapes and plans have most kernels in common; those are compiled
 
 import fcntl
 import hashlib
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +18,12 @@ from ossc.compiler.families.source_model import SourceModel
 from ossc.compiler.pipeline import compile_model, quantized_model
 from ossc.compiler.quantization.plan import load_plan
 from ossc.compiler.recipe import Recipe
+from ossc.runtimes.emulation import find_emulator
 from ossc.runtimes.kv_type import KvType
 from ossc.runtimes.manifest import WEIGHTS_NAME
 from ossc.runtimes.session import Session
 from ossc.targets import resolve_target
+from ossc.targets.errors import SessionError
 from ossc.targets.machine import this_machine
 from shared_objects import SharedBackend, shared_backend
 from synthetic import SyntheticShape, make_checkpoint
@@ -177,8 +178,10 @@ def token_by_token(session: Session, token_ids: list[int]) -> NDArray[np.float32
 
 def require_a_way_to_run(target: str) -> None:
     """Skip where neither this machine nor an emulator can run a target."""
-    arch = resolve_target(target).host.arch
-    if arch == this_machine().arch:
+    host = resolve_target(target).host
+    if host.arch == this_machine().arch:
         return
-    if shutil.which(f"qemu-{arch}") is None and shutil.which(f"qemu-{arch}-static") is None:
-        pytest.skip(f"qemu-{arch} is not installed (apt install qemu-user)")
+    try:
+        find_emulator(host.emulator)
+    except SessionError as error:
+        pytest.skip(str(error))

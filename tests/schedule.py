@@ -27,6 +27,7 @@ ONE_WORKER = {
     "operations/test_webgpu.py": "a browser, and kernels in it",
     "runtimes/profile/places/test_ssh_place.py": "a server",
     "runtimes/profile/report/test_html_in_chromium.py": "a browser",
+    "runtimes/test_32_bits.py": "programs for another architecture",
     "runtimes/test_c_programs.py": "programs with sanitizers",
     "runtimes/web/test_web_page.py": "a browser",
     "runtimes/web/test_web_plan.py": "a browser",

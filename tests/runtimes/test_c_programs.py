@@ -1,16 +1,13 @@
 """The C runtime's own test programs, built by zig, and with sanitizers where gcc has them."""
 
 import os
-import random
-import struct
 import subprocess
 
 import pytest
 
 from opencl_icd import DRIVERS, installed_driver
-from ossc.runtimes.plan import Plan
-from ossc.targets.errors import BundleError
 from synthetic.cuda_bundle import write_cuda_bundle
+from synthetic.mutated_plans import is_accepted, write_mutated_plans
 from synthetic.opencl_bundle import write_opencl_bundle
 from synthetic.opencl_plan import make_opencl_plan
 from synthetic.tiny_bundle import C_RUNTIME, ZIG, compile_c, program_sources, write_bundle
@@ -143,37 +140,11 @@ def test_every_changed_byte_of_a_bundle_is_refused(build, variant, tmp_path):
     run_program(build("test_attacks", variant), write_bundle(tmp_path))
 
 
-def mutated(data, rng):
-    """The data with one to three bytes changed, inserted or removed."""
-    data = bytearray(data)
-    for _ in range(rng.randint(1, 3)):
-        position = rng.randrange(len(data))
-        kind = rng.randrange(6)
-        if kind == 0:
-            data[position : position + rng.randint(0, 8)] = rng.randbytes(rng.randint(0, 8))
-        elif kind == 1:
-            data[position] = rng.choice([0, 1, 127, 128, 255])
-        else:
-            data[position] ^= 1 << rng.randrange(8)
-    return bytes(data)
-
-
-def is_accepted(data):
-    try:
-        Plan.from_bytes(data)
-    except BundleError:
-        return False
-    return True
-
-
 @pytest.mark.parametrize("variant", ["zig", "asan-ubsan"])
 @pytest.mark.parametrize("make", [make_plan, make_opencl_plan])
 def test_both_readers_of_plans_accept_the_same_ones(build, variant, make, tmp_path):
-    rng = random.Random(1)
-    original = make().to_bytes()
-    plans = [original, *(mutated(original, rng) for _ in range(5000))]
     path = tmp_path / "plans"
-    path.write_bytes(b"".join(struct.pack("<I", len(plan)) + plan for plan in plans))
+    plans = write_mutated_plans(make().to_bytes(), 5000, path)
     answers = run_program(build("test_attacks", variant), "--plans", path)
     assert [answer == "1" for answer in answers] == [is_accepted(plan) for plan in plans]
     assert 100 < answers.count("1") < 4900

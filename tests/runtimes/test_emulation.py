@@ -8,7 +8,8 @@ import pytest
 
 from ossc.runtimes.answer import Answer
 from ossc.runtimes.bundle import Bundle
-from ossc.runtimes.emulation import find_emulator, run_emulated
+from ossc.runtimes.emulation import emulator_command, find_emulator, run_emulated
+from ossc.runtimes.manifest import HostEntry, TargetEntry
 from ossc.runtimes.run_report import RunOptions, RunReport
 from ossc.runtimes.session import Session
 from ossc.targets.errors import BundleError, SessionError, UsageError
@@ -125,9 +126,30 @@ def test_a_bundle_without_an_executable_is_refused(tmp_path, emulator):
 def test_a_missing_emulator_is_named_with_what_to_install(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(SessionError, match="qemu-riscv64 is not installed; install it"):
-        find_emulator("riscv64")
+        find_emulator("qemu-riscv64")
+
+
+@pytest.mark.parametrize(
+    ("target", "arch", "command"),
+    [
+        ("cpu:aarch64", "aarch64", ["qemu-aarch64", "-cpu", "max"]),
+        ("cpu:armv7", "armv7l", ["qemu-arm", "-cpu", "max"]),
+        ("cpu:riscv64", "riscv64", ["qemu-riscv64", "-cpu", "rv64"]),
+        (
+            "cpu:riscv64-v",
+            "riscv64",
+            ["qemu-riscv64", "-cpu", "rv64,v=true,vlen=128,vext_spec=v1.0"],
+        ),
+        pytest.param("cpu:new", "armv7l", ["qemu-arm", "-cpu", "max"], id="of-a-later-release"),
+        pytest.param("cpu:s390x", "s390x", ["qemu-s390x"], id="of-an-unknown-architecture"),
+    ],
+)
+def test_the_emulated_cpu_is_that_of_the_target(monkeypatch, target, arch, command):
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    entry = TargetEntry(name=target, host=HostEntry(arch=arch, cpu_features=()))
+    assert emulator_command(entry) == command
 
 
 def test_a_static_emulator_is_found(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: name if name.endswith("-static") else None)
-    assert find_emulator("aarch64") == "qemu-aarch64-static"
+    assert find_emulator("qemu-aarch64") == "qemu-aarch64-static"

@@ -132,6 +132,11 @@ def program_sources(name: str) -> list[Path]:
     return [C_RUNTIME / "test" / f"{name}.c", *runtime_sources()]
 
 
+def static_flags(triple: str) -> tuple[str, ...]:
+    """Flags for static programs of another architecture, for zig."""
+    return ("-O2", "-target", triple, "-static", "-fno-sanitize=undefined")
+
+
 def build_library(directory: Path) -> Path:
     """``libossc_model.so`` of runtime and kernels, for this machine."""
     flags = ("-O2", "-shared", "-fPIC")

@@ -1,6 +1,7 @@
 """Finding targets, and choosing one for a machine."""
 
 import dataclasses
+import platform
 
 import pytest
 
@@ -23,6 +24,10 @@ def test_the_targets_of_the_first_release_are_there():
     assert names >= {"cpu:x86-64-v3", "cpu:x86-64-v2", "cpu:aarch64"}
 
 
+ARCHITECTURES = {"armv7l": {"arm", "armv7a"}}
+"""What LLVM, zig and qemu call an architecture, where not as Linux does."""
+
+
 @pytest.mark.parametrize("target", all_targets(), ids=lambda target: target.name)
 def test_a_target_says_the_same_thing_in_all_its_fields(target):
     assert target.name.split(":")[0] == target.kind
@@ -31,14 +36,16 @@ def test_a_target_says_the_same_thing_in_all_its_fields(target):
     if target.device.in_browser:
         assert (target.host.arch, target.host.zig_static) == ("browser", "")
         return
-    for triple in (
-        target.host.tvm_target["mtriple"],
-        target.host.zig_static,
-        target.host.zig_shared,
-    ):
-        assert triple.split("-")[:2] == [target.host.arch, "linux"]
-    assert "musl" in target.host.zig_static
-    assert "gnu.2.17" in target.host.zig_shared
+    host = target.host
+    names = ARCHITECTURES.get(host.arch, {host.arch})
+    for triple in (host.tvm_target["mtriple"], host.zig_static, host.zig_shared):
+        arch, system, _ = triple.replace("-unknown", "").split("-")
+        assert arch in names
+        assert system == "linux"
+    assert host.emulator.removeprefix("qemu-") in names
+    assert "musl" in host.zig_static
+    assert host.zig_shared.partition(".")[0].endswith(host.tvm_target["mtriple"].split("-")[-1])
+    assert host.glibc == ("2.27" if host.arch == "riscv64" else "2.17")
 
 
 def test_a_target_is_found_by_its_name():
@@ -65,9 +72,27 @@ def test_cpu_is_not_a_target_of_another_architecture():
     assert resolve_target("cpu", arm).name == "cpu:aarch64"
 
 
+@pytest.mark.parametrize(
+    ("arch", "features", "name"),
+    [
+        pytest.param("riscv64", "imafdc", "cpu:riscv64", id="riscv64"),
+        pytest.param("riscv64", "imafdcv", "cpu:riscv64-v", id="riscv64-with-vectors"),
+        pytest.param("armv7l", ("neon", "vfpv3", "vfpv4"), "cpu:armv7", id="armv7"),
+    ],
+)
+def test_cpu_is_the_target_of_an_architecture_with_what_the_cpu_has(arch, features, name):
+    assert resolve_target("cpu", Machine(arch=arch, cpu_features=frozenset(features))).name == name
+
+
+def test_a_cortex_a9_which_adds_and_multiplies_apart_fits_no_target():
+    machine = Machine(arch="armv7l", cpu_features=frozenset({"neon", "vfpv3"}))
+    with pytest.raises(TargetError, match="No target fits this machine's armv7l CPU"):
+        resolve_target("cpu", machine)
+
+
 def test_a_machine_that_no_target_fits_is_told_the_targets():
-    with pytest.raises(TargetError, match=r"riscv64.*cpu:aarch64"):
-        resolve_target("cpu", Machine(arch="riscv64", cpu_features=frozenset()))
+    with pytest.raises(TargetError, match=r"loongarch64.*cpu:aarch64"):
+        resolve_target("cpu", Machine(arch="loongarch64", cpu_features=frozenset()))
 
 
 def test_any_target_can_be_named_on_any_machine():
@@ -79,13 +104,19 @@ def test_any_target_can_be_named_on_any_machine():
     [
         pytest.param("processor\t: 0\nflags\t\t: fpu avx2\nbugs\t: x\n", {"fpu", "avx2"}, id="x86"),
         pytest.param("processor\t: 0\nFeatures\t: fp asimd\n", {"fp", "asimd"}, id="arm"),
-        pytest.param("nothing\n", set(), id="neither"),
+        pytest.param("hart\t: 0\nisa\t: rv64imafdcv_zicsr\n", set("imafdcv"), id="risc-v"),
+        pytest.param("nothing\n", set(), id="none"),
     ],
 )
 def test_the_features_are_read_from_cpuinfo(tmp_path, cpuinfo, features):
     path = tmp_path / "cpuinfo"
     path.write_text(cpuinfo)
     assert this_machine(path).cpu_features == features
+
+
+def test_a_32_bit_world_on_a_64_bit_arm_is_armv7(tmp_path, monkeypatch):
+    monkeypatch.setattr(platform, "machine", lambda: "armv8l")
+    assert this_machine(tmp_path / "absent").arch == "armv7l"
 
 
 def test_a_machine_without_cpuinfo_has_no_features(tmp_path):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ossc.runtimes.bundle import EXECUTABLE_NAME, Bundle
-from ossc.runtimes.emulation import find_emulator
+from ossc.runtimes.emulation import emulator_command
 from ossc.runtimes.machine_check import check_machine, check_program
 from ossc.runtimes.profile.device.runner import Runner
 from ossc.runtimes.profile.places.place import Place, check_executable, measure_arguments
@@ -75,7 +75,8 @@ class EmulatedPlace:
                 "others; compile the model for such a target, or measure on "
                 f"qemu:{bundle.manifest.target.host.arch}."
             )
-        return _start([find_emulator(self.arch), "-cpu", "max"], bundle, threads, weights, device)
+        command = emulator_command(bundle.manifest.target)
+        return _start(command, bundle, threads, weights, device)
 
 
 LOCAL = LocalPlace()

@@ -36,9 +36,9 @@ def model(tmp_path, monkeypatch):
             id="twice",
         ),
         pytest.param(
-            ["--target", "cpu:aarch64", "--target", "cpu:armv7", "--out", "x"],
+            ["--target", "cpu:aarch64", "--target", "cpu:armv6", "--out", "x"],
             2,
-            "There is no target 'cpu:armv7'",
+            "There is no target 'cpu:armv6'",
             id="second-target",
         ),
     ],

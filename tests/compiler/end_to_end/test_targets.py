@@ -15,12 +15,18 @@ PROMPT_TOKENS = 150
 OPTIONS = RunOptions(max_new_tokens=32)
 
 
+def emulated(target: str, quant: str):
+    return pytest.param(target, quant, marks=pytest.mark.emulated)
+
+
 @pytest.mark.parametrize(
     ("target", "quant"),
     [
         ("cpu:x86-64-v2", "default"),
-        pytest.param("cpu:aarch64", "none", marks=pytest.mark.emulated),
-        pytest.param("cpu:aarch64", "default", marks=pytest.mark.emulated),
+        emulated("cpu:aarch64", "default"),
+        emulated("cpu:armv7", "default"),
+        emulated("cpu:riscv64", "none"),
+        emulated("cpu:riscv64-v", "default"),
     ],
 )
 def test_a_portable_target_generates_the_same_tokens(compiled, target, quant):

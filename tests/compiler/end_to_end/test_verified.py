@@ -1,10 +1,8 @@
 """What `ossc targets` says of how far a target was tried is what these tests try."""
 
-import shutil
-
 import pytest
 
-from compiled import Build
+from compiled import Build, require_a_way_to_run
 from ossc.runtimes.run import run_bundle
 from ossc.runtimes.run_report import RunOptions
 from ossc.targets import all_targets, find_target
@@ -16,6 +14,9 @@ V3 = find_target("cpu:x86-64-v3")
 ALIKE = "cuda:sm_89", "cuda:sm_90", "cuda:sm_100", "cuda:sm_120"
 """As `cuda:sm_87` and `opencl`, but for the code: compiler/backends/cuda/test_machine_code.py."""
 OPTIONS = RunOptions(max_new_tokens=32)
+
+QUANTS = {"cpu:riscv64": "none"}
+"""The presets of the bundles that test_targets.py has, where not `default`."""
 
 RUN_HERE = [
     target for target in all_targets() if target.name not in ALIKE and not target.device.in_browser
@@ -42,11 +43,12 @@ def test_a_target_is_verified_no_further_than_it_runs_here(compiled, target):
     machine = this_machine()
     if machine.arch != "x86_64":
         pytest.skip("the claims are of the x86-64 machines that run the tests before each merge")
-    bundle = compiled(Build(quant="default", target=target.name, instruction_sets=None))
+    quant = QUANTS.get(target.name, "default")
+    sets = None if target.host.instruction_sets else ()
+    bundle = compiled(Build(quant=quant, target=target.name, instruction_sets=sets))
     if target.verified == "compiled":
         return
-    if target.host.arch != machine.arch and shutil.which(f"qemu-{target.host.arch}") is None:
-        pytest.skip(f"qemu-{target.host.arch} is not installed (apt install qemu-user)")
+    require_a_way_to_run(target.name)
     report = run_bundle(bundle.bundle, bundle.token_ids(PROMPT_TOKENS), OPTIONS)
     assert len(report.token_ids) == OPTIONS.max_new_tokens
     level = "device" if report.emulator is None else "emulated"

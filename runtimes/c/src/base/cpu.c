@@ -14,8 +14,14 @@
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 #define ARCH "aarch64"
+#elif defined(__arm__)
+#include <sys/auxv.h>
+#define ARCH "armv7l"
+#elif defined(__riscv) && __riscv_xlen == 64
+#include <sys/auxv.h>
+#define ARCH "riscv64"
 #else
-#error "ossc runs on x86_64 and aarch64"
+#error "ossc runs on x86_64, aarch64, armv7l and riscv64"
 #endif
 
 #if defined(__x86_64__)
@@ -85,10 +91,21 @@ typedef struct cpu_feature {
   int bit; /* of AT_HWCAP */
 } cpu_feature;
 
+#if defined(__aarch64__)
 /* Linux, arch/arm64/include/uapi/asm/hwcap.h. */
 static const cpu_feature known_features[] = {
     {"fp", 0}, {"asimd", 1}, {"sha2", 6}, {"fphp", 9}, {"asimdhp", 10}, {"asimddp", 20},
 };
+#elif defined(__arm__)
+/* Linux, arch/arm/include/uapi/asm/hwcap.h; a 64-bit kernel gives 32-bit programs the same. */
+static const cpu_feature known_features[] = {{"neon", 12}, {"vfpv3", 13}, {"vfpv4", 16}};
+#else
+/* Linux, arch/riscv/include/uapi/asm/hwcap.h: a bit for each extension of one letter. */
+static const cpu_feature known_features[] = {
+    {"a", 'a' - 'a'}, {"c", 'c' - 'a'}, {"d", 'd' - 'a'},
+    {"f", 'f' - 'a'}, {"m", 'm' - 'a'}, {"v", 'v' - 'a'},
+};
+#endif
 
 static bool has_feature(const cpu_feature* feature) {
   return (getauxval(AT_HWCAP) >> feature->bit & 1) != 0;

@@ -1,4 +1,5 @@
 #define _POSIX_C_SOURCE 200809L /* O_CLOEXEC, fstat */
+#define _FILE_OFFSET_BITS 64    /* files of 2 GB and more, also in a program of 32 bits */
 #include "base/file.h"
 
 #include <errno.h>

@@ -6,7 +6,8 @@
 #include "base/error.h"
 
 #define WORKSPACE_ALIGNMENT_BYTES 64
-#define WORKSPACE_MAX_BYTES ((uint64_t)1 << 47)
+/* More than any system gives: also with 32 bits, where more would wrap. */
+#define WORKSPACE_MAX_BYTES ((uint64_t)1 << (sizeof(size_t) == 4 ? 31 : 47))
 #define MESSAGE_BYTES 512
 
 static _Thread_local workspace* current_workspace;
@@ -46,7 +47,7 @@ static workspace_block* find_block(workspace* w, uint64_t size_bytes) {
 static void* alloc(int device_type, int device_id, uint64_t nbytes, int dtype_code,
                    int dtype_bits) {
   (void)device_type, (void)device_id, (void)dtype_code, (void)dtype_bits;
-  if (nbytes > WORKSPACE_MAX_BYTES) nbytes = WORKSPACE_MAX_BYTES; /* which no system has */
+  if (nbytes > WORKSPACE_MAX_BYTES) nbytes = WORKSPACE_MAX_BYTES;
   uint64_t size_bytes =
       (nbytes + WORKSPACE_ALIGNMENT_BYTES) / WORKSPACE_ALIGNMENT_BYTES * WORKSPACE_ALIGNMENT_BYTES;
   workspace_block* block =

@@ -39,7 +39,7 @@ static ossc_status open_runner(const run_options* options, runner* r) {
   if (status == OSSC_OK) status = ossc_model_get_info(r->model, &r->info);
   if (status == OSSC_OK) status = ossc_session_create(r->model, &session_options, &r->session);
   if (status != OSSC_OK) return status;
-  r->logits = malloc((size_t)r->info.vocab_size * sizeof(float));
+  r->logits = calloc((size_t)r->info.vocab_size, sizeof(float));
   return r->logits == NULL ? fail_out_of_memory("the logits") : OSSC_OK;
 }
 
@@ -123,7 +123,7 @@ static ossc_status run(runner* r, const run_options* options, generate_callback 
   size_t most = most_tokens(r, options);
   g->context = r->info.context;
   g->finish_reason = most < (size_t)options->max_new_tokens ? FINISH_CONTEXT : FINISH_LENGTH;
-  g->token_ids = malloc((most + 1) * sizeof(int32_t));
+  g->token_ids = calloc(most + 1, sizeof(int32_t));
   if (g->token_ids == NULL) return fail_out_of_memory("the tokens");
   status = ossc_sampler_accept(r->sampler, options->token_ids, options->num_token_ids);
   if (status != OSSC_OK) return status;

@@ -133,12 +133,14 @@ static ossc_status run_chunks(ossc_session* session, const prefill_call* call) {
 static ossc_status allocate_routing(const ossc_session* session, size_t count,
                                     int32_t** routing_out) {
   const plan* p = session->executor.plan;
-  size_t row = (size_t)p->num_router_layers * (size_t)p->num_experts_per_tok;
+  size_t layers = (size_t)p->num_router_layers, row = 0, indices = 0;
   *routing_out = NULL;
   if (!session->record_routing) return OSSC_OK;
-  *routing_out = calloc(count * row + 1, sizeof(int32_t));
+  bool fits = !__builtin_mul_overflow(layers, (size_t)p->num_experts_per_tok, &row) &&
+              !__builtin_mul_overflow(count, row, &indices);
+  if (fits) *routing_out = calloc(indices + 1, sizeof(int32_t));
   if (*routing_out == NULL) return fail_out_of_memory("the chosen experts");
-  memset(*routing_out, 0xff, count * row * sizeof(int32_t));
+  memset(*routing_out, 0xff, indices * sizeof(int32_t));
   return OSSC_OK;
 }
 

@@ -41,6 +41,9 @@ static bool grow_ticks(step_recorder* r, size_t capacity) {
 
 static ossc_status grow(step_recorder* r, size_t capacity) {
   size_t row_bytes = 2 * (size_t)r->threads * sizeof(int64_t);
+  if (capacity > SIZE_MAX / (row_bytes + sizeof(ossc_step_time))) {
+    return fail_out_of_memory("the times of the steps");
+  }
   ossc_step_time* steps = realloc(r->steps, capacity * sizeof(ossc_step_time));
   if (steps != NULL) r->steps = steps;
   int64_t* thread_ns = realloc(r->thread_ns, capacity * row_bytes);

@@ -29,7 +29,7 @@ static ossc_status open_bundle(const run_options* options, measurement* m) {
   m->load_s = now_s() - start;
   if (status == OSSC_OK) status = ossc_sampler_create(&greedy, &s->sampler);
   if (status != OSSC_OK) return status;
-  s->logits = malloc((size_t)s->info.vocab_size * sizeof(float));
+  s->logits = calloc((size_t)s->info.vocab_size, sizeof(float));
   return s->logits == NULL ? fail_out_of_memory("the logits") : OSSC_OK;
 }
 

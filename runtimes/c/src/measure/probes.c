@@ -101,14 +101,19 @@ static const probe_loop* find_loop(const char* name) {
   return NULL;
 }
 
+/* Of a buffer that is read. A program of 32 bits has at most half of its addresses for one. */
+static int64_t most_bytes(void) {
+  return sizeof(size_t) < sizeof(int64_t) ? (int64_t)(SIZE_MAX / 2) : PROBE_MAX_BYTES;
+}
+
 /* Reads a buffer in small pages, or in huge ones as far as the system gives them. */
 static ossc_status run_read(int32_t threads, int64_t size_bytes, int advice,
                             probe_result* result_out) {
   size_t slice_bytes = (size_t)size_bytes / (size_t)threads / PROBE_READ_BYTES * PROBE_READ_BYTES;
-  if (slice_bytes == 0 || size_bytes > PROBE_MAX_BYTES) {
+  if (slice_bytes == 0 || size_bytes > most_bytes()) {
     return fail(OSSC_ERROR_ARGUMENT, "%d threads cannot read %lld bytes; give %d to %lld.",
                 (int)threads, (long long)size_bytes, PROBE_READ_BYTES * (int)threads,
-                (long long)PROBE_MAX_BYTES);
+                (long long)most_bytes());
   }
   size_t pages_bytes = slice_bytes * (size_t)threads + HUGE_PAGE_BYTES;
   char* pages = mmap(NULL, pages_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

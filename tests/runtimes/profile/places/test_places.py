@@ -6,14 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from compiled import require_a_way_to_run
 from ossc.runtimes.bundle import Bundle
 from ossc.runtimes.manifest import HostEntry, TargetEntry
 from ossc.runtimes.profile.places import LOCAL, EmulatedPlace, find_place
 from ossc.runtimes.profile.places.ssh_place import SshPlace
 from ossc.runtimes.session import Session
+from ossc.targets import find_target
 from ossc.targets.errors import BundleError, SessionError, UsageError
 from ossc.targets.machine import this_machine
-from synthetic.tiny_bundle import ZIG, compile_c, runtime_sources, write_bundle
+from synthetic.tiny_bundle import ZIG, compile_c, runtime_sources, static_flags, write_bundle
 
 PROMPT = [5, 1, 30]
 
@@ -57,17 +59,16 @@ def test_a_bundle_without_an_executable_is_refused(tmp_path):
 
 
 @pytest.mark.emulated
-def test_an_emulator_runs_the_bundle_of_its_architecture(tmp_path, likeliest):
-    if not shutil.which("qemu-aarch64") and not shutil.which("qemu-aarch64-static"):
-        pytest.skip("qemu-aarch64 is not installed; scripts/install-packages installs it")
-    flags = ("-O2", "-target", "aarch64-linux-musl", "-static", "-fno-sanitize=undefined")
+@pytest.mark.parametrize("name", ["cpu:aarch64", "cpu:armv7", "cpu:riscv64-v"])
+def test_an_emulator_runs_the_bundle_of_its_architecture(tmp_path, likeliest, name):
+    require_a_way_to_run(name)
+    host = find_target(name).host
+    flags = static_flags(host.zig_static)
     executable = compile_c(tmp_path / "ossc-run", runtime_sources(main=True), flags, ZIG)
-    target = TargetEntry(
-        name="cpu:aarch64", host=HostEntry(arch="aarch64", cpu_features=("asimd",))
-    )
+    target = TargetEntry(name=name, host=HostEntry(arch=host.arch, cpu_features=host.cpu_features))
     bundle = Bundle.open(write_bundle(tmp_path / "b", [executable], target=target))
-    place = find_place("qemu:aarch64")
-    assert (place.name, place.emulated) == ("qemu:aarch64", True)
+    place = find_place(f"qemu:{host.arch}")
+    assert (place.name, place.emulated) == (f"qemu:{host.arch}", True)
     with place.start(bundle, threads=2) as runner:
         runner.times(True)
         timing = runner.prefill(PROMPT)

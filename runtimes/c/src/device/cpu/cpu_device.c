@@ -63,6 +63,7 @@ static ossc_device_info describe(void) {
 
 static ossc_status open_device(const device_request* request, device** device_out) {
   ossc_status status = check_plan(request->plan);
+  if (status == OSSC_OK) status = memory_check_plan(request->plan);
   if (status == OSSC_OK) status = device_check_only(request->which);
   if (status != OSSC_OK) return status;
   cpu_device* d = calloc(1, sizeof(cpu_device));

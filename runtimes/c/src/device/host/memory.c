@@ -17,9 +17,36 @@ static void* map_anonymous(size_t size_bytes) {
   return pages == MAP_FAILED ? NULL : pages;
 }
 
+/* Whether one mapping can have so many bytes, and room for its alignment: C libraries give none
+ * that a difference of pointers does not hold. */
+static bool is_mappable(uint64_t size_bytes) {
+  return size_bytes <= PTRDIFF_MAX - 2 * HUGE_PAGE_BYTES;
+}
+
+static uint64_t largest_space(const plan* p) {
+  uint64_t largest = 0;
+  for (uint32_t i = 0; i < p->num_spaces; ++i) {
+    if (p->spaces[i].size_bytes > largest) largest = p->spaces[i].size_bytes;
+  }
+  return largest;
+}
+
+ossc_status memory_check_plan(const plan* p) {
+  uint64_t largest = largest_space(p);
+  uint64_t bytes = plan_size_bytes(p, PLAN_WEIGHTS) + plan_size_bytes(p, PLAN_STATE) +
+                   plan_size_bytes(p, PLAN_ARENA);
+  if (is_mappable(largest) && bytes <= SIZE_MAX) return OSSC_OK;
+  return fail(OSSC_ERROR_MACHINE,
+              "The bundle takes %llu bytes of memory, %llu of them in one piece, and a program of "
+              "%zu bits has at most %llu and %llu; compile the model for a 64-bit machine, or a "
+              "smaller model or --context.",
+              (unsigned long long)bytes, (unsigned long long)largest, 8 * sizeof(size_t),
+              (unsigned long long)SIZE_MAX, (unsigned long long)PTRDIFF_MAX);
+}
+
 ossc_status memory_allocate(uint64_t size_bytes, const char* what, memory* memory_out) {
   size_t pages_bytes = (size_t)size_bytes + 1; /* an empty mapping is an error */
-  void* pages = map_anonymous(pages_bytes);
+  void* pages = is_mappable(size_bytes) ? map_anonymous(pages_bytes) : NULL;
   if (pages == NULL) return fail_out_of_memory(what);
   *memory_out = (memory){pages, (size_t)size_bytes, pages, pages_bytes, NULL};
   return OSSC_OK;
@@ -82,6 +109,8 @@ ossc_status memory_load(const char* path, uint64_t size_bytes, ossc_weights_mode
     status =
         fail(OSSC_ERROR_BUNDLE, "%s has %llu bytes and %llu are needed; copy the bundle again.",
              path, (unsigned long long)actual_bytes, (unsigned long long)size_bytes);
+  } else if (!is_mappable(size_bytes)) {
+    status = fail_out_of_memory("the weights");
   } else if (mode == OSSC_WEIGHTS_RESIDENT) {
     status = copy_file(descriptor, path, (size_t)size_bytes, memory_out);
   } else {

@@ -2,6 +2,7 @@
 #ifndef OSSC_MEMORY_H_
 #define OSSC_MEMORY_H_
 
+#include "bundle/plan.h"
 #include "device/host/watched_pages.h"
 #include "ossc.h"
 
@@ -13,6 +14,10 @@ typedef struct memory {
   size_t pages_bytes;
   watched_pages* watched; /* of a mapped file; NULL of the process's own pages */
 } memory;
+
+/* Refuses a plan whose spaces are more than a program can address, before anything is mapped: with
+ * 32 bits 4 GB in total, and 2 GB for one of them. */
+ossc_status memory_check_plan(const plan* p);
 
 /* Zeros; a page takes memory once it is written. */
 ossc_status memory_allocate(uint64_t size_bytes, const char* what, memory* memory_out);

@@ -72,7 +72,7 @@ static uint64_t job_of(uint64_t state) { return state >> JOB_SHIFT; }
 static void pause_cpu(void) {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) || defined(__arm__)
   __asm__ volatile("yield");
 #endif
 }
