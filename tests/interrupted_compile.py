@@ -47,7 +47,7 @@ RECIPE = Recipe(
     out=PLACE,
     force=True,
 )
-N_KILLS = 8
+N_KILLS = 6
 
 read_object = SharedObjects(OBJECTS)
 """Takes the place of `generate_object`."""
@@ -168,7 +168,7 @@ def kill_while_zig_runs() -> None:
 
 def killed_while_packing() -> None:
     """Events are openings, renamings and removals of files, and pieces of weights written."""
-    rng, last, status = random.Random(0), 1, None
+    rng, last, status = random.Random(0), 32, None
     while status != 0:  # until there are fewer events
         last *= 2
         put_old_bundle()

@@ -151,7 +151,7 @@ static const ossc_kernel_buffer numbers = {PLAN_I64, 1, {N}}; /* ids or position
 static const ossc_kernel_buffer rows = {PLAN_F32, 2, {N, HIDDEN}};
 static const ossc_kernel_buffer words = {PLAN_F32, 2, {VOCAB, HIDDEN}};
 static const ossc_kernel_buffer cache = {PLAN_F32, 2, {CONTEXT, HIDDEN}};
-static const ossc_kernel_buffer chosen = {PLAN_I32, 2, {N, 2}};
+static const ossc_kernel_buffer chosen = {PLAN_I32, 2, {N, -2}}; /* by any number a row */
 static const ossc_kernel_buffer logits = {PLAN_F32, 2, {N, VOCAB}};
 
 #define TAKES(ranged, ...)                                                   \
