@@ -15,6 +15,7 @@ from ossc.compiler.backends.cuda.nvrtc import CudaCode, check_nvrtc, compile_cud
 from ossc.compiler.backends.gpu.device_calls import DeviceCalls
 from ossc.compiler.backends.gpu.operations import OPERATIONS
 from ossc.compiler.backends.runtime_link import link_runtime, prepare_linker
+from ossc.compiler.backends.signal_actions import kept_interrupt_action
 from ossc.compiler.lowering.lower import LoweredModel, lower_model
 from ossc.compiler.lowering.segment import LoweringOptions
 from ossc.compiler.progress import Reporter
@@ -52,7 +53,8 @@ class CudaBackend:
         def compiled(source: str) -> CudaCode:
             return compile_cuda(with_least_groups(source), architecture, HEADERS)
 
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+        with kept_interrupt_action(), threads:
             codes = threads.map(compiled, lowered.code.values())
             for name, code in zip(lowered.code, codes, strict=True):
                 path = folder / name

@@ -9,7 +9,7 @@ from tvm.s_tir import dlight
 
 from ossc.compiler.backends.gpu.codegen import DeviceFunction, generate_device_function
 from ossc.compiler.backends.gpu.kernel_builder import MAX_ITEMS
-from ossc.compiler.backends.gpu.signal_actions import kept_interrupt_action
+from ossc.compiler.backends.signal_actions import kept_interrupt_action
 from ossc.compiler.lowering.flatten import FlatStep
 from ossc.compiler.lowering.launch import Grid, Launch
 from ossc.runtimes.kv_type import KvType

@@ -1,14 +1,18 @@
-"""Ctrl-C does after the code for a GPU was lowered what it did before."""
+"""Ctrl-C does after code for a GPU was compiled what it did before."""
 
 import os
 import signal
 import threading
+from types import SimpleNamespace
 
 import pytest
 import tvm
 from tvm import te
 
+from cuda_code import require_nvrtc
+from ossc.compiler.backends.cuda import backend as cuda
 from ossc.compiler.backends.gpu.device_calls import DeviceCalls
+from ossc.targets import find_target
 
 PATIENCE_S = 5
 
@@ -21,11 +25,26 @@ def elementwise_module() -> tvm.IRModule:
     return tvm.IRModule({"add": te.create_prim_func([x, y])})
 
 
-def test_it_still_ends_a_system_call_that_waits():
+def lower_for_a_gpu(_folder):
+    """Z3 proves something of the sizes."""
+    DeviceCalls(language="opencl", suffix="cl").schedule(elementwise_module())
+
+
+def compile_cuda(folder):
+    """NVRTC compiles on several threads."""
+    require_nvrtc()
+    source = 'extern "C" __global__ void NAME(float* x) { x[threadIdx.x] += 1.0f; }'
+    code = {f"{name}.cubin": source.replace("NAME", name) for name in ("a", "b", "c")}
+    cuda.BACKEND.emit(SimpleNamespace(code=code), find_target("cuda:sm_90"), folder, folder)
+
+
+@pytest.mark.parametrize("act", [lower_for_a_gpu, compile_cuda])
+def test_ctrl_c_still_ends_a_system_call_that_waits(act, tmp_path, monkeypatch):
     """Otherwise the call is begun again, and returns when there is something to read."""
+    monkeypatch.setattr(cuda, "link_runtime", lambda *_: None)
     # as at the start of a process: drivers that other tests load change it
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    DeviceCalls(language="opencl", suffix="cl").schedule(elementwise_module())
+    act(tmp_path)
     reader, writer = os.pipe()
     waited = []
 

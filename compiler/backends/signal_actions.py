@@ -14,8 +14,10 @@ def kept_interrupt_action() -> Iterator[None]:
     """Put back what SIGINT does once the body has ended, to the last flag.
 
     The prover Z3 inside of TVM takes SIGINT over while it works on sizes that are no numbers, and
-    gives it back with ``signal``: system calls that a Ctrl-C should end are then begun again, and
-    the second Ctrl-C waits like the first. What an interruption of the body itself set stays.
+    NVRTC while it compiles. They give it back with ``signal``: system calls that a Ctrl-C should
+    end are then begun again, and the second Ctrl-C waits like the first; of two threads that do so
+    at once, one may give back what the other one took. What an interruption of the body itself set
+    stays.
     """
     sigaction = getattr(ctypes.CDLL(None), "sigaction", None)
     if sigaction is None:
