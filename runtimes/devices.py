@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ossc.runtimes.arguments import directory_path
 from ossc.runtimes.bundle import LIBRARY_NAME, Bundle
+from ossc.runtimes.device_description import DeviceDescription
 from ossc.runtimes.library import DeviceStruct, Library
 from ossc.runtimes.machine_check import check_machine
 from ossc.targets.errors import BundleError, SessionError
@@ -16,21 +17,9 @@ from ossc.targets.machine import this_machine
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeviceInfo:
-    """A device, as its driver describes it."""
+class DeviceInfo(DeviceDescription):
+    """A device of the list that a bundle can run on."""
 
-    kind: str
-    index: int
-    platform: str
-    """The driver."""
-    name: str
-    type: str
-    """gpu, accelerator, cpu or other."""
-    driver: str
-    """Its version; may be empty."""
-    memory_bytes: int
-    shares_memory: bool
-    """With the host, so that weights need not be copied."""
     is_default: bool
     """Whether it is taken where only its kind is asked for."""
 

@@ -1,7 +1,7 @@
 """What the function of a kernel takes, as the runtime compares it with a plan, once.
 
-TVM's calling convention lets every function check its arguments in every call: two fifths of the
-time that code generation took, and half of the code. Ours are called with the buffers of a plan
+TVM's calling convention lets every function check its arguments in every call, which was two fifths
+of the code (docs/decisions/0014). Ours are called with the buffers of a plan
 alone, so a table beside the functions says what they take.
 """
 

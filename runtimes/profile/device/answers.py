@@ -11,6 +11,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ossc.runtimes.device_description import DeviceDescription
+
 Fields = Mapping[str, Any]
 Answer = TypeVar("Answer")
 
@@ -20,21 +22,9 @@ class AnswerError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Device:
-    """What runs the steps, as the list of ``--list-devices`` has it."""
+class Device(DeviceDescription):
+    """What runs the steps."""
 
-    kind: str
-    index: int
-    platform: str
-    """The driver."""
-    name: str
-    type: str
-    """gpu, accelerator, cpu or other."""
-    driver: str
-    """Its version; may be empty."""
-    memory_bytes: int
-    shares_memory: bool
-    """With the host."""
     has_probes: bool
     """Whether ``device_probe`` measures it."""
 

@@ -2,6 +2,7 @@
 
 from tvm.tirx.script import builder as T
 
+from ossc.compiler.backends.cpu.packing import packed_bytes
 from ossc.compiler.backends.cpu.vectors import vectors as v
 from ossc.compiler.backends.cpu.weights import find_format
 from ossc.compiler.backends.cpu.weights.format import ROWS
@@ -22,7 +23,7 @@ def embedding(*, scheme: str, vocab: int, hidden: int, n: int | None) -> Kernel:
     group_bytes = weights.row_group_bytes(hidden)
     with building(symbol("embedding", scheme, f"{vocab}x{hidden}", n=n), n) as function:
         ids = function.per_token("ids", "int64")
-        size_bytes = -(-vocab // ROWS) * group_bytes
+        size_bytes = packed_bytes(scheme, vocab, hidden)
         table = function.buffer("table", "uint8", size_bytes, parts=("token", vocab))
         out = function.per_token("out", "float32", hidden)
         with function.tasks(per_token=1) as token:
